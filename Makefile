@@ -1,0 +1,40 @@
+# Every target sets up what it needs: a fresh machine wants Python 3.11 and make, nothing else.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
+
+.PHONY: setup demo test lint benchmark docs clean
+
+setup: $(READY)
+
+# torch first and exactly: its CPU build must be settled before anything else asks for "some torch".
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip check
+	@rm -f $(VENV)/.ready-*
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/python -m tumorboard demo --out demo
+
+test: $(READY)
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/python -m pytest -q -n 2
+
+lint: $(READY)
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+
+benchmark: $(READY)
+	$(BIN)/python benchmarks/run.py
+
+docs: $(READY)
+	$(BIN)/python docs/build.py
+
+clean:
+	rm -rf $(VENV) demo out

@@ -1,0 +1,1 @@
+"""Coded rules about the data, one per file."""

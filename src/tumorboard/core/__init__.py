@@ -1,0 +1,1 @@
+"""The nouns of the product; depends on numpy and pyarrow alone."""

@@ -1,0 +1,1 @@
+"""Published layouts, one folder each: reader and writer."""

@@ -1,0 +1,1 @@
+"""Arrays to numbers: overlap, surface, lesions, survival, classification, intervals."""

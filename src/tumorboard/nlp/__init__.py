@@ -1,0 +1,1 @@
+"""Report text to mentions: sections, sentences, matcher, context."""

@@ -1,0 +1,1 @@
+"""Volume to Volume: resample, window, crop, components, distance."""

@@ -1,0 +1,1 @@
+"""One folder per task; its spec declares what it needs, adds and measures."""
