@@ -71,6 +71,6 @@ GEOMETRY_SHAPE = define(
 UNIT_MISMATCH = define(
     "UNT101",
     "Values in another unit than this step works in",
-    why="A threshold in SUV applied to Bq/ml, or a HU window applied to grey levels, gives a plausible picture of nothing.",
+    why="A threshold in SUV applied to Bq/ml, or a HU window to grey levels, gives a plausible picture of nothing.",
     fix="convert explicitly, or state the unit at import",
 )

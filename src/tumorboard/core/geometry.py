@@ -109,7 +109,8 @@ class Geometry:
     @property
     def extent_mm(self) -> NDArray[np.float64]:
         """Edge-to-edge length along each voxel axis."""
-        return self.spacing_mm * np.asarray(self.shape)
+        extent: NDArray[np.float64] = self.spacing_mm * np.asarray(self.shape)
+        return extent
 
     @property
     def axis_codes(self) -> str:

@@ -9,11 +9,14 @@ from typing import Any
 
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.registry import resolve
-from tumorboard.core.units import Unit
+from tumorboard.core.units import Modality, Role, Unit
 from tumorboard.core.volume import Volume
 from tumorboard.io import codes
+from tumorboard.io.files import sha256_of
 
-__all__ = ["image_path", "load_image"]
+__all__ = ["describe_image", "image_path", "load_image"]
+
+FORMATS = {".nii": "nifti", ".nii.gz": "nifti", ".mha": "itk", ".mhd": "itk", ".tif": "itk", ".tiff": "itk"}
 
 # format -> reader(path, unit=Unit, **options) -> Volume
 READERS = {
@@ -23,6 +26,12 @@ READERS = {
     "dicom-seg": "tumorboard.io.dicom.seg:read_segment_labels",
     "rtstruct": "tumorboard.io.dicom.rtstruct:read_structure_labels",
     "rtdose": "tumorboard.io.dicom.rtdose:read_dose",
+}
+
+# format -> header reader(path) -> Geometry
+GEOMETRIES = {
+    "nifti": "tumorboard.io.nifti:read_nifti_geometry",
+    "itk": "tumorboard.io.itk:read_itk_geometry",
 }
 
 
@@ -48,3 +57,40 @@ def load_image(row: Mapping[str, Any], root: Path | None) -> Volume:
     options = json.loads(row.get("options") or "{}").get("read", {})
     volume: Volume = resolve(reader)(image_path(row, root), unit=Unit(row["unit"]), **options)
     return volume
+
+
+def describe_image(
+    path: Path,
+    *,
+    image_id: str,
+    exam_id: str,
+    modality: Modality,
+    role: Role,
+    unit: Unit,
+    run_id: str | None = None,
+    reference_image_id: str | None = None,
+    labels: Mapping[int, str] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A row of `images` for one file: grid from its header, checksum of its bytes; no voxels are read."""
+    name = path.name.lower()
+    suffix = next((s for s in sorted(FORMATS, key=len, reverse=True) if name.endswith(s)), None)
+    if suffix is None:
+        raise TumorboardError(codes.FILE_FORMAT, path, found=f"suffix {path.suffix!r}", expected=", ".join(FORMATS))
+    geometry = resolve(GEOMETRIES[FORMATS[suffix]])(path)
+    return {
+        "image_id": image_id,
+        "exam_id": exam_id,
+        "modality": str(modality),
+        "role": str(role),
+        "unit": str(unit),
+        "format": FORMATS[suffix],
+        "path": str(path.resolve()),
+        "shape": list(geometry.shape),
+        "affine": geometry.affine.ravel().tolist(),
+        "sha256": sha256_of(path),
+        "run_id": run_id,
+        "reference_image_id": reference_image_id,
+        "labels": dict(labels) if labels else None,
+        "options": json.dumps(options, sort_keys=True) if options else None,
+    }
