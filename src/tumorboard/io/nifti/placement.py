@@ -24,7 +24,9 @@ _UNIT_CODES: dict[int, LengthUnit] = {1: "m", 2: "mm", 3: "um"}
 _REFUSE_VOXELS = 0.5
 _REMARK_VOXELS = 0.01
 """sform and qform may lie this part of the smallest voxel side apart: refused, remarked. Half a voxel is where
-voxels change places; below a hundredth is what float32 quaternions cost."""
+voxels change places."""
+_SQUARES_ROUNDING = 2.0**-22
+"""What float32 components leave open about the length of a unit quaternion; half turns are rounded to this."""
 
 
 def place(
