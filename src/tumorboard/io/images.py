@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tumorboard.core.errors import TumorboardError
+from tumorboard.core.geometry import Geometry
 from tumorboard.core.registry import resolve
 from tumorboard.core.units import Modality, Role, Unit
 from tumorboard.core.volume import Volume
@@ -77,7 +79,7 @@ def describe_image(
     suffix = next((s for s in sorted(FORMATS, key=len, reverse=True) if name.endswith(s)), None)
     if suffix is None:
         raise TumorboardError(codes.FILE_FORMAT, path, found=f"suffix {path.suffix!r}", expected=", ".join(FORMATS))
-    geometry = resolve(GEOMETRIES[FORMATS[suffix]])(path)
+    geometry = _header_geometry(GEOMETRIES[FORMATS[suffix]], path, (options or {}).get("read", {}))
     return {
         "image_id": image_id,
         "exam_id": exam_id,
@@ -94,3 +96,11 @@ def describe_image(
         "labels": dict(labels) if labels else None,
         "options": json.dumps(options, sort_keys=True) if options else None,
     }
+
+
+def _header_geometry(reader: str, path: Path, read_options: Mapping[str, Any]) -> Geometry:
+    """The grid under those of the row's reading options that decide about it (`affine`, `frame`, ...)."""
+    read = resolve(reader)
+    known = inspect.signature(read).parameters
+    geometry: Geometry = read(path, **{key: value for key, value in read_options.items() if key in known})
+    return geometry
