@@ -183,10 +183,16 @@ def series_digest(files: Sequence[Path]) -> str:
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def patient_facts(entry: SeriesEntry) -> dict[str, Any]:
-    """Sex and age of the patient, where the header says them."""
-    header = read_header(entry.files[0], tags=["PatientSex", "PatientAge"])
-    age = header.text("PatientAge").upper()
-    per_year = {"Y": 1.0, "M": 12.0, "W": 52.1775, "D": 365.25}.get(age[-1:], 0.0)
-    years = int(age[:-1]) / per_year if per_year and age[:-1].isdecimal() else None
-    return {"sex": {"F": "female", "M": "male"}.get(header.text("PatientSex").upper()), "age_years": years}
+def patient_facts(entries: Sequence[SeriesEntry]) -> dict[str, Any]:
+    """Sex and age of the patient, from the first series that says them."""
+    facts: dict[str, Any] = {"sex": None, "age_years": None}
+    for entry in entries:
+        header = read_header(entry.files[0], tags=["PatientSex", "PatientAge"])
+        age = header.text("PatientAge").upper()
+        per_year = {"Y": 1.0, "M": 12.0, "W": 52.1775, "D": 365.25}.get(age[-1:], 0.0)
+        years = int(age[:-1]) / per_year if per_year and age[:-1].isdecimal() else None
+        facts["sex"] = facts["sex"] or {"F": "female", "M": "male"}.get(header.text("PatientSex").upper())
+        facts["age_years"] = years if facts["age_years"] is None else facts["age_years"]
+        if None not in facts.values():
+            break
+    return facts

@@ -14,7 +14,7 @@ from tumorboard.datasets import codes
 from tumorboard.datasets.assembly import Progress, import_entry
 from tumorboard.datasets.dicom.images import ImageOptions, exam_images, patient_facts
 from tumorboard.datasets.dicom.masks import MaskOptions, dose_rows, segmentation_rows, structure_rows
-from tumorboard.datasets.identifiers import natural_key, require_safe
+from tumorboard.datasets.identifiers import natural_key, read_ids, require_safe
 from tumorboard.io.dicom.scan import Scan, SeriesEntry, scan_folder
 from tumorboard.io.images import load_image
 
@@ -111,8 +111,9 @@ def read(
     if others:
         notes.append(f"{others} files are not DICOM")
     rows = _Rows(found, notes, _counter(found, progress))
-    for patient_id, studies in _patients(found, source, patient_from).items():
-        rows.add_patient(patient_id, studies, image_options, mask_options)
+    original = read_ids(source) if source.is_dir() else {}
+    for written, studies in _patients(found, source, patient_from).items():
+        rows.add_patient(original.get(written, written), studies, image_options, mask_options)
     entry = import_entry(
         "dicom",
         source.resolve(),
@@ -165,7 +166,7 @@ class _Rows:
                 self.done(entry)
             self.notes += notes
             images += rows
-            order = len(self.exams) - sum(exam["patient_id"] != patient_id for exam in self.exams)
+            order = int(exam_ids[study.uid].rpartition(".")[2])
             self.exams.append(
                 {
                     "exam_id": exam_ids[study.uid],
@@ -181,7 +182,7 @@ class _Rows:
             if skipped:
                 self.notes.append(f"{exam_ids[study.uid]}: series of modality {', '.join(skipped)} left out")
         self.images += images
-        self.patients.append({"patient_id": patient_id, **patient_facts(studies[0].series[0])})
+        self.patients.append({"patient_id": patient_id, **patient_facts(studies[0].series)})
 
     def _masks(
         self, study: _Study, exam_id: str, images: Sequence[Mapping[str, Any]], options: MaskOptions

@@ -19,7 +19,7 @@ from tumorboard.io.dicom import codes
 from tumorboard.io.dicom.identifiers import made_uid
 from tumorboard.io.dicom.save import save_dataset
 
-__all__ = ["Injection", "StudyIdentity", "write_image_series"]
+__all__ = ["Injection", "StudyIdentity", "decimal", "study_attributes", "write_image_series"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,10 @@ class StudyIdentity:
 
     patient_id: str
     exam_id: str
-    date: str
-    """YYYYMMDD."""
+    date: str = ""
+    """YYYYMMDD; empty when not known."""
+    order: int = 0
+    """Which exam of the patient: sets the time of the study, so that exams without dates keep their order."""
     sex: str = ""
     age_years: float | None = None
     weight_kg: float | None = None
@@ -53,6 +55,7 @@ class Injection:
     half_life_s: float = 6586.2
 
 
+_STUDY_TIME_S = 6 * 3600.0
 _SERIES_TIME_S = 12 * 3600.0
 
 
@@ -66,11 +69,13 @@ def write_image_series(
     derived: bool,
     injection: Injection | None = None,
 ) -> list[Path]:
-    """Write a volume in HU as CT, in SUVbw as PT (stored in BQML with the tags that lead back to SUV, a slope for every
-    slice), and return the files.
+    """Write a volume in HU as CT, in SUVbw as PT (a slope for every slice), and return the files.
+
+    With an `injection` (and the study's weight) the PET is stored in BQML with the tags that lead back to SUV; without
+    one it is stored as SUV, in GML of type BW.
 
     CT values are rounded to whole HU. The slices follow the third voxel axis; voxel axes must stand at right angles
-    (DCM125) and the first two span the slices. UNT101 for other units; SUV102 for a PET without a weight.
+    (DCM125) and the first two span the slices. UNT101 for other units; SUV102 for an injection without a weight.
     """
     geometry = volume.geometry
     if not geometry.is_orthogonal:
@@ -86,9 +91,9 @@ def write_image_series(
         if volume.unit is Unit.HU:
             _ct(dataset, values, derived)
         else:
-            _pet(dataset, volume.require(Unit.SUVBW, where=str(folder)), values, k, study, injection or Injection())
+            _pet(dataset, volume.require(Unit.SUVBW, where=str(folder)), values, k, study, injection)
         path = folder / f"{k:04d}.dcm"
-        save_dataset(dataset, path)
+        save_dataset(dataset, path, alone=False)
         paths.append(path)
     return paths
 
@@ -96,15 +101,37 @@ def write_image_series(
 def _common(
     volume: Volume, k: int, study: StudyIdentity, series_uid: str, description: str, number: int, derived: bool
 ) -> Dataset:
-    from tumorboard import __version__
-
     lps = volume.geometry.affine_lps
-    dataset = Dataset()
-    dataset.SpecificCharacterSet = "ISO_IR 192"
+    dataset = study_attributes(study, description)
     dataset.ImageType = ["DERIVED" if derived else "ORIGINAL", "PRIMARY", "AXIAL"]
     dataset.SOPInstanceUID = made_uid(series_uid, k)
-    dataset.StudyDate = dataset.SeriesDate = dataset.AcquisitionDate = dataset.ContentDate = study.date
-    dataset.StudyTime = dataset.SeriesTime = dataset.AcquisitionTime = dataset.ContentTime = _clock(_SERIES_TIME_S)
+    dataset.SeriesInstanceUID = series_uid
+    dataset.SeriesNumber = number
+    dataset.AcquisitionNumber = 1
+    dataset.InstanceNumber = k + 1
+    dataset.Laterality = ""
+    spacing = volume.spacing_mm
+    dataset.ImagePositionPatient = [decimal(v) for v in (lps @ (0, 0, k, 1))[:3]]
+    dataset.ImageOrientationPatient = [decimal(v) for axis in (0, 1) for v in lps[:3, axis] / spacing[axis]]
+    dataset.PixelSpacing = [decimal(spacing[1]), decimal(spacing[0])]
+    dataset.SliceThickness = decimal(spacing[2])
+    dataset.SamplesPerPixel = 1
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.Rows, dataset.Columns = volume.shape[1], volume.shape[0]
+    dataset.BitsAllocated = dataset.BitsStored = 16
+    dataset.HighBit = 15
+    return dataset
+
+
+def study_attributes(study: StudyIdentity, description: str) -> Dataset:
+    """Patient, study, equipment and frame of reference, as every object of a made study has them."""
+    from tumorboard import __version__
+
+    dataset = Dataset()
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    dataset.StudyDate, dataset.StudyTime = study.date, _clock(_STUDY_TIME_S + 60 * study.order)
+    dataset.SeriesDate = dataset.AcquisitionDate = dataset.ContentDate = study.date or "20000101"
+    dataset.SeriesTime = dataset.AcquisitionTime = dataset.ContentTime = _clock(_SERIES_TIME_S)
     dataset.AccessionNumber = ""
     dataset.Manufacturer = "Tumorboard"
     dataset.ManufacturerModelName = "Tumorboard"
@@ -119,28 +146,13 @@ def _common(
     if study.age_years is not None:
         dataset.PatientAge = f"{round(study.age_years):03d}Y"
     if study.weight_kg is not None:
-        dataset.PatientWeight = _decimal(study.weight_kg)
+        dataset.PatientWeight = decimal(study.weight_kg)
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethod = "no real identity: made by Tumorboard"
     dataset.StudyInstanceUID = study.study_uid
-    dataset.SeriesInstanceUID = series_uid
     dataset.StudyID = made_uid(study.study_uid)[-8:]
-    dataset.SeriesNumber = number
-    dataset.AcquisitionNumber = 1
-    dataset.InstanceNumber = k + 1
-    dataset.Laterality = ""
     dataset.FrameOfReferenceUID = study.frame_of_reference_uid
     dataset.PositionReferenceIndicator = ""
-    spacing = volume.spacing_mm
-    dataset.ImagePositionPatient = [_decimal(v) for v in (lps @ (0, 0, k, 1))[:3]]
-    dataset.ImageOrientationPatient = [_decimal(v) for axis in (0, 1) for v in lps[:3, axis] / spacing[axis]]
-    dataset.PixelSpacing = [_decimal(spacing[1]), _decimal(spacing[0])]
-    dataset.SliceThickness = _decimal(spacing[2])
-    dataset.SamplesPerPixel = 1
-    dataset.PhotometricInterpretation = "MONOCHROME2"
-    dataset.Rows, dataset.Columns = volume.shape[1], volume.shape[0]
-    dataset.BitsAllocated = dataset.BitsStored = 16
-    dataset.HighBit = 15
     return dataset
 
 
@@ -163,24 +175,31 @@ def _ct(dataset: Dataset, values: NDArray[Any], derived: bool) -> None:
 
 
 def _pet(
-    dataset: Dataset, volume: Volume, values: NDArray[Any], k: int, study: StudyIdentity, injection: Injection
+    dataset: Dataset, volume: Volume, values: NDArray[Any], k: int, study: StudyIdentity, injection: Injection | None
 ) -> None:
-    if study.weight_kg is None:
-        raise TumorboardError(
-            codes.SUV_WEIGHT, study.patient_id, found="no weight", expected="the weight that SUV was computed with"
-        )
-    decayed = injection.dose_bq * 2.0 ** (-injection.uptake_s / injection.half_life_s)
-    # As it will be read: the decimals of the header, not the floats in memory.
-    activity = values.astype(np.float64) * decayed / (float(_decimal(study.weight_kg)) * 1000.0)
-    if activity.min() < 0 or not np.isfinite(activity).all():
+    """Bq/ml with everything that leads back to SUV where there is an injection; else SUV itself (GML, type BW)."""
+    stored = values.astype(np.float64)
+    if injection is not None:
+        if study.weight_kg is None:
+            raise TumorboardError(
+                codes.SUV_WEIGHT, study.patient_id, found="no weight", expected="the weight that SUV was computed with"
+            )
+        decayed = injection.dose_bq * 2.0 ** (-injection.uptake_s / injection.half_life_s)
+        # As it will be read: the decimals of the header, not the floats in memory.
+        stored *= decayed / (float(decimal(study.weight_kg)) * 1000.0)
+        dataset.RadiopharmaceuticalInformationSequence = [_drug(injection)]
+    else:
+        dataset.SUVType = "BW"
+        dataset.RadiopharmaceuticalInformationSequence = []
+    if stored.min() < 0 or not np.isfinite(stored).all():
         raise TumorboardError(codes.UNIT_CASE, study.patient_id, found="negative or NaN SUV", expected="0 or more")
-    slope = float(_decimal(max(float(activity.max()), 1e-6) / 32766.0))
+    slope = float(decimal(max(float(stored.max()), 1e-6) / 32766.0))
+    dataset.Units = "GML" if injection is None else "BQML"
     dataset.SOPClassUID = PositronEmissionTomographyImageStorage
     dataset.Modality = "PT"
-    dataset.RescaleIntercept, dataset.RescaleSlope = "0", _decimal(slope)
+    dataset.RescaleIntercept, dataset.RescaleSlope = "0", decimal(slope)
     dataset.PixelRepresentation = 1
-    dataset.PixelData = np.ascontiguousarray(np.rint(activity / slope), dtype="<i2").tobytes()
-    dataset.Units = "BQML"
+    dataset.PixelData = np.ascontiguousarray(np.rint(stored / slope), dtype="<i2").tobytes()
     dataset.CountsSource = "EMISSION"
     dataset.SeriesType = ["STATIC", "IMAGE"]
     dataset.CorrectedImage = ["NORM", "DTIM", "ATTN", "SCAT", "DECY", "RAN"]
@@ -200,15 +219,18 @@ def _pet(
         _code("40199007", "SCT", "supine")
     ]
     dataset.PatientGantryRelationshipCodeSequence = [_code("102540008", "SCT", "headfirst")]
+
+
+def _drug(injection: Injection) -> Dataset:
     drug = Dataset()
     drug.RadiopharmaceuticalStartTime = _clock(_SERIES_TIME_S - injection.uptake_s)
-    drug.RadionuclideTotalDose = _decimal(injection.dose_bq)
-    drug.RadionuclideHalfLife = _decimal(injection.half_life_s)
+    drug.RadionuclideTotalDose = decimal(injection.dose_bq)
+    drug.RadionuclideHalfLife = decimal(injection.half_life_s)
     drug.RadionuclidePositronFraction = "0.967"
     drug.Radiopharmaceutical = "FDG"
     drug.RadionuclideCodeSequence = [_code("77004003", "SCT", "^18^Fluorine")]
     drug.RadiopharmaceuticalCodeSequence = [_code("35321007", "SCT", "Fluorodeoxyglucose F^18^")]
-    dataset.RadiopharmaceuticalInformationSequence = [drug]
+    return drug
 
 
 def _code(value: str, scheme: str, meaning: str) -> Dataset:
@@ -217,7 +239,7 @@ def _code(value: str, scheme: str, meaning: str) -> Dataset:
     return item
 
 
-def _decimal(value: float) -> str:
+def decimal(value: float) -> str:
     """A decimal string of at most 16 characters, as exact as these allow."""
     value = float(value)
     for digits in range(15, 4, -1):

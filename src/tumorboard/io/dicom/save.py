@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["save_dataset"]
 
 
-def save_dataset(dataset: Dataset, path: Path) -> None:
-    """Write a dataset as a Part 10 file, Explicit VR Little Endian."""
+def save_dataset(dataset: Dataset, path: Path, *, alone: bool = True) -> None:
+    """Write a dataset as a Part 10 file, Explicit VR Little Endian. A file that stands `alone` is written atomically;
+    one of a thousand slices is not flushed to disk by itself: its folder appears as a whole."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID(dataset.SOPClassUID)
     meta.MediaStorageSOPInstanceUID = UID(dataset.SOPInstanceUID)
@@ -30,4 +31,8 @@ def save_dataset(dataset: Dataset, path: Path) -> None:
     dataset.file_meta = meta
     buffer = io.BytesIO()
     dcmwrite(buffer, dataset, enforce_file_format=True)
-    atomic_write_bytes(path, buffer.getvalue())
+    if alone:
+        atomic_write_bytes(path, buffer.getvalue())
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(buffer.getvalue())
