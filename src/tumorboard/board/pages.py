@@ -21,7 +21,7 @@ from tumorboard.core.tables import EXPERT
 __all__ = ["LESIONS_SHOWN", "PATIENTS_PER_PAGE", "Plot", "Writer", "plain_finding"]
 
 PATIENTS_PER_PAGE = 100
-LESIONS_SHOWN = 10
+LESIONS_SHOWN = 6
 """Largest lesions listed per run and label; the smaller ones are counted and summed."""
 FINDINGS_SHOWN = 50
 """Findings listed per code; the others are counted."""
