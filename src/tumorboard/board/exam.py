@@ -10,18 +10,28 @@ from typing import Any
 import numpy as np
 
 from tumorboard.board import pictures
-from tumorboard.board.lesions import Lesion
+from tumorboard.board.lesions import Lesion, bounding_box
 from tumorboard.board.planes import AXIS, VIEWS, Plane, plane_through, sample
 from tumorboard.board.scene import Focus, Scene, find_focus, load_scene
 from tumorboard.core.volume import Volume
 
-__all__ = ["ExamPage", "Picture", "draw_exam", "save_picture"]
+__all__ = ["ExamPage", "Outline", "Picture", "draw_exam", "save_picture"]
 
 Region = tuple[str, str, Volume]
 """run_id, label, and the label's voxels as 0 and 1."""
 
 SLICES = 8
 """Axial slices shown from the top of the lesions to their bottom."""
+
+
+@dataclass(frozen=True)
+class Outline:
+    """One label of one run: an SVG path in millimetres from the picture's top left corner, and its rightmost point."""
+
+    run_id: str
+    label: str
+    path: str
+    anchor_mm: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -34,8 +44,7 @@ class Picture:
     width_mm: float
     height_mm: float
     marks: str
-    outlines: list[tuple[str, str, str]]
-    """(run_id, label, SVG path)"""
+    outlines: list[Outline]
     crosshair_mm: tuple[float, float] | None = None
 
 
@@ -173,15 +182,21 @@ def _regions(scene: Scene) -> list[Region]:
     return found
 
 
-def _outlines(regions: Sequence[Region], plane: Plane) -> list[tuple[str, str, str]]:
-    drawn = ((run, label, pictures.outline(pictures.region_on(r, plane), plane)) for run, label, r in regions)
-    return [(run, label, path) for run, label, path in drawn if path]
+def _outlines(regions: Sequence[Region], plane: Plane) -> list[Outline]:
+    found = []
+    for run, label, region in regions:
+        path = pictures.outline(pictures.region_on(region, plane), plane)
+        if path:
+            corners = [pair.split() for pair in path.replace("Z", "").replace("M", "L").split("L") if pair]
+            x, y = max((float(a), float(b)) for a, b in corners)
+            found.append(Outline(run, label, path, (x, y)))
+    return found
 
 
 def _projections(scene: Scene, regions: Sequence[Region], top: float | None, folder: Path) -> list[Picture]:
     """Maximum intensity projections of the whole PET, with the projected outlines."""
     assert scene.pet is not None and top is not None
-    low, high = scene.pet.geometry.bounds_mm()
+    low, high = _body_box(scene.pet, top)
     made = []
     for view in ("coronal", "sagittal"):
         plane = plane_through(view, (low + high) / 2, low_mm=low, high_mm=high, pixels=420)
@@ -191,6 +206,14 @@ def _projections(scene: Scene, regions: Sequence[Region], top: float | None, fol
         title = f"{view.capitalize()} maximum of the PET"
         made.append(Picture(view, title, files, *plane.size_mm, plane.marks, _outlines(flat, plane)))
     return made
+
+
+def _body_box(pet: Volume, top: float) -> tuple[np.ndarray, np.ndarray]:
+    """World box of what is darker than nearly white in the projections; the whole scan where nothing is."""
+    box = bounding_box(pet.array > 0.03 * top)
+    if box is None:
+        return pet.geometry.bounds_mm()
+    return pet.geometry.crop([s.start for s in box], [s.stop for s in box]).bounds_mm()
 
 
 def _write(rasters: Mapping[str, pictures.Rgb], folder: Path, name: str) -> dict[str, str]:
