@@ -1,8 +1,8 @@
 """Runs every `bench_*.py` beside this file and prints one table: ours, the peer's, the ratio, and the goal.
 
 Each `bench_*.py` has `main() -> list[dict]` with name, ours_s, peer, peer_s, ratio, goal and note: seconds of ours and
-of the named peer in one run on one machine, equal results asserted there; `ratio` is ours over the peer's and `goal` the
-largest ratio that is good enough (a benchmark of memory says so in its note).
+of the named peer in one run on one machine, equal results asserted there; `ratio` is ours over the peer's and `goal`
+the largest ratio that is good enough (a benchmark of memory says so in its note).
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def page(rows: Sequence[Mapping[str, Any]], *, machine: str, day: str) -> str:
     lines = [
         "# Performance against peers",
         "",
-        f"{day}, {machine}. Written by `make benchmark`. Ratio: our time over the peer's, in one run with equal results;",
-        "a goal that is missed is set in bold.",
+        f"{day}, {machine}. Written by `make benchmark`.",
+        "Ratio: our time over the peer's, in one run with equal results; a goal that is missed is set in bold.",
         "",
         "| What | Ours | Peer | Peer's | Ratio | Goal | Note |",
         "|---|---|---|---|---|---|---|",
@@ -89,7 +89,8 @@ def machine() -> str:
         ]
         model = names[0] if names else model
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{os.cpu_count()} cores of {model}, {memory_gib:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
+    python = f"{platform.system()}, Python {platform.python_version()}"
+    return f"{os.cpu_count()} cores of {model}, {memory_gib:.0f} GiB, {python}"
 
 
 def _seconds(value: float | None) -> str:
