@@ -95,6 +95,8 @@ def code_of(field: Field, value: Any) -> str | None:
     for code, meaning in field.variable.levels.items():
         if meaning == value:
             return code
+    if not isinstance(value, str) and cell_code(value) in field.variable.levels:  # True, 1.0: codes, not meanings
+        return cell_code(value)
     raise TumorboardError(
         codes.NOT_WRITABLE,
         f"column {field.name}",

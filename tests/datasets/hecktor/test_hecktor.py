@@ -26,7 +26,7 @@ CLINICAL = {
     "MDA-002": {
         "sex": "male",
         "age_years": 55.5,
-        "treatment": "chemoradiotherapy",
+        "treatment": "chemoradiation",
         "centre_code": "5",
         "alcohol": "no",
     },

@@ -1,7 +1,7 @@
 """The clinical variables of HECKTOR: headings of every edition, codes and what they mean.
 
 Codes: the data dictionary of the 2025 workbook (gender 0 = female, 1 = male; treatment 0 = radiotherapy, 1 =
-chemoradiotherapy), the 2022 page (HPV 0 = -, 1 = +; gender M/F). Teams have used others (gender 2 = female, treatment
+chemoradiation), the 2022 page (HPV 0 = -, 1 = +; gender M/F). Teams have used others (gender 2 = female, treatment
 1 = radiotherapy): those are options of the reader, never a guess. Stages: AJCC/UICC 7th edition; sub-stages a, b, c
 belong to their stage.
 """
@@ -26,7 +26,7 @@ __all__ = [
 
 ID_HEADINGS = ("PatientID", "Patient ID", "Patient")
 GENDER = "0=female,1=male,F=female,M=male"
-TREATMENT = "0=radiotherapy,1=chemoradiotherapy"
+TREATMENT = "0=radiotherapy,1=chemoradiation"
 NO_YES = {"0": "no", "1": "yes"}
 STAGES = {
     "t_stage": {f"T{n}": f"T{n}" for n in range(5)} | {str(n): f"T{n}" for n in range(5)},

@@ -106,7 +106,7 @@ def _write_all(cohort: Cohort, plan: Plan, folder: Path) -> None:
         for one in plan.patients.values()
     ]
     meanings = [["Column", "Code", "Meaning"], ["Gender", 0, "female"], ["Gender", 1, "male"]]
-    meanings += [["Treatment", 0, "radiotherapy only"], ["Treatment", 1, "chemoradiotherapy"]]
+    meanings += [["Treatment", 0, "radiotherapy only"], ["Treatment", 1, "chemoradiation"]]
     path = folder / "HECKTOR_2025_Training_EHR_with_Data_Dictionary.xlsx"
     write_xlsx(path, {"Data": [head, *rows], "Data Dictionary": meanings})
 
