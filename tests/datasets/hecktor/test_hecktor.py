@@ -204,9 +204,16 @@ def test_workbook_with_trailing_blanks_in_its_headings(tmp_path):
     for cell in book["Data"][1]:
         cell.value = f"{cell.value}  "
     book.save(path)
+    other = openpyxl.Workbook()
+    other.create_sheet("Second")
+    other.save(tmp_path / "out" / "protocol.xlsx")
     again = read(tmp_path / "out")
     assert_equal(cohort, again)
     assert again.row("patients", patient_id="CHUM-001")["tasks"] == "1 2 3"
+    assert any("protocol.xlsx" in note for note in again.provenance[0]["notes"])
+    (tmp_path / "out" / "broken.xlsx").write_bytes(b"PK")
+    with pytest.raises(TumorboardError, match="LAY103"):
+        read(tmp_path / "out")
 
 
 @pytest.mark.parametrize("table", ["HECKTOR_2026_Training_Task.csv", "HECKTOR_2026_training_data.csv", "x.csv"])

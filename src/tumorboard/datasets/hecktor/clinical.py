@@ -22,7 +22,7 @@ from tumorboard.datasets.hecktor.fields import (
 )
 from tumorboard.datasets.hecktor.names import Ids, canonical_id
 from tumorboard.datasets.identifiers import ID_TABLE
-from tumorboard.datasets.tablefile import Sheet, heading, read_sheet
+from tumorboard.datasets.tablefile import Sheet, heading, read_sheet, sheet_names
 
 __all__ = ["CLASS_ENDPOINTS", "Records", "find_tables"]
 
@@ -134,16 +134,16 @@ class Records:
 
 def find_tables(source: Path, notes: list[str]) -> list[Sheet]:
     """Every CSV or XLSX below `source` (three folders deep) that has a column of patient ids, found by its columns and
-    not by its name; of a workbook the sheet `Data`, or the only one. Other tables are noted."""
+    not by its name; of a workbook the sheet `Data`, or the only one. Tables without patients are noted, files that
+    are no tables refused (LAY103): leaving one out could lose patients."""
     sheets = []
     for path in _table_files(source):
-        try:
-            sheet = read_sheet(path, sheet=_data_sheet(path))
-        except TumorboardError as error:
-            if error.code is codes.TABLE_FORM and not _names_patients(path):
-                notes.append(f"{path.name}: not read ({error.found})")
-                continue
-            raise
+        names = sheet_names(path) if path.suffix.lower() == ".xlsx" else [""]
+        data = next((name for name in names if name.strip().casefold() == "data"), None)
+        if len(names) > 1 and data is None:
+            notes.append(f"{path.name}: worksheets {names}, none called Data, not read")
+            continue
+        sheet = read_sheet(path, sheet=data)
         if any(sheet.has(name) for name in ID_HEADINGS):
             sheets.append(sheet)
         else:
@@ -153,30 +153,4 @@ def find_tables(source: Path, notes: list[str]) -> list[Sheet]:
 
 def _table_files(source: Path) -> list[Path]:
     found = [p for depth in ("*", "*/*", "*/*/*") for p in source.glob(depth) if p.suffix.lower() in (".csv", ".xlsx")]
-    own = (ID_TABLE,)
-    return sorted(p for p in found if not p.name.startswith((".", "~$")) and p.name not in own and p.is_file())
-
-
-def _data_sheet(path: Path) -> str | None:
-    """`Data` if a workbook has several sheets and one of that name."""
-    if path.suffix.lower() != ".xlsx":
-        return None
-    import warnings
-    import zipfile
-
-    import openpyxl
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            book = openpyxl.load_workbook(path, read_only=True)
-            names = list(book.sheetnames)
-            book.close()
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError):
-        return None  # read_sheet says what is wrong with it
-    return next((n for n in names if n.strip().casefold() == "data"), None) if len(names) > 1 else None
-
-
-def _names_patients(path: Path) -> bool:
-    """Whether an unreadable file is one of the challenge's own tables, so that leaving it out would lose patients."""
-    return "hecktor" in path.name.casefold()
+    return sorted(p for p in found if not p.name.startswith((".", "~$")) and p.name != ID_TABLE and p.is_file())
