@@ -5,7 +5,7 @@ from tumorboard.core.errors import define
 MASK_LABEL = define(
     "MET101",
     "A mask holds a value that names no structure",
-    why="A stray 3 or 255 is lost or counted as tumour, depending on the tool; either way the score is of another mask.",
+    why="A stray 3 or 255 is lost or counted as tumour, depending on the tool; the score is of another mask.",
     fix="map the value to a structure, or list it as one to ignore",
 )
 MASK_NOT_INTEGER = define(
