@@ -50,3 +50,15 @@ TABLE_REPEATED = define(
     why="Which of the two predictions would count is anybody's guess.",
     fix="keep one row per patient",
 )
+PREDICTION_UNKNOWN = define(
+    "MET109",
+    "Nothing to score under this name",
+    why="An empty comparison would look like a failed one.",
+    fix="give a run of this cohort (`tumorboard info COHORT`) or a folder of masks named by patient or image id",
+)
+STRUCTURE_UNKNOWN = define(
+    "MET110",
+    "A mask names a structure that the rules or the reference do not know",
+    why="Structures are compared by name; values alone (1, 2) mean different things in different data sets.",
+    fix="rename the structure in the mask's labels, or score without these rules",
+)

@@ -23,7 +23,7 @@ from tumorboard.core.errors import TumorboardError
 from tumorboard.core.geometry import Geometry
 from tumorboard.core.volume import Volume
 from tumorboard.metrics.concordance import EARLIER, LATER
-from tumorboard.metrics.labelmaps import compare
+from tumorboard.metrics.labelmaps import as_labels, compare
 from tumorboard.metrics.official.rules import MISSING, Ratio, one_of
 
 __all__ = ["GTVN", "GTVP", "PrognosisRules2022", "SegmentationRules2022", "place_on_reference"]
@@ -51,6 +51,12 @@ class SegmentationRules2022:
 
     def __post_init__(self) -> None:
         one_of("missing", self.missing, MISSING)
+
+    def place(self, prediction: Volume, reference: Geometry, *, where: str) -> Volume:
+        """The prediction cast and on the reference's grid, as the organisers' check does it."""
+        array = np.trunc(prediction.array) if self.truncate else prediction.array
+        cast = Volume(as_labels(array, where=where), prediction.affine, prediction.unit)
+        return Volume(place_on_reference(cast, reference, where=where), reference.affine, prediction.unit)
 
     def count(
         self, reference: NDArray[Any], prediction: NDArray[Any] | None, *, spacing_mm: Sequence[float], where: str
