@@ -92,7 +92,7 @@ def test_equals_monai_on_random_two_label_maps() -> None:
                     assert found[metric, label]["value"] == value, metric
 
 
-# ---- empties: the table of docs/reference/segmentation-metrics.md ------------------------------------------
+# ---- empties: every case has a stated result (docs/adr/0031) ---------------------------------------------------
 NOTHING, SOMETHING = draw([]), draw([[2, 5, 2, 5, 2, 5]])
 UNDEFINED = None
 EMPTY_TABLE = {

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tumorboard.core.cohort import Cohort, ImageLoader
 from tumorboard.core.errors import TumorboardError
