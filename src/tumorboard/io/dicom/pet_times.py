@@ -58,12 +58,17 @@ def acquisition_moments(headers: Sequence[Header]) -> list[Moment]:
 
 def _acquisition(header: Header) -> Moment | None:
     zone = header.text("TimezoneOffsetFromUTC")
-    return date_time(header, "AcquisitionDateTime", zone=zone) or date_and_time(header, "AcquisitionDate", "AcquisitionTime")
+    return date_time(header, "AcquisitionDateTime", zone=zone) or date_and_time(
+        header, "AcquisitionDate", "AcquisitionTime"
+    )
 
 
 def _missing(header: Header) -> Moment:
     raise TumorboardError(
-        codes.SUV_TIME, header.where, found="no AcquisitionDate and AcquisitionTime", expected="when the slice was taken"
+        codes.SUV_TIME,
+        header.where,
+        found="no AcquisitionDate and AcquisitionTime",
+        expected="when the slice was taken",
     )
 
 
