@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from tumorboard.board.build import build_board
 from tumorboard.board.names import safe_names
+from tumorboard.board.pages import plain_finding
 from tumorboard.board.summary import findings_by_patient
 from tumorboard.cli.stages import Stages, acquired, digest_of_inputs, digest_of_program
 from tumorboard.core.cohort import Cohort
@@ -21,7 +22,7 @@ from tumorboard.core.registry import TaskSpec, resolve, tasks
 from tumorboard.io.files import atomic_file, sha256_of
 from tumorboard.io.store import open_cohort, update_cohort
 
-__all__ = ["RunReport", "count_findings", "plain_finding", "run_cohort"]
+__all__ = ["RunReport", "count_findings", "run_cohort"]
 
 Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 """`with bar(title) as report: report(done, total)`."""
@@ -112,11 +113,6 @@ def _check(cohort: Cohort, *, bar: Bar, map: Map) -> list[dict[str, str]]:
 
     with bar("Checking"):
         return [plain_finding(finding) for finding in run_checks(cohort, map=map)]
-
-
-def plain_finding(finding: Any) -> dict[str, str]:
-    """A check finding as `--json` prints it."""
-    return {key: str(getattr(finding, key)) for key in ("code", "severity", "where", "message", "fix")}
 
 
 def count_findings(findings: Sequence[Mapping[str, str]]) -> dict[str, int]:
