@@ -51,8 +51,8 @@ def ellipsoid(grid: Geometry, inset_mm: float) -> Volume:
 
 
 def ellipsoid_dice(truth: Volume, insets_mm: Sequence[float] = INSETS_MM) -> NDArray[np.float64]:
-    """Dice of the ellipsoid with a structure (any value above 0) on the grid of `truth`, for every inset."""
-    drawn = truth.array > 0
+    """Dice of the ellipsoid with the first structure (value 1) on the grid of `truth`, for every inset."""
+    drawn = truth.array == 1
     volume = int(drawn.sum())
     scores = []
     for inset_mm in insets_mm:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.io.files import atomic_write_bytes
 from tumorboard.tasks.segmentation.cases import Case, load_case
-from tumorboard.tasks.segmentation.preprocess import Prepared, Preprocessing, lesion_volumes_ml
+from tumorboard.tasks.segmentation.preprocess import Preprocessing, lesion_volumes_ml
 
 __all__ = ["CaseCache", "Fingerprint", "take_fingerprint"]
 
@@ -52,16 +52,13 @@ class CaseCache:
             _save(path, np.concatenate([prepared.inputs, prepared.target]))
         return path
 
-    def evaluation(self, case: Case, preprocessing: Preprocessing) -> Prepared:
-        """The part of the exam that may be seen when it is predicted for a score; no target."""
-        native = self._cohort.geometry(case.ct_id).crop(*case.evaluation)
+    def evaluation(self, case: Case, preprocessing: Preprocessing) -> Path:
+        """The part of the exam that may be seen when it is predicted for a score: float32 inputs (2, i, j, k)."""
         path = self._path(case, preprocessing, f"part {case.evaluation}")
-        if path.exists():
-            inputs = np.load(path, allow_pickle=False)
-            return Prepared(inputs, None, preprocessing.working_grid(native), native)
-        prepared = preprocessing.forward(load_case(self._cohort, case).crop(case.evaluation))
-        _save(path, prepared.inputs)
-        return prepared
+        if not path.exists():
+            volumes = load_case(self._cohort, case).crop(case.evaluation)
+            _save(path, preprocessing.forward(volumes).inputs)
+        return path
 
     def _path(self, case: Case, preprocessing: Preprocessing, part: str) -> Path:
         ids = (case.ct_id, case.pet_id, case.mask_id)
@@ -70,7 +67,7 @@ class CaseCache:
         return self._folder / f"{digest}.npy"
 
 
-def _save(path: Path, array: np.ndarray[Sequence[int], np.dtype[np.float32]]) -> None:
+def _save(path: Path, array: NDArray[np.float32]) -> None:
     memory = io.BytesIO()
     np.save(memory, array.astype(np.float32), allow_pickle=False)
     atomic_write_bytes(path, memory.getvalue())

@@ -71,7 +71,9 @@ class SegmentationConfig(BaseModel):
     def _fits(self) -> Self:
         step = 2 ** (len(self.channels) - 1)
         if self.patch_voxels % step or self.window_voxels % step:
-            raise ValueError(f"patch_voxels and window_voxels must be multiples of {step} for {len(self.channels)} levels")
+            raise ValueError(
+                f"patch_voxels and window_voxels must be multiples of {step} for {len(self.channels)} levels"
+            )
         if self.ct_window_hu[0] >= self.ct_window_hu[1]:
             raise ValueError("ct_window_hu must rise")
         return self
