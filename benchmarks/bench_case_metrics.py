@@ -148,5 +148,5 @@ def main(cases: tuple[str, ...] = tuple(CASES)) -> list[dict[str, Any]]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cases", nargs="*", default=list(CASES), choices=[*CASES, []])
-    print(json.dumps(main(tuple(parser.parse_args().cases)), indent=1))
+    parser.add_argument("cases", nargs="*", help="HN, WB; both when none is named")
+    print(json.dumps(main(tuple(parser.parse_args().cases or CASES)), indent=1))

@@ -149,9 +149,9 @@ def test_the_cheaper_way_is_taken_by_size(monkeypatch: pytest.MonkeyPatch) -> No
 
     plate = np.argwhere(np.ones((60, 60, 1))).astype(np.int32)
     speck = np.array([[0, 0, 0]], np.int32)
-    assert ways(plate, plate + (0, 0, 1)) == []
+    assert ways(plate, plate + np.array((0, 0, 1))) == []
     assert ways(speck, speck + 99) == [("_by_tree", 1), ("_by_tree", 1)]
-    assert ways(plate, plate + (0, 0, 9)) == [("_by_map", 3600), ("_by_map", 3600)]
+    assert ways(plate, plate + np.array((0, 0, 9))) == [("_by_map", 3600), ("_by_map", 3600)]
 
 
 def test_a_concave_organ_of_several_labels() -> None:
