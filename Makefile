@@ -19,12 +19,12 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(READY)
-	$(BIN)/python -m tumorboard demo --out demo
+	$(BIN)/python -m tumorboard phantom demo/cohort
+	$(BIN)/python -m tumorboard run demo/cohort --out demo/run
 
-test: $(READY)
-	$(BIN)/python -m ruff check .
-	$(BIN)/python -m mypy
-	$(BIN)/python -m pytest -q -n 2
+# Two test processes with one thread each: more threads than cores only get in each other's way.
+test: $(READY) lint
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
 lint: $(READY)
 	$(BIN)/python -m ruff check .

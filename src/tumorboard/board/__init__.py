@@ -1,1 +1,1 @@
-"""What people look at: plots, patient and cohort pages."""
+"""What people look at: one page for the cohort, one per patient, as files that open from disk."""
