@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tumorboard.checks.case import Case
-from tumorboard.checks.finding import CheckFinding, finding, listed
+from tumorboard.checks.finding import CheckFinding, finding, named
 from tumorboard.checks.image_statistics import grid
 from tumorboard.core.errors import define
 
@@ -32,7 +32,7 @@ def find(case: Case) -> Iterator[CheckFinding]:
         yield finding(
             CODE,
             "info",
-            f"images {kind[0]} {kind[1]}: {listed(rare)}",
+            f"images {kind[0]} {kind[1]}: {named(rare)}",
             found=", ".join(f"{n} stored {codes}" for codes, n in counts.most_common()),
             expected=f"one order, such as {usual} of {most}",
         )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tumorboard.checks.case import Case
-from tumorboard.checks.finding import CheckFinding, finding, listed
+from tumorboard.checks.finding import CheckFinding, finding, named
 from tumorboard.core.errors import define
 
 CODE = define(
@@ -23,8 +23,8 @@ def find(case: Case) -> Iterator[CheckFinding]:
     for rows in by_sum.values():
         patients = list(dict.fromkeys(row["patient_id"] for row in rows))
         if len(patients) > 1:
-            where = f"patients {listed(patients)}: {listed(row['image_id'] for row in rows)}"
+            where = f"patients {named(patients)}: {named(row['image_id'] for row in rows)}"
             yield finding(CODE, "error", where, found="byte-identical images", expected="a scan of its own for each")
         elif len(rows) > 1:
-            where = f"{patients[0]}: {listed(row['image_id'] for row in rows)}"
+            where = f"{patients[0]}: {named(row['image_id'] for row in rows)}"
             yield finding(CODE, "info", where, found="the same file twice", expected="each image once")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tumorboard.checks.case import Case
-from tumorboard.checks.finding import CheckFinding, finding, listed
+from tumorboard.checks.finding import CheckFinding, finding, listed, named
 from tumorboard.core.errors import define
 
 CODE = define(
@@ -26,7 +26,9 @@ def find(case: Case) -> Iterator[CheckFinding]:
     units = {unit: [row["image_id"] for row in pets if row["unit"] == unit] for unit in {row["unit"] for row in pets}}
     if len(units) > 1:
         shown = [f"{unit} in {len(ids)} ({listed(ids, most=3)})" for unit, ids in sorted(units.items())]
-        yield finding(CODE, "error", "images, PET", found=f"units {', '.join(shown)}", expected="one unit, SUVbw")
+        usual = max(units, key=lambda unit: len(units[unit]))
+        where = "images, PET: " + named(image for unit, ids in units.items() if unit != usual for image in ids)
+        yield finding(CODE, "error", where, found=f"units {', '.join(shown)}", expected="one unit, SUVbw")
     suv = [
         (row, s)
         for row in pets
