@@ -1,6 +1,7 @@
 """Writes `docs/reference/` from the registry, the tables, the codes, the metrics and the command line.
 
-Nothing in the reference is typed by hand: `make docs` writes it, and a test compares it with what this file would write.
+Nothing in the reference is typed by hand: `make docs` writes it, and a test compares it with what this file would
+write.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from tumorboard.board import summary
 from tumorboard.board.exam import ExamPage
 from tumorboard.board.lesions import Lesion
 from tumorboard.board.pictures import CT_WINDOW_HU
-from tumorboard.board.runs import RunStyle, baseline_names, pretty_json
+from tumorboard.board.runs import HIDDEN, RunStyle, baseline_names, pretty_json
 from tumorboard.board.scoreboard import Ranking, rank_scores
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.tables import EXPERT
@@ -21,7 +21,7 @@ from tumorboard.core.tables import EXPERT
 __all__ = ["LESIONS_SHOWN", "PATIENTS_PER_PAGE", "Plot", "Writer", "plain_finding"]
 
 PATIENTS_PER_PAGE = 100
-LESIONS_SHOWN = 10
+LESIONS_SHOWN = 6
 """Largest lesions listed per run and label; the smaller ones are counted and summed."""
 FINDINGS_SHOWN = 50
 """Findings listed per code; the others are counted."""
@@ -60,7 +60,9 @@ class Writer:
         ids = self.cohort.patient_ids
         template = self._templates.get_template("patient.html")
         findings = summary.findings_by_patient(self.cohort, self.findings)
-        by_patient = _grouped(self.cohort.rows("outcomes"), "patient_id")
+        hidden = {run["run_id"] for run in self.cohort.rows("runs", kind=HIDDEN)}
+        outcomes = [row for row in self.cohort.rows("outcomes") if row["run_id"] not in hidden]
+        by_patient = _grouped(outcomes, "patient_id")
         images = _grouped(self.cohort.rows("images"), "exam_id")
         exams = _grouped(self.cohort.rows("exams"), "patient_id")
         scores = _grouped([row for row in self.scores if row.get("subset") in self.names], "subset")

@@ -76,7 +76,8 @@ def run_cohort(
     leave_cohort : do not add the runs to the cohort's folder.
     """
     folder, out = folder.resolve(), out.resolve()
-    cohort = acquired(open_cohort(folder))
+    shown = open_cohort(folder)
+    cohort = acquired(shown)
     stages, report = Stages(out), RunReport()
     with bar("Reading every image once"):
         inputs = digest_of_inputs(cohort)
@@ -84,7 +85,6 @@ def run_cohort(
     checked = stages.once("checks", basis, lambda: {"findings": _check(cohort, bar=bar, map=map)})
     report.findings = checked["findings"]
     analysed = _without_errors(cohort, report, despite_errors=despite_errors)
-    shown = cohort
     if analysed is not None:
         for spec in (tasks()[name] for name in configs):
             missing = list(resolve(spec.missing)(analysed)) if spec.benchmark else ["a benchmark"]

@@ -28,6 +28,7 @@ KINDS = {
     "mask": (Modality.SEG, Role.MASK, Unit.LABEL),
     "dose": (Modality.RTDOSE, Role.DOSE, Unit.GY),
     "CTplan": (Modality.CT, Role.IMAGE, Unit.HU),
+    "MR": (Modality.MR, Role.IMAGE, Unit.UNKNOWN),
 }
 """Kind of a file, as its image id ends -> modality, role, unit."""
 
@@ -111,7 +112,7 @@ def attach_masks(rows: list[dict[str, Any]], files: Mapping[str, ImageFile]) -> 
     for members in exams.values():
         images = [row for row in members if row["role"] == Role.IMAGE]
         for mask in (row for row in members if row["role"] == Role.MASK):
-            order = [files[mask["image_id"]].prefer, "CT", "PT", "CTplan"]
+            order = [files[mask["image_id"]].prefer, *KINDS]
             images.sort(key=lambda row: order.index(files[row["image_id"]].kind))
             grid = row_grid(mask)
             shared = next((row for row in images if row_grid(row).same_grid(grid)), None)

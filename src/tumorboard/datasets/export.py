@@ -39,8 +39,8 @@ def new_folder(out: Path) -> Iterator[Path]:
 def export_nifti(cohort: Cohort, row: Mapping[str, Any], target: Path) -> None:
     """One image as `.nii.gz`: the same bytes where they already are one, else its voxels and affine."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    reading = json.loads(row["options"] or "{}").get("read")
-    if row["format"] == "nifti" and row["path"].lower().endswith(".nii.gz") and not reading:
+    changed = {"read", "convert"} & json.loads(row["options"] or "{}").keys()
+    if row["format"] == "nifti" and row["path"].lower().endswith(".nii.gz") and not changed:
         shutil.copyfile(image_path(row, cohort.root), target)
     else:
         write_nifti(cohort.image(row["image_id"]), target)

@@ -48,7 +48,7 @@ def border_voxels(labels, first, last, offsets):
     `offsets` (257,) gives each value's place in the output, from its voxel count. Returns coordinates
     (foreground voxels, 3) of which the first `found[value]` after `offsets[value]` are filled.
     """
-    a, b, c = labels.shape
+    a, b, _ = labels.shape
     points = np.empty((offsets[256], 3), np.int32)
     found = np.zeros(256, np.int64)
     for i in range(1, a - 1):
@@ -78,7 +78,7 @@ def surface_elements(labels, first, last, value):
     Corner (i, j, k) lies between voxels (i-1..i, j-1..j, k-1..k) (the map has an empty rim). Returns coordinates
     (n, 3) and neighbourhood codes (n,): bit 4*di + 2*dj + dk stands for voxel (i-1+di, j-1+dj, k-1+dk).
     """
-    a, b, c = labels.shape
+    a, b, _ = labels.shape
     capacity = 4096
     points = np.empty((capacity, 3), np.int32)
     codes = np.empty(capacity, np.uint8)

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from tumorboard.core.cohort import Cohort
+from tumorboard.core.errors import TumorboardError
 from tumorboard.core.tables import EXPERT
 from tumorboard.io.images import load_image
 from tumorboard.io.store import save_cohort
+from tumorboard.phantom import codes
 from tumorboard.phantom.clinical import DICTIONARY
 from tumorboard.phantom.exam import TRUTH, ImagingOptions, finding_rows, image_rows, scan
 from tumorboard.phantom.outcomes import ETA_SD, SHARES, ceilings
@@ -22,6 +24,7 @@ from tumorboard.phantom.scanner import CENTRES
 __all__ = ["DEFAULT_CENTRES", "draw_patients", "make_cohort"]
 
 DEFAULT_CENTRES = ("VA", "VB", "VC", "VD")
+REGIONS = ("head-neck", "whole-body")
 TRUTH_RUNS = (TRUTH, "truth-table", "truth-image", "truth-known")
 
 
@@ -63,6 +66,7 @@ def make_cohort(
     parts of eta) and ``truth-known`` (the table as recorded): risks whose C-index no honest model beats.
     """
     root = Path(out).resolve()
+    _refuse(root, region=region, centres=centres)
     drawn = draw_patients(patients, seed=seed, centres=centres, exams=exams, followed=followed)
     tables: dict[str, list[dict[str, Any]]] = {name: [] for name in ("patients", "exams", "images", "findings", "relations")}
     for patient in drawn:
@@ -88,7 +92,17 @@ def make_cohort(
         from tumorboard.phantom.faults import plant
 
         cohort = plant(cohort, faults, seed=seed)
-    return save_cohort(cohort, root, replace=True)
+    return save_cohort(cohort, root)
+
+
+def _refuse(root: Path, *, region: str, centres: Sequence[str]) -> None:
+    for name, known in ((region, REGIONS), *((centre, tuple(CENTRES)) for centre in centres)):
+        if name not in known:
+            raise TumorboardError(
+                codes.UNKNOWN_NAME, "phantom", found=repr(name), expected=f"a name among {', '.join(known)}"
+            )
+    if root.exists() and any(root.iterdir()):
+        raise TumorboardError(codes.OCCUPIED, root, found="files in it", expected="an empty or new folder")
 
 
 def draw_patients(
@@ -99,8 +113,6 @@ def draw_patients(
     drawn = []
     for index in range(count):
         centre = centre_of(seed, index, centres)
-        if centre not in CENTRES:
-            raise ValueError(f"no virtual centre {centre!r}; there are {', '.join(CENTRES)}")
         numbers[centre] = numbers.get(centre, 0) + 1
         drawn.append(
             draw_patient(seed, index, centres=centres, number=numbers[centre], exams=exams, followed=followed)
