@@ -79,7 +79,10 @@ def rank_scores(scores: Sequence[Row], *, baselines: Mapping[str, Collection[str
     return [_rank(key, rows, baselines.get(key[0], ()), paired) for key, rows in groups.items()]
 
 
-def _rank(task: str, metric: str, label: str, subset: str, rows: Sequence[Row], baselines: Collection[str]) -> Ranking:
+def _rank(
+    key: Key, rows: Sequence[Row], baselines: Collection[str], paired: Mapping[tuple[Key, str, str], Row]
+) -> Ranking:
+    task, metric, label, subset = key
     entry = metric_of(metric)
     better = entry.better if entry else "none"
     title = metric if entry is None else entry.title + metric[len(metric.split(" (")[0]) :]
