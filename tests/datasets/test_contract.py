@@ -152,6 +152,16 @@ def test_a_writer_fills_only_a_new_folder(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", FOLDERS)
+def test_virtual_patients_stay_known_as_such(name, tmp_path):
+    cohort = TWINS[name].make(tmp_path)
+    write_twin(name, cohort.with_provenance({"source": "SYNTHETIC: virtual patients"}), tmp_path / "virtual")
+    write_twin(name, cohort, tmp_path / "other")
+    read = resolve(layouts()[name].read)
+    assert read(tmp_path / "virtual").provenance[0]["synthetic"].startswith("SYNTHETIC")
+    assert "synthetic" not in read(tmp_path / "other").provenance[0]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
 def test_a_writer_that_fails_leaves_nothing(name, tmp_path):
     cohort = TWINS[name].make(tmp_path)
     Path(cohort.rows("images")[-1]["path"]).unlink()
