@@ -7,6 +7,7 @@ import pickle
 import pytest
 import torch
 from safetensors.torch import save_file
+
 from tumorboard.core.errors import TumorboardError
 from tumorboard.engine.checkpoints import (
     load_optimizer,

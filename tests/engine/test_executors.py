@@ -6,6 +6,7 @@ import os
 import warnings
 
 import pytest
+
 from tumorboard.core import codes as core_codes
 from tumorboard.core.errors import TumorboardError
 from tumorboard.engine.executors import DaskExecutor, ProcessExecutor, SerialExecutor, executor

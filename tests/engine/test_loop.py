@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+
 from tumorboard.core.errors import TumorboardError
 from tumorboard.engine import precision
 from tumorboard.engine.checkpoints import read_checkpoint, snapshot

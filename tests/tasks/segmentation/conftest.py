@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.geometry import Geometry
 from tumorboard.core.units import Modality, Role, Unit

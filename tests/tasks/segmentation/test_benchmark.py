@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.volume import Volume
 from tumorboard.engine.checkpoints import read_checkpoint
@@ -90,9 +91,8 @@ def test_a_run_elsewhere_gives_the_same_bytes(finished, spheres, tiny, tmp_path)
         assert path.read_bytes() == (tmp_path / path.relative_to(out)).read_bytes(), path
 
 
-def test_poisoned_held_out_patients_change_nothing_that_is_fitted(finished, volumes, tiny, make_cohort, tmp_path):
+def test_poisoned_held_out_patients_change_nothing_that_is_fitted(volumes, tiny, make_cohort, tmp_path):
     """Trap 8: another image, another mask of a held-out patient; same weights, same spacing, same inset."""
-    out, result, _ = finished
     poisoned = dict(volumes)
     poisoned["P1"] = {
         "CT": Volume(volumes["P1"]["CT"].array * -3 + 500, volumes["P1"]["CT"].affine, volumes["P1"]["CT"].unit),

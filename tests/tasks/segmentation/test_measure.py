@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from tumorboard.core.geometry import Geometry
 from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
@@ -83,7 +84,8 @@ def test_the_working_grid_covers_the_ct_face_to_face_in_ras_order(name):
 def test_two_structures_come_back_with_their_own_values():
     grid = GRIDS["LPS"]
     middle = grid.to_world((np.array(grid.shape) - 1) / 2)
-    labels = sphere(grid, middle + (12, 0, 0), 9) * 1 + sphere(grid, middle - (12, 0, 0), 7) * 2
+    aside = np.array([12.0, 0, 0])
+    labels = sphere(grid, middle + aside, 9) * 1 + sphere(grid, middle - aside, 7) * 2
     preprocessing = Preprocessing(2.0, (-160, 240), ("GTVp", "GTVn"))
     prepared = preprocessing.forward(volumes_of(labels, grid))
     back = preprocessing.inverse(prepared.target, prepared).array

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from tumorboard.tasks.segmentation import sampling
 from tumorboard.tasks.segmentation.config import SegmentationConfig
 from tumorboard.tasks.segmentation.sampling import PatchSampler
