@@ -64,7 +64,7 @@ def report(
         "# Soft-tissue sarcoma, PET/CT: out-of-fold segmentation on cut sub-volumes",
         "",
         f"{date}; {machine}. {rows[network, 'dice']['n']} patients, {config.folds} folds by patient, {config.steps} "
-        f"steps per fold, seed {config.seed}. {minutes['processor']:.1f} CPU-minutes, {minutes['wall']:.1f} minutes wall.",
+        f"steps per fold, seed {config.seed}. {minutes['processor']:.1f} CPU-minutes, {minutes['wall']:.1f} wall.",
         "",
         "Mean over patients (95 % bootstrap interval by patient). Surfaces are voxel borders.",
         "",
@@ -99,8 +99,9 @@ def cell(row: dict[str, Any] | None) -> str:
 
 DATA = (
     "Data: TCIA Soft-tissue-Sarcoma, as the IBSI validation set publishes it (CC BY 3.0; Vallieres et al. 2015, doi "
-    "10.7937/K9/TCIA.2015.7GO2GSKS). Each volume is a crop of 5 cm round the tumour, so scores are taken on sub-volumes "
-    "cut at random; an ellipsoid that looks at no image stands in the table because the crop still gives a part away."
+    "10.7937/K9/TCIA.2015.7GO2GSKS). Each volume is a crop of 5 cm round the tumour, so scores are taken on "
+    "sub-volumes cut at random; an ellipsoid that looks at no image stands in the table because the crop still "
+    "gives a part of the tumour away."
 )
 
 if __name__ == "__main__":

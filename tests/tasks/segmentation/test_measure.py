@@ -69,3 +69,16 @@ def test_without_pet_only_the_volume_and_with_bq_none_at_all():
     assert measured(mask, None)["GTVp", 1]["measurements"] == {"volume_ml": pytest.approx(0.008)}
     with pytest.raises(TumorboardError, match="UNT101"):
         measured(mask, Volume(labels.astype(float), CT, Unit.BQML))
+
+
+def test_the_peak_of_a_lesion_near_the_edge_sees_only_what_is_there():
+    """Computed near the lesion alone, it equals the peak computed everywhere; oblique grids included."""
+    random = np.random.default_rng(0)
+    turn = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])
+    affine = np.eye(4)
+    affine[:3, :3] = turn * (3.0, 4.0, 2.5)
+    pet = Volume(random.gamma(1, 2, (14, 12, 16)).astype(np.float32), affine, Unit.SUVBW)
+    labels = np.zeros(pet.shape, np.uint8)
+    labels[0:3, 5:8, 6:9] = 1
+    row = measured(Volume(labels, affine, Unit.LABEL), pet)["GTVp", 1]
+    assert row["measurements"]["suv_peak"] == pytest.approx(float(suv_peaks(pet)[labels == 1].max()), rel=1e-6)
