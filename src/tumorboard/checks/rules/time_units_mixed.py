@@ -19,6 +19,7 @@ CODE = define(
 EXAMPLE = "a median survival of 402 in one cohort and of 11 to 14 in the others"
 MIN_PATIENTS = 8
 
+
 def _factors(stated: str | None) -> dict[str, float]:
     """Ratios of two units of time; of the stated unit to another, where one is stated."""
     return {

@@ -125,9 +125,7 @@ class _Patients:
 
     def add(self, variable: Variable, values: pa.Array, unreadable: Mapping[int, str], where: str) -> None:
         if variable.name in self.columns:
-            raise TumorboardError(
-                codes.TABLE_CLASH, where, found=f"variable {variable.name!r} twice", expected="once"
-            )
+            raise TumorboardError(codes.TABLE_CLASH, where, found=f"variable {variable.name!r} twice", expected="once")
         self.columns[variable.name] = values
         self.variables.append(variable)
         if unreadable:
@@ -148,7 +146,9 @@ def _cohort(plan: Schema, cells: Cells, *, name: str, guessed_id: str, toml: Pat
         said = plan.columns.get(heading)
         if heading == plan.centre:
             centre = [v.strip() or None for v in values]
-            patients.add(_variable("centre", Kind.CATEGORICAL, cells, heading), pa.array(centre, pa.string()), {}, where)
+            patients.add(
+                _variable("centre", Kind.CATEGORICAL, cells, heading), pa.array(centre, pa.string()), {}, where
+            )
         if (said is None and (heading in used or plan.other_columns == "drop")) or (said is not None and said.drop):
             continue
         if heading == plan.centre and said is None:
@@ -210,9 +210,7 @@ def _add_column(patients: _Patients, plan: Schema, cells: Cells, heading: str, w
         kind = Kind.CATEGORICAL
     parsed = parse(text, kind, missing=missing, date_format=date_format, lenient=inferred)
     found = {v for v in values if v in missing or (inferred and parsed.values.type != pa.string() and means_missing(v))}
-    variable = _variable(
-        target, kind, cells, heading, said, missing=tuple(sorted(found)), note="; ".join(notes)
-    )
+    variable = _variable(target, kind, cells, heading, said, missing=tuple(sorted(found)), note="; ".join(notes))
     patients.add(variable, parsed.values, parsed.unreadable, where)
 
 

@@ -63,7 +63,10 @@ def _acquisition(header: Header) -> Moment | None:
 
 def _missing(header: Header) -> Moment:
     raise TumorboardError(
-        codes.SUV_TIME, header.where, found="no AcquisitionDate and AcquisitionTime", expected="when the slice was taken"
+        codes.SUV_TIME,
+        header.where,
+        found="no AcquisitionDate and AcquisitionTime",
+        expected="when the slice was taken",
     )
 
 

@@ -89,7 +89,10 @@ def unit_factors(
         if unit is Unit.BQML and stated == {"CNTS"}:
             return philips_activity(headers), {"activity": "Philips activity factor (7053,1009)"}
         raise TumorboardError(
-            codes.UNIT_CASE, headers[0].where, found=f"Units {', '.join(sorted(stated)) or 'absent'}", expected=str(unit)
+            codes.UNIT_CASE,
+            headers[0].where,
+            found=f"Units {', '.join(sorted(stated)) or 'absent'}",
+            expected=str(unit),
         )
     raise TumorboardError(
         codes.UNIT_CASE, headers[0].where, found=f"modality {modality}", expected=f"one that is measured in {unit}"
