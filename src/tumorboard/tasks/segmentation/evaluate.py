@@ -219,7 +219,8 @@ def _official(
     counted: dict[str, dict[str, float] | None] = {pair.exam_id: None for pair in pairs}
     for row in cases:
         counted[row["exam_id"]] = {k: v for k, v in row.items() if k not in ("patient_id", "exam_id")}
-    result = score_patients(rules, counted, seed=seed)
+    patient_of = {pair.exam_id: pair.patient_id for pair in pairs}
+    result = score_patients(rules, counted, seed=seed, patient_of=patient_of)
     return [dict(row) for row in result.scores], dict(result.rules)
 
 
