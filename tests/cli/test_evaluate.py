@@ -92,6 +92,7 @@ def test_rules_and_their_options(cohort: Path) -> None:
         ("--set", "lesions.strict=perhaps"),
         ("--set", "lesions=26"),
         ("--set", "tolerance_mm"),
+        ("--set", "missing=drop"),
     ],
 )
 def test_mistakes_are_usage_errors(cohort: Path, wrong: tuple[str, str]) -> None:

@@ -171,6 +171,13 @@ def test_a_missing_prediction_is_scored_as_empty_or_said_to_be_skipped(
     assert states == ({"prediction missing"} if policy == "empty" else set())
 
 
+@pytest.mark.parametrize("wrong", [{"missing": "drop"}, {"definition": "mesh"}])
+def test_unknown_options_are_refused(wrong: dict) -> None:
+    with pytest.raises(TumorboardError) as error:
+        CaseOptions(**wrong)
+    assert error.value.code.id == "MET107"
+
+
 def test_a_missing_prediction_may_be_refused(cohort: Cohort) -> None:
     with pytest.raises(TumorboardError) as error:
         evaluate(with_prediction(cohort, "MDA-002", None), "unet", options=CaseOptions(missing="refuse"))
