@@ -103,7 +103,8 @@ def words(name: str) -> list[str]:
 
 def stated_time_unit(name: str) -> str | None:
     """``days``, ``weeks``, ``months`` or ``years`` where a name says so."""
-    found = {_UNITS[word] for word in words(name) if word in _UNITS}
+    listed = words(name)
+    found = set() if "pack" in listed else {_UNITS[word] for word in listed if word in _UNITS}
     return found.pop() if len(found) == 1 else None
 
 

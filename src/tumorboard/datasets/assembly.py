@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,9 +16,20 @@ from tumorboard.core.geometry import Geometry
 from tumorboard.core.tables import EXPERT
 from tumorboard.core.units import Modality, Role, Unit
 from tumorboard.datasets import codes
+from tumorboard.datasets.identifiers import natural_key
 from tumorboard.io.images import FORMATS, describe_image
 
-__all__ = ["Assembly", "ImageFile", "Progress", "choice", "image_suffix", "import_entry", "parse_labels", "row_grid"]
+__all__ = [
+    "Assembly",
+    "ImageFile",
+    "Progress",
+    "choice",
+    "files_below",
+    "image_suffix",
+    "import_entry",
+    "parse_labels",
+    "row_grid",
+]
 
 Progress = Callable[[int, int], None]
 """Called with the number of files done and of files in all."""
@@ -124,6 +136,22 @@ def attach_masks(rows: list[dict[str, Any]], files: Mapping[str, ImageFile]) -> 
 def row_grid(row: Mapping[str, Any]) -> Geometry:
     """Grid of an image row."""
     return Geometry(tuple(row["shape"]), np.asarray(row["affine"], float).reshape(4, 4))
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Every file below a folder in natural order; links to folders are followed, each real folder is entered once,
+    and hidden files and folders are left out."""
+    found: list[Path] = []
+    entered: set[Path] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = Path(place).resolve()
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place) / name for name in names if not name.startswith(".")]
+    return sorted(found, key=lambda path: natural_key(str(path)))
 
 
 def image_suffix(path: Path) -> str | None:

@@ -7,16 +7,48 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
+from tumorboard.core.tables import EXPERT
 from tumorboard.datasets import codes
 from tumorboard.io.images import image_path
 from tumorboard.io.nifti import write_nifti
 
-__all__ = ["export_nifti", "new_folder"]
+__all__ = ["PatientRows", "export_nifti", "new_folder", "rows_by_patient"]
+
+
+@dataclass
+class PatientRows:
+    """One patient's rows as a writer wants them: exams in time order, images as acquired or drawn by experts, the
+    experts' outcomes."""
+
+    patient_id: str
+    record: dict[str, Any]
+    exams: list[dict[str, Any]] = field(default_factory=list)
+    images: list[dict[str, Any]] = field(default_factory=list)
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
+
+    def images_of(self, exam_id: str) -> list[dict[str, Any]]:
+        return [row for row in self.images if row["exam_id"] == exam_id]
+
+
+def rows_by_patient(cohort: Cohort) -> list[PatientRows]:
+    """All patients, in table order, each table walked once."""
+    found = {row["patient_id"]: PatientRows(row["patient_id"], row) for row in cohort.rows("patients")}
+    owner = {}
+    for exam in sorted(cohort.rows("exams"), key=lambda exam: (exam["order"] or 0, exam["exam_id"])):
+        found[exam["patient_id"]].exams.append(exam)
+        owner[exam["exam_id"]] = exam["patient_id"]
+    for image in cohort.rows("images"):
+        if image["run_id"] in (None, EXPERT):
+            found[owner[image["exam_id"]]].images.append(image)
+    for outcome in cohort.rows("outcomes", run_id=EXPERT):
+        found[outcome["patient_id"]].outcomes.append(outcome)
+    return list(found.values())
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tumorboard.checks.case import Case, Column
-from tumorboard.checks.finding import CheckFinding, finding, listed
+from tumorboard.checks.finding import CheckFinding, finding, named
 from tumorboard.core.errors import define
 from tumorboard.core.naming import words
 
@@ -61,7 +61,7 @@ def _compare(
         yield finding(
             CODE,
             "warning",
-            f"patients.{other}: {listed(case.ids[wrong])}",
+            f"patients.{other}: {named(case.ids[wrong])}",
             found=f"{len(wrong)} of {both} patients with {other!r} {'on or ' if strict else ''}before {name!r}",
             expected=f"{other!r} after {name!r}",
         )

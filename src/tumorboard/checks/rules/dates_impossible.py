@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tumorboard.checks.case import Case
-from tumorboard.checks.finding import CheckFinding, finding, listed
+from tumorboard.checks.finding import CheckFinding, finding, listed, named
 from tumorboard.core.errors import define
 from tumorboard.core.naming import is_date
 
@@ -30,7 +30,7 @@ def find(case: Case) -> Iterator[CheckFinding]:
                 wrong = np.flatnonzero(column.known & ((days < _DAY_1900) | (days > _DAY_2100)))
             if len(wrong):
                 shown = [str(np.datetime64(int(days[i]), "D")) for i in wrong]
-                where = f"patients.{name}: {listed(case.ids[wrong])}"
+                where = f"patients.{name}: {named(case.ids[wrong])}"
                 yield finding(CODE, "error", where, found=f"dates {listed(shown, most=5)}", expected="1900 to 2100")
         elif is_date(name) and column.is_number:
             values = column.values[column.known]

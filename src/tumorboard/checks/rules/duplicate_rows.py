@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorboard.checks.case import Case
-from tumorboard.checks.finding import CheckFinding, finding, listed
+from tumorboard.checks.finding import CheckFinding, finding, named
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import define
 
@@ -20,6 +20,8 @@ CODE = define(
 EXAMPLE = "a public cohort that is repeated, row by row, inside a later collection with new ids"
 MIN_VALUES = 4
 """Continuous values that must be known and equal."""
+MIN_LEVELS = 15
+"""Different values a column must have to tell patients apart."""
 CHANCE = 1e-3
 """Largest expected number of chance pairs among all pairs of patients that still counts as evidence."""
 
@@ -50,7 +52,7 @@ def _continuous(case: Case) -> dict[str, NDArray[np.float64]]:
             key = f"time {timed.endpoint or timed.name}"
             found.setdefault(key, np.round(timed.days / 5))  # 5 days: months with one decimal
     for name, column in case.variables.items():
-        if name not in times and not column.is_text and len(column.counts) > max(15, 0.05 * column.known.sum()):
+        if name not in times and not column.is_text and len(column.counts) > MIN_LEVELS:
             found.setdefault(name.strip().lower(), column.values)
     return found
 
@@ -111,7 +113,7 @@ def _report(
     yield finding(
         CODE,
         "warning",
-        f"{where} {listed(shown)}",
+        f"{where} {named(shown)}",
         found=f"{len(pairs)} pairs of patients that agree in every continuous value that both have ({fewest} or more)"
         + ("; one pattern occurs so often that it may be filled in, not measured" if filled else ""),
         expected="different patients to differ",
@@ -124,7 +126,7 @@ def _same_ids(case: Case, other: Cohort) -> Iterator[CheckFinding]:
         yield finding(
             CODE,
             "warning",
-            f"{case.cohort.name} and {other.name}: patients {listed(both)}",
+            f"{case.cohort.name} and {other.name}: patients {named(both)}",
             found=f"{len(both)} ids that both cohorts have",
             expected="independent cohorts to have different patients",
         )

@@ -99,6 +99,7 @@ def _levels(column: Column, label: NDArray[np.object_]) -> str | None:
         masks["(empty)"] = ~column.known
     if len(masks) < 2:
         return None
+    found: list[tuple[float, str]] = []
     for level, mask in masks.items():
         mine = mask & known
         count = int(mine.sum())
@@ -110,8 +111,8 @@ def _levels(column: Column, label: NDArray[np.object_]) -> str | None:
             whole = bool(members[mine].all())
             covered = count / max(int(members.sum()), 1)
             if whole and share**count * len(masks) < CHANCE and covered >= COVER:
-                return f"{level!r} is always {value} ({count} patients, {covered:.0%} of that class)"
-    return None
+                found.append((covered, f"{level!r} is always {value} ({count} patients, {covered:.0%} of that class)"))
+    return max(found)[1] if found else None
 
 
 def _numbers(column: Column, label: NDArray[np.object_]) -> str | None:

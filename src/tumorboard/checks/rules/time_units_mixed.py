@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorboard.checks.case import Case, Timed
-from tumorboard.checks.finding import CheckFinding, finding
+from tumorboard.checks.finding import CheckFinding, finding, named
 from tumorboard.core.errors import define
 from tumorboard.core.naming import DAYS_PER
 
@@ -32,10 +32,12 @@ def _factors(stated: str | None) -> dict[str, float]:
 def find(case: Case) -> Iterator[CheckFinding]:
     for group_name, groups in case.groups.items():
         for timed in case.timed:
-            yield from _compare(timed, groups, group_name)
+            yield from _compare(case, timed, groups, group_name)
 
 
-def _compare(timed: Timed, groups: NDArray[np.object_], group_name: str) -> Iterator[CheckFinding]:
+def _compare(
+    case: Case, timed: Timed, groups: NDArray[np.object_], group_name: str
+) -> Iterator[CheckFinding]:
     with np.errstate(invalid="ignore"):
         usable = timed.time > 0
     names = [name for name in dict.fromkeys(groups.tolist()) if name is not None]
@@ -61,7 +63,8 @@ def _compare(timed: Timed, groups: NDArray[np.object_], group_name: str) -> Iter
         yield finding(
             CODE,
             "error" if wide > 15 else "warning",
-            f"{'outcomes' if timed.declared else 'patients'}.{timed.name}, {group_name} {name}",
+            f"{'outcomes' if timed.declared else 'patients'}.{timed.name}, {group_name} {name}: "
+            f"{named(case.ids[(groups == name) & usable])}",
             found=f"a median of {medians[name]:.4g} in {name} ({len(mine)} patients) and of {usual:.4g} elsewhere, a "
             f"factor of {wide:.3g}, as if {kind}",
             expected="one unit of time",

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tumorboard.core.cohort import PatientView
+from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.units import Unit
 from tumorboard.datasets import codes
@@ -150,20 +150,19 @@ def _health_record(case: Path) -> dict[str, Any]:
     return {heading(key): value for key, value in record.items()}
 
 
-def write_case(view: PatientView, folder: Path, codes_by_column: Mapping[str, str | None]) -> None:
-    """One patient as a case. `codes_by_column` are the published codes of the clinical variables; what is not known
-    is null."""
+def write_case(
+    cohort: Cohort, images: Mapping[str, Mapping[str, Any]], folder: Path, codes_by_column: Mapping[str, str | None]
+) -> None:
+    """One patient as a case. `images` are rows by kind, `codes_by_column` the published codes of the clinical
+    variables; what is not known is null."""
     from tumorboard.io.itk import write_itk
 
     inputs = []
-    for row in view.images():
-        kind = row["image_id"].rpartition(".")[2]
-        if kind not in SOCKETS:
-            continue
+    for kind, row in images.items():
         slug, place = SOCKETS[kind]
         name = f"{uuid.uuid5(uuid.NAMESPACE_OID, row['image_id'])}.mha"
         (folder / place).mkdir(parents=True)
-        write_itk(view.cohort.image(row["image_id"]), folder / place / name)
+        write_itk(cohort.image(row["image_id"]), folder / place / name)
         inputs.append({"socket": {"slug": slug, "relative_path": place}, "image": {"name": name}})
     record = {key: _json_value(column, codes_by_column.get(column)) for column, key in EHR_KEYS.items()}
     inputs.append({"socket": {"slug": _EHR_SLUG, "relative_path": "ehr.json"}, "value": record})

@@ -24,7 +24,7 @@ from tumorboard.io.files import atomic_write_text
 from tumorboard.io.images import load_image
 from tumorboard.io.store import open_cohort
 
-__all__ = ["AS_PUBLISHED", "read"]
+__all__ = ["AS_PUBLISHED", "read", "unplanned"]
 
 AS_PUBLISHED = " (as published)"
 """Suffix of the column that keeps the cells of a variable which did not read as its kind."""
@@ -57,12 +57,12 @@ def read(
     source = Path(source)
     toml = source if source.suffix.lower() == ".toml" else schema or _sibling(source)
     if toml is not None:
-        plan, base = load_schema(Path(toml)), Path(toml).parent
+        plan, base = load_schema(Path(toml)), source.parent
         path = source if source.suffix.lower() != ".toml" else _named_file(plan, source)
         cells = read_joined(plan, path, base=base)
         guessed_id = ""
     else:
-        plan, cells, guessed_id = _unplanned(source)
+        plan, cells, guessed_id = unplanned(source)
     cohort = _cohort(plan, cells, name=name or plan.name or source.stem, guessed_id=guessed_id, toml=toml)
     if draft is not None:
         from tumorboard.datasets.table.draft import draft_schema
@@ -84,9 +84,10 @@ def _named_file(plan: Schema, source: Path) -> Path:
     return source.parent / plan.file
 
 
-def _unplanned(source: Path) -> tuple[Schema, Cells, str]:
+def unplanned(source: Path) -> tuple[Schema, Cells, str]:
     """Schema of a table that has none: the id column where exactly one column can only be it."""
-    cells, header_rows = _with_heading(source)
+    cells, rows = _with_heading(source)
+    header_rows = f"; {rows} heading rows" if rows > 1 else ""
     count = len(cells)
     likely = [
         column
@@ -99,20 +100,20 @@ def _unplanned(source: Path) -> tuple[Schema, Cells, str]:
     chosen = patient if len(patient) == 1 else likely
     if len(chosen) == 1:
         cells.ids = [value.strip() for value in cells.columns[chosen[0]]]
-        return Schema(id=chosen[0]), cells, f"id guessed: column {chosen[0]!r} (unique, named like one){header_rows}"
+        return Schema(id=chosen[0], header_rows=rows), cells, f"id guessed: column {chosen[0]!r} (unique, named like one){header_rows}"
     why = "no column is named like an id and unique" if not likely else f"{likely} could all be the id"
-    return Schema(id=ROW_NUMBER), cells, f"id is the row number: {why}{header_rows}"
+    return Schema(id=ROW_NUMBER, header_rows=rows), cells, f"id is the row number: {why}{header_rows}"
 
 
-def _with_heading(source: Path) -> tuple[Cells, str]:
+def _with_heading(source: Path) -> tuple[Cells, int]:
     """The table with the fewest heading rows (at most three) that give every column its own name."""
     for rows in (1, 2):
         try:
-            return read_cells(source, File(header_rows=rows)), "" if rows == 1 else f"; {rows} heading rows"
+            return read_cells(source, File(header_rows=rows)), rows
         except TumorboardError as error:
             if error.code is not codes.TABLE_CLASH:
                 raise
-    return read_cells(source, File(header_rows=3)), "; 3 heading rows"
+    return read_cells(source, File(header_rows=3)), 3
 
 
 @dataclass

@@ -26,9 +26,10 @@ _TAGS = (
     "StudyInstanceUID",
     "FrameOfReferenceUID",
     "PatientID",
-    "Rows",
     "ImageType",
     "SeriesNumber",
+    "StudyDate",
+    "StudyTime",
     "SeriesDescription",
     "DirectoryRecordSequence",
 )
@@ -48,7 +49,10 @@ class SeriesEntry:
     frame_of_reference_uid: str
     description: str
     number: str
-    has_pixels: bool
+    image_type: str
+    study_date: str
+    """Date and time of the study, to order the exams of a patient; not to be kept."""
+    study_time: str
     files: tuple[Path, ...]
 
 
@@ -136,7 +140,9 @@ def _entry(uid: str, headers: list[Header]) -> SeriesEntry:
         first.text("FrameOfReferenceUID"),
         first.text("SeriesDescription"),
         first.text("SeriesNumber"),
-        first.has("Rows"),
+        first.text("ImageType"),
+        first.text("StudyDate"),
+        first.text("StudyTime"),
         tuple(Path(header.where) for header in headers),
     )
 
