@@ -48,7 +48,7 @@ def _continuous(case: Case) -> dict[str, NDArray[np.float64]]:
     found = {}
     times = {timed.name for timed in case.timed}
     for timed in case.timed:
-        if np.isfinite(timed.time).sum() > 9:
+        if np.isfinite(timed.time).sum() > 9 and timed.unit is not None:
             key = f"time {timed.endpoint or timed.name}"
             found.setdefault(key, np.round(timed.days / 5))  # 5 days: months with one decimal
     for name, column in case.variables.items():
@@ -90,15 +90,20 @@ def _pairs(
 
 def _equal_in(left: NDArray[np.float64], right: NDArray[np.float64], *, same: bool) -> set[tuple[int, int]]:
     rows: dict[tuple[float, float], list[int]] = {}
-    for i in np.flatnonzero(np.isfinite(left).all(axis=1)):
-        rows.setdefault((round(left[i, 0], 6), round(left[i, 1], 6)), []).append(int(i))
+    for i, key in _keys(left):
+        rows.setdefault(key, []).append(i)
     found = set()
-    for j in np.flatnonzero(np.isfinite(right).all(axis=1)):
-        twins = rows.get((round(right[j, 0], 6), round(right[j, 1], 6)), ())
+    for j, key in _keys(right):
+        twins = rows.get(key, ())
         if len(twins) > 50:  # a common value tells nobody apart
             continue
-        found |= {(i, int(j)) for i in twins if not same or i < j}
+        found |= {(i, j) for i in twins if not same or i < j}
     return found
+
+
+def _keys(pairs: NDArray[np.float64]) -> Iterator[tuple[int, tuple[float, float]]]:
+    known = np.flatnonzero(np.isfinite(pairs).all(axis=1))
+    yield from zip(known.tolist(), map(tuple, np.round(pairs[known], 6).tolist()), strict=True)
 
 
 def _report(
