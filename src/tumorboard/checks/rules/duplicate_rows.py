@@ -77,15 +77,26 @@ def _pairs(
     for a in range(len(rare)):
         for b in range(a + 1, len(rare)):
             candidates |= _equal_in(left[:, [rare[a], rare[b]]], right[:, [rare[a], rare[b]]], same=theirs is None)
-    found = []
-    for row, other in sorted(candidates):
-        both = np.isfinite(left[row]) & np.isfinite(right[other])
-        equal = both & np.isclose(left[row], right[other], rtol=1e-6, atol=1e-9, equal_nan=False)
-        distinct = {float(left[row, j]): j for j in np.flatnonzero(equal)}  # times to several endpoints are one value
+    if not candidates:
+        return []
+    pairs = np.array(sorted(candidates))
+    mine_of, theirs_of = left[pairs[:, 0]], right[pairs[:, 1]]
+    both = np.isfinite(mine_of) & np.isfinite(theirs_of)
+    with np.errstate(invalid="ignore"):
+        equal = both & (np.abs(mine_of - theirs_of) <= 1e-9 + 1e-6 * np.abs(theirs_of))
+    count = equal.sum(axis=1)
+    found, weak = [], []
+    for k in np.flatnonzero((count >= MIN_VALUES) & (count >= 0.9 * both.sum(axis=1))):
+        row, other = int(pairs[k, 0]), int(pairs[k, 1])
+        distinct = {float(left[row, j]): j for j in np.flatnonzero(equal[k])}  # times to several endpoints are one value
         chance = float(np.prod([share[j] for j in distinct.values()])) * len(left) * len(right)
-        if len(distinct) >= MIN_VALUES and equal.sum() >= 0.9 * both.sum() and chance < CHANCE:
-            found.append((row, other, len(distinct)))
-    return found
+        if len(distinct) >= MIN_VALUES:
+            (found if chance < CHANCE else weak).append((row, other, len(distinct), chance))
+    # Pairs that chance could explain one by one, but not in such numbers.
+    weak = [pair for pair in weak if pair[3] < 1]
+    if weak and len(weak) >= 20 * max(0.25, *(pair[3] for pair in weak)):
+        found = sorted(found + weak)
+    return [(row, other, values) for row, other, values, _ in found]
 
 
 def _equal_in(left: NDArray[np.float64], right: NDArray[np.float64], *, same: bool) -> set[tuple[int, int]]:
