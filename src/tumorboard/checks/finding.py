@@ -19,7 +19,7 @@ from tumorboard.core.errors import Code
 if TYPE_CHECKING:
     from tumorboard.checks.case import Case
 
-__all__ = ["CheckFinding", "Rule", "Severity", "finding", "listed", "rules"]
+__all__ = ["CheckFinding", "Rule", "Severity", "finding", "listed", "named", "rules"]
 
 Severity = Literal["error", "warning", "info"]
 
@@ -71,3 +71,8 @@ def listed(names: Iterable[object], *, most: int = 12) -> str:
     texts: Sequence[str] = [str(name) for name in names]
     more = f" and {len(texts) - most} more" if len(texts) > most else ""
     return ", ".join(texts[:most]) + more
+
+
+def named(patients: Iterable[object]) -> str:
+    """All patients concerned, for `where`: who reads it may leave them out or mark their pages."""
+    return ", ".join(str(patient) for patient in patients)

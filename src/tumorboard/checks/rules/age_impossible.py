@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tumorboard.checks.case import Case
-from tumorboard.checks.finding import CheckFinding, finding, listed
+from tumorboard.checks.finding import CheckFinding, finding, listed, named
 from tumorboard.core.errors import define
 from tumorboard.core.naming import DAYS_PER, is_age, stated_time_unit
 
@@ -34,7 +34,7 @@ def find(case: Case) -> Iterator[CheckFinding]:
             yield finding(
                 CODE,
                 "error",
-                f"patients.{name}: {listed(case.ids[wrong])}",
+                f"patients.{name}: {named(case.ids[wrong])}",
                 found=f"ages of {listed(values, most=6)}",
                 expected=f"0 to {OLDEST_YEARS:g} years",
             )

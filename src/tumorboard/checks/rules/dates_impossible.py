@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tumorboard.checks.case import Case
-from tumorboard.checks.finding import CheckFinding, finding, listed
+from tumorboard.checks.finding import CheckFinding, finding, listed, named
 from tumorboard.core.errors import define
 from tumorboard.core.naming import is_date
 
@@ -14,7 +14,7 @@ CODE = define(
     "TAB209",
     "Dates that are impossible, ambiguous or spreadsheet numbers",
     why="3/4/05 is a month apart from itself in the other convention; a serial number counts from 1900 or 1904.",
-    fix="state `kind = \"date\"` and `date_format` in the schema; correct the cells that are no dates",
+    fix='state `kind = "date"` and `date_format` in the schema; correct the cells that are no dates',
 )
 EXAMPLE = "31/2/2011; 3/25/2000 in a column of day/month/year; 24563 in a column of dates"
 _DAY_1900 = -25567
@@ -30,7 +30,7 @@ def find(case: Case) -> Iterator[CheckFinding]:
                 wrong = np.flatnonzero(column.known & ((days < _DAY_1900) | (days > _DAY_2100)))
             if len(wrong):
                 shown = [str(np.datetime64(int(days[i]), "D")) for i in wrong]
-                where = f"patients.{name}: {listed(case.ids[wrong])}"
+                where = f"patients.{name}: {named(case.ids[wrong])}"
                 yield finding(CODE, "error", where, found=f"dates {listed(shown, most=5)}", expected="1900 to 2100")
         elif is_date(name) and column.is_number:
             values = column.values[column.known]
@@ -66,5 +66,3 @@ def _text(name: str, counts: dict[str, int], note: str) -> Iterator[CheckFinding
             found=f"day first in {first} cells and month first in {second}: {listed(mixed)}",
             expected="one order of day and month",
         )
-
-

@@ -6,7 +6,7 @@ from itertools import permutations
 import numpy as np
 
 from tumorboard.checks.case import Case, Timed
-from tumorboard.checks.finding import CheckFinding, finding, listed
+from tumorboard.checks.finding import CheckFinding, finding, named
 from tumorboard.core.errors import define
 from tumorboard.core.naming import DAYS_PER
 
@@ -50,7 +50,7 @@ def _report(case: Case, timed: Timed, start: str, end: str, gap: np.ndarray, uni
         yield finding(
             CODE,
             "warning",
-            f"patients.{timed.name}: {listed(case.ids[far])}",
+            f"patients.{timed.name}: {named(case.ids[far])}",
             found=f"{len(far)} of {int(np.isfinite(gap).sum())} patients whose {timed.name!r} differs from {end!r} - "
             f"{start!r} by more than {FAR_DAYS:g} days (beyond the usual {shift:.0f})",
             expected=f"the same span in {unit}",

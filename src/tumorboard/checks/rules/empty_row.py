@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tumorboard.checks.case import Case
-from tumorboard.checks.finding import CheckFinding, finding, listed
+from tumorboard.checks.finding import CheckFinding, finding, named
 from tumorboard.core.errors import define
 from tumorboard.core.naming import means_missing
 
@@ -42,7 +42,7 @@ def find(case: Case) -> Iterator[CheckFinding]:
         yield finding(
             CODE,
             "warning",
-            f"patients: {listed(case.ids[empty])}",
+            f"patients: {named(case.ids[empty])}",
             found=f"{len(empty)} rows without most of the {int(usual.sum())} values that the other patients have",
             expected="a row with the values of a patient",
         )

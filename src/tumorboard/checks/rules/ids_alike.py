@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from tumorboard.checks.case import Case
-from tumorboard.checks.finding import CheckFinding, finding, listed
+from tumorboard.checks.finding import CheckFinding, finding, named
 from tumorboard.core.errors import define
 
 CODE = define(
@@ -27,7 +27,7 @@ def find(case: Case) -> Iterator[CheckFinding]:
             yield finding(
                 CODE,
                 "warning",
-                f"patients: {listed(alike)}",
+                f"patients: {named(alike)}",
                 found=f"{len(alike)} ids that differ only in writing",
                 expected="one way of writing an id",
             )

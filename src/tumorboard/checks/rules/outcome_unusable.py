@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from tumorboard.checks.case import Case
-from tumorboard.checks.finding import CheckFinding, finding, listed
+from tumorboard.checks.finding import CheckFinding, finding, named
 from tumorboard.core.errors import define
 
 CODE = define(
@@ -13,7 +13,7 @@ CODE = define(
     why="Patients without a usable time or event leave the analysis; who they are is rarely by chance.",
     fix="complete the cells from the source, or report how many patients were left out and why",
 )
-EXAMPLE = "a status of death without a date; an event column with the value \"NE\""
+EXAMPLE = 'a status of death without a date; an event column with the value "NE"'
 
 
 def find(case: Case) -> Iterator[CheckFinding]:
@@ -27,7 +27,7 @@ def find(case: Case) -> Iterator[CheckFinding]:
         yield finding(
             CODE,
             "warning",
-            f"outcomes.{endpoint}: {listed(patients)}",
+            f"outcomes.{endpoint}: {named(patients)}",
             found=f"{len(patients)} patients: {problem}",
             expected="an event and a time, or a class",
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tumorboard.checks.case import Case
-from tumorboard.checks.finding import CheckFinding, finding, listed
+from tumorboard.checks.finding import CheckFinding, finding, named
 from tumorboard.core.errors import define
 
 CODE = define(
@@ -18,16 +18,16 @@ EXAMPLE = "persistent disease dated at the start of radiotherapy: a recurrence a
 
 
 def find(case: Case) -> Iterator[CheckFinding]:
-    early: dict[str, list[str]] = {}
+    early: dict[tuple[str, bool], list[str]] = {}
     for row in case.unusable_outcomes:
         if "not above 0" in (row["problem"] or ""):
-            early.setdefault(row["endpoint"], []).append(row["patient_id"])
-    for endpoint, patients in early.items():
+            early.setdefault((row["endpoint"], "event" in row["problem"]), []).append(row["patient_id"])
+    for (endpoint, event), patients in early.items():
         yield finding(
             CODE,
-            "error",
-            f"outcomes.{endpoint}: {listed(patients)}",
-            found=f"{len(patients)} patients with a time of zero or less",
+            "error" if event else "warning",
+            f"outcomes.{endpoint}: {named(patients)}",
+            found=f"{len(patients)} patients with {'an event' if event else 'a follow-up'} at a time of zero or less",
             expected="a time above 0 days",
         )
     for timed in case.timed:
@@ -41,7 +41,7 @@ def find(case: Case) -> Iterator[CheckFinding]:
             yield finding(
                 CODE,
                 "error" if negative else "warning",
-                f"patients.{timed.name}: {listed(case.ids[wrong])}",
+                f"patients.{timed.name}: {named(case.ids[wrong])}",
                 found=f"{len(wrong)} patients with a time of zero ({len(wrong) - negative}) or less ({negative})"
                 + (f", {events} of them with an event" if events else ""),
                 expected="a time above 0",

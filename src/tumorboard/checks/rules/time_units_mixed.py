@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorboard.checks.case import Case, Timed
-from tumorboard.checks.finding import CheckFinding, finding
+from tumorboard.checks.finding import CheckFinding, finding, named
 from tumorboard.core.errors import define
 from tumorboard.core.naming import DAYS_PER
 
@@ -18,6 +18,9 @@ CODE = define(
 )
 EXAMPLE = "a median survival of 402 in one cohort and of 11 to 14 in the others"
 MIN_PATIENTS = 8
+CLEAR = 15.0
+"""Ratio of medians that no difference between centres explains."""
+
 
 def _factors(stated: str | None) -> dict[str, float]:
     """Ratios of two units of time; of the stated unit to another, where one is stated."""
@@ -32,10 +35,12 @@ def _factors(stated: str | None) -> dict[str, float]:
 def find(case: Case) -> Iterator[CheckFinding]:
     for group_name, groups in case.groups.items():
         for timed in case.timed:
-            yield from _compare(timed, groups, group_name)
+            yield from _compare(case, timed, groups, group_name)
 
 
-def _compare(timed: Timed, groups: NDArray[np.object_], group_name: str) -> Iterator[CheckFinding]:
+def _compare(
+    case: Case, timed: Timed, groups: NDArray[np.object_], group_name: str
+) -> Iterator[CheckFinding]:
     with np.errstate(invalid="ignore"):
         usable = timed.time > 0
     names = [name for name in dict.fromkeys(groups.tolist()) if name is not None]
@@ -50,19 +55,25 @@ def _compare(timed: Timed, groups: NDArray[np.object_], group_name: str) -> Iter
         ratio = medians[name] / usual
         if ratio < 1 and len(times) == 2:
             continue  # of two groups the larger one is named
-        apart = np.percentile(mine, 25) > np.percentile(rest, 75) if ratio > 1 else (
-            np.percentile(mine, 75) < np.percentile(rest, 25)
-        )  # fmt: skip
         wide = max(ratio, 1 / ratio)
         factors = _factors(timed.unit)
         kind = min(factors, key=lambda label: abs(np.log(wide / factors[label])))
-        if not apart or wide < 6 or abs(np.log(wide / factors[kind])) > np.log(2.2):
+        if wide < 6 or not _apart(mine, rest, wide) or abs(np.log(wide / factors[kind])) > np.log(2.2):
             continue
         yield finding(
             CODE,
-            "error" if wide > 15 else "warning",
-            f"{'outcomes' if timed.declared else 'patients'}.{timed.name}, {group_name} {name}",
+            "error" if wide > CLEAR else "warning",
+            f"{'outcomes' if timed.declared else 'patients'}.{timed.name}, {group_name} {name}: "
+            f"{named(case.ids[(groups == name) & usable])}",
             found=f"a median of {medians[name]:.4g} in {name} ({len(mine)} patients) and of {usual:.4g} elsewhere, a "
             f"factor of {wide:.3g}, as if {kind}",
             expected="one unit of time",
         )
+
+
+def _apart(mine: NDArray[np.float64], rest: NDArray[np.float64], wide: float) -> bool:
+    """Whether the two sets of times hardly meet: quartiles for a thirtyfold difference, deciles for less, since
+    centres may differ severalfold in follow-up."""
+    margin = 25 if wide > CLEAR else 10
+    low, high = (mine, rest) if np.median(mine) < np.median(rest) else (rest, mine)
+    return bool(np.percentile(low, 100 - margin) < np.percentile(high, margin))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tumorboard.checks.case import Case, Timed
-from tumorboard.checks.finding import CheckFinding, finding, listed
+from tumorboard.checks.finding import CheckFinding, finding, named
 from tumorboard.core.errors import define
 
 CODE = define(
@@ -58,7 +58,7 @@ def _compare(case: Case, one: Timed, other: Timed, where: str) -> Iterator[Check
     yield finding(
         CODE,
         "warning",
-        f"{where}: {older.name}, {newer.name}: patients {listed(case.ids[np.flatnonzero(changed)], most=6)}",
+        f"{where}: {older.name}, {newer.name}: patients {named(case.ids[np.flatnonzero(changed)])}",
         found=f"{int(changed.sum())} of {int(both.sum())} patients differ, by a longer time where one version is "
         f"censored; {int(older.event[both].sum())} events in the older, {int(newer.event[both].sum())} in the newer",
         expected="one version of the follow-up",

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 
-from tumorboard.checks.case import Case, level_text
-from tumorboard.checks.finding import CheckFinding, finding, listed
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorboard.checks.case import Case, Column, level_text
+from tumorboard.checks.finding import CheckFinding, finding, listed, named
 from tumorboard.core.errors import define
 
 CODE = define(
@@ -22,6 +25,8 @@ def find(case: Case) -> Iterator[CheckFinding]:
             continue
         allowed = {*levels, *levels.values(), *column.variable.missing}
         allowed |= {_number(code) for code in allowed}
+        if {level.casefold() for level in levels} <= {"false", "true"}:
+            allowed |= {"0", "1"}  # how a column of booleans reads as numbers
         unknown = {
             text: n for value, n in column.counts.items() if (text := level_text(value)) not in allowed
             and _number(text) not in allowed
@@ -31,7 +36,7 @@ def find(case: Case) -> Iterator[CheckFinding]:
             yield finding(
                 CODE,
                 "error",
-                f"patients.{name}",
+                f"patients.{name}: {named(case.ids[_who(column, unknown)])}",
                 found=listed(shown, most=6),
                 expected=f"one of {listed(levels, most=15)}",
             )
@@ -44,6 +49,11 @@ def find(case: Case) -> Iterator[CheckFinding]:
                 found=row["problem"],
                 expected="a value that the schema names",
             )
+
+
+def _who(column: Column, unknown: dict[str, int]) -> NDArray[np.int64]:
+    texts = [level_text(value) if known else "" for value, known in zip(column.values, column.known, strict=True)]
+    return np.flatnonzero([text in unknown for text in texts])
 
 
 def _number(code: str) -> str:

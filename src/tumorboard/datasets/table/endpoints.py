@@ -116,7 +116,7 @@ def _classes(endpoint: Endpoint, cells: Cells, missing: set[str]) -> Iterator[tu
 
 def _survival(event: bool | None, time_days: float, raw: str | None, wrong: str) -> Row:
     if not wrong and not time_days > 0:
-        wrong = f"time {time_days:g} days is not above 0"
+        wrong = f"time {time_days:g} days {'to the event' if event else 'of follow-up'} is not above 0"
     if wrong:
         return {"survival": None, "raw": raw, "problem": wrong}
     return {"survival": {"event": event, "time_days": time_days}, "raw": raw, "problem": None}
