@@ -16,7 +16,7 @@ CODE = define(
     why="Joined with another cohort in the stated unit, the values are off by the ratio of the two units.",
     fix="state the true unit in the schema (`unit`), or convert",
 )
-EXAMPLE = "a column \"Age ... (Days)\" with a median of 64"
+EXAMPLE = 'a column "Age ... (Days)" with a median of 64'
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ CODE = define(
     "known, or not at all.",
     fix="keep the feature out of models of this label (drop it in the schema), or redefine it without the label",
 )
-EXAMPLE = "a tumour grade with the level \"HPV+\" beside the HPV status"
+EXAMPLE = 'a tumour grade with the level "HPV+" beside the HPV status'
 MIN_LEVEL = 8
 CHANCE = 1e-6
 COVER = 0.25
@@ -72,7 +72,9 @@ def _labels(case: Case) -> Iterator[_Label]:
             yield _Label(f"outcomes.{timed.name} (event)", _as_text(timed.event), frozenset(), outcome=True)
     for indicator in case.indicators:
         if endpoint_of(indicator.name) not in declared or not declared:
-            yield _Label(f"patients.{indicator.name}", _as_text(indicator.value), frozenset({indicator.name}), outcome=True)
+            yield _Label(
+                f"patients.{indicator.name}", _as_text(indicator.value), frozenset({indicator.name}), outcome=True
+            )
     for name, column in case.variables.items():
         if _LABELS & set(words(name)) and 2 <= len(column.levels) <= 5 and indicator_polarity(name) is None:
             texts = np.array([level_text(v) if k else None for v, k in zip(column.values, column.known, strict=True)])
@@ -85,7 +87,9 @@ def _as_text(values: NDArray[np.float64]) -> NDArray[np.object_]:
 
 
 def _is_outcome(name: str) -> bool:
-    return is_date(name) or is_duration(name) or bool(indicator_polarity(name)) or bool(_OUTCOME_WORDS & set(words(name)))
+    return (
+        is_date(name) or is_duration(name) or bool(indicator_polarity(name)) or bool(_OUTCOME_WORDS & set(words(name)))
+    )
 
 
 def _levels(column: Column, label: NDArray[np.object_]) -> str | None:

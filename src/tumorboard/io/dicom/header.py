@@ -125,9 +125,7 @@ class Header:
 
     def impossible(self, keyword: str | int, found: str, expected: str) -> TumorboardError:
         """The error for an attribute whose value cannot be."""
-        return TumorboardError(
-            codes.TAG_VALUE, self.where, found=f"{_name(keyword)} {found[:60]!r}", expected=expected
-        )
+        return TumorboardError(codes.TAG_VALUE, self.where, found=f"{_name(keyword)} {found[:60]!r}", expected=expected)
 
     # ---- helpers ------------------------------------------------------------------------------------------
     def _raw(self, keyword: str | int) -> bytes | None:

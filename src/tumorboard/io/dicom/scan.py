@@ -129,7 +129,10 @@ def _entry(uid: str, headers: list[Header]) -> SeriesEntry:
         values = {header.text(keyword) for header in headers}
         if len(values) > 1:
             raise TumorboardError(
-                codes.MIXED_SERIES, first.where, found=f"{len(values)} values of {keyword} in one series", expected="one"
+                codes.MIXED_SERIES,
+                first.where,
+                found=f"{len(values)} values of {keyword} in one series",
+                expected="one",
             )
     return SeriesEntry(
         uid,
@@ -155,7 +158,9 @@ def _confined(root: Path, notes: list[Remark]) -> Iterator[Path]:
         for name in list(folders):
             place = Path(folder, name)
             if place.is_symlink() and not place.resolve().is_relative_to(root):
-                notes.append(_remark(codes.REFERENCE_OUTSIDE, place, "a link out of the folder", f"links inside {root}"))
+                notes.append(
+                    _remark(codes.REFERENCE_OUTSIDE, place, "a link out of the folder", f"links inside {root}")
+                )
         for name in sorted(names):
             path = Path(folder, name)
             if path.is_symlink():

@@ -22,8 +22,8 @@ PROGRESS_FILE = "progress.txt"
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A case to predict: the file of its cached inputs, the grid of the part that may be seen, the CT's whole grid, and where
-    the mask goes."""
+    """A case to predict: file of its cached inputs, the grid of the part that may be seen, the CT's whole grid, and
+    where the mask goes."""
 
     inputs: Path
     box: Box

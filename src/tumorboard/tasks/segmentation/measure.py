@@ -31,7 +31,6 @@ def measure_mask(
     import cc3d
 
     suv = None if pet is None else pet.require(Unit.SUVBW, where=f"PET of {image_id}").array
-    peaks = None if pet is None else suv_peaks(pet)
     rows = []
     for value, name in labels.items():
         inside = np.ascontiguousarray(mask.array == value)
@@ -39,6 +38,7 @@ def measure_mask(
             continue
         parts = cc3d.connected_components(inside, connectivity=26)
         on_pet = None if pet is None else _at_centres(parts, mask, pet)
+        peaks = None if pet is None or on_pet is None else _peaks_near(pet, on_pet > 0)
         for component in range(int(parts.max()) + 1):
             voxels = inside if component == 0 else parts == component
             chosen = None if on_pet is None else (on_pet > 0 if component == 0 else on_pet == component)
@@ -65,12 +65,30 @@ def measure_mask(
 
 def suv_peaks(pet: Volume) -> NDArray[np.float32]:
     """Mean SUV of the 1 ml sphere round every voxel; voxels whose centre lies in the sphere count equally."""
-    reach = np.maximum(np.ceil(_PEAK_RADIUS_MM / pet.spacing_mm).astype(int), 0)
+    reach = _peak_reach(pet)
     offsets = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in reach], indexing="ij"), axis=-1)
     sphere = np.linalg.norm(offsets @ pet.affine[:3, :3].T, axis=-1) <= _PEAK_RADIUS_MM
     sums = ndimage.convolve(pet.array.astype(np.float64), sphere.astype(float), mode="constant")
     counts = ndimage.convolve(np.ones(pet.shape), sphere.astype(float), mode="constant")
     return (sums / counts).astype(np.float32)
+
+
+def _peak_reach(pet: Volume) -> NDArray[np.int64]:
+    """Voxels along each axis that the sphere may reach, obliqueness included."""
+    inverse = np.linalg.inv(pet.affine[:3, :3])
+    return np.ceil(_PEAK_RADIUS_MM * np.linalg.norm(inverse, axis=1)).astype(np.int64)
+
+
+def _peaks_near(pet: Volume, inside: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """`suv_peaks` at the voxels `inside`, 0 elsewhere: only their neighbourhood is computed."""
+    peaks = np.zeros(pet.shape, np.float32)
+    if inside.any():
+        places, reach = np.argwhere(inside), _peak_reach(pet)
+        low = np.maximum(places.min(axis=0) - reach, 0)
+        high = np.minimum(places.max(axis=0) + reach + 1, pet.shape)
+        peaks[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] = suv_peaks(pet.crop(low, high))
+        peaks[~inside] = 0
+    return peaks
 
 
 def _uptake(

@@ -119,7 +119,8 @@ def choose_spacing(lesions_ml: Sequence[float], spacings_mm: Sequence[Sequence[f
     small_ml = float(np.quantile(lesions_ml, 0.25)) if len(lesions_ml) else 30.0
     diameter_mm = (6000 * small_ml / np.pi) ** (1 / 3)
     finest_mm = float(np.median([np.prod(spacing) ** (1 / 3) for spacing in spacings_mm]))
-    return float(np.clip(np.floor(2 * max(diameter_mm / 7, finest_mm)) / 2, 1.0, 4.0))
+    wanted_mm = max(diameter_mm / 7, finest_mm)
+    return float(np.clip(np.floor(2 * wanted_mm + 1e-6) / 2, 1.0, 4.0))
 
 
 def _onto(volume: Volume, grid: Geometry) -> Volume:
