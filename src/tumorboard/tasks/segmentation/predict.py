@@ -70,10 +70,16 @@ def predict_volumes(model: SegmentationModel, volumes: CaseVolumes) -> Volume:
 
 
 def measured_rows(
-    cohort: Cohort, case: Case, mask: Volume | Path, run_id: str, structures: tuple[str, ...]
+    cohort: Cohort,
+    case: Case,
+    mask: Volume | Path,
+    run_id: str,
+    structures: tuple[str, ...],
+    *,
+    components: bool = True,
 ) -> list[dict[str, Any]]:
     """Rows of `findings` for a predicted mask, given as a volume or a written file."""
     labels = read_nifti(mask, unit=Unit.LABEL) if isinstance(mask, Path) else mask
     names = dict(enumerate(structures, start=1))
     pet = cohort.image(case.pet_id)
-    return measure_mask(labels, pet, labels=names, image_id=mask_id(case, run_id), run_id=run_id)
+    return measure_mask(labels, pet, labels=names, image_id=mask_id(case, run_id), run_id=run_id, components=components)
