@@ -26,8 +26,10 @@ def measure_mask(
     image_id: str,
     run_id: str,
     components: bool = True,
+    smallest_ml: float = 0.0,
 ) -> list[dict[str, Any]]:
-    """One row for each label (component 0) and, with `components`, one per connected lesion of it (26 neighbours).
+    """One row for each label (component 0) and, with `components`, one per connected lesion of it (26 neighbours) of at
+    least `smallest_ml`; smaller ones count in the label's row only.
 
     Measurements: volume_ml and, with a `pet` (SUVbw, any grid), mtv_ml (the contour's volume), suv_max, suv_mean,
     suv_peak (highest mean of a 1 ml sphere centred in the lesion) and tlg_ml (suv_mean x mtv_ml). SUV is read from the
@@ -47,6 +49,8 @@ def measure_mask(
         shapes = _Shapes(inside, parts, int(count), mask)
         uptake = None if pet is None else _Uptake(inside, parts, int(count), mask, pet)
         for component in range(int(count) + 1):
+            if component and shapes.volume_ml(component) < smallest_ml:
+                continue
             figures = {"volume_ml": shapes.volume_ml(component)}
             figures |= {} if uptake is None else uptake.figures(component, figures["volume_ml"])
             cold = uptake is not None and "suv_max" not in figures
