@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,9 @@ class TaskScores:
 
 
 def plain_finding(finding: Any) -> dict[str, str]:
-    """code, severity, where, message and fix of a check finding, as text."""
-    record = asdict(finding) if is_dataclass(finding) and not isinstance(finding, type) else dict(finding)
-    return {key: str(record[key]) for key in ("code", "severity", "where", "message", "fix")}
+    """code, severity, where, message and fix of a check finding (an object or a dictionary), as text."""
+    get = finding.get if isinstance(finding, Mapping) else partial(getattr, finding)
+    return {key: str(get(key)) for key in ("code", "severity", "where", "message", "fix")}
 
 
 @dataclass(frozen=True)

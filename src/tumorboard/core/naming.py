@@ -120,7 +120,7 @@ _MISSING = {
 
 def words(name: str) -> list[str]:
     """The lower-case words of a name: split at blanks, punctuation and CamelCase."""
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z][A-Za-z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     spaced = spaced.replace("follow-up", "followup").replace("Follow up", "followup").replace("follow_up", "followup")
     return [word for word in re.split(r"[^A-Za-z0-9%]+", spaced.lower()) if word]
 
@@ -151,7 +151,7 @@ def is_date(name: str) -> bool:
 def is_duration(name: str) -> bool:
     """Whether a name speaks of a follow-up time: to an event, to the last contact, of survival."""
     listed = set(words(name))
-    if listed & {"date", "status", "censor", "censored", "age", "pack", "cause", "median"} or is_date(name):
+    if listed & {"date", "status", "censor", "censored", "censoring", "cens", "age", "pack", "cause", "median"} or is_date(name):
         return False
     if "year" in listed and not {"duration", "followup"} & listed:
         return False

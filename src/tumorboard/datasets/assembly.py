@@ -34,6 +34,9 @@ __all__ = [
 Progress = Callable[[int, int], None]
 """Called with the number of files done and of files in all."""
 
+SYNTHETIC_FILE = "SYNTHETIC.txt"
+"""Lies in a layout that was written from virtual patients, so that they stay known as such."""
+
 KINDS = {
     "CT": (Modality.CT, Role.IMAGE, Unit.HU),
     "PT": (Modality.PT, Role.IMAGE, None),  # the reader's option states it
@@ -176,6 +179,9 @@ def import_entry(layout: str, source: Path, *, notes: Sequence[str] = (), **opti
         "options": {name: str(value) if isinstance(value, Path) else value for name, value in options.items()},
         "version": __version__,
     }
+    for folder in (source, source.parent):
+        if (folder / SYNTHETIC_FILE).is_file():
+            entry["synthetic"] = (folder / SYNTHETIC_FILE).read_text(encoding="utf-8")[:200].strip()
     return {**entry, "notes": list(notes)} if notes else entry
 
 

@@ -15,10 +15,13 @@ from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.tables import EXPERT
 from tumorboard.datasets import codes
+from tumorboard.datasets.assembly import SYNTHETIC_FILE
 from tumorboard.io.images import image_path
 from tumorboard.io.nifti import write_nifti
 
 __all__ = ["PatientRows", "export_nifti", "new_folder", "rows_by_patient"]
+
+_SYNTHETIC_TEXT = "SYNTHETIC: virtual patients made by tumorboard; no real person is behind any file here.\n"
 
 
 @dataclass
@@ -52,9 +55,9 @@ def rows_by_patient(cohort: Cohort) -> list[PatientRows]:
 
 
 @contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that takes its name on success and disappears on error. LAY112 when `out` exists
-    and is not empty."""
+def new_folder(out: Path, cohort: Cohort | None = None) -> Iterator[Path]:
+    """A folder beside `out` that takes its name on success and disappears on error; of a cohort of virtual patients it
+    says so in a file, which `import_entry` finds. LAY112 when `out` exists and is not empty."""
     out = Path(out).absolute()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise TumorboardError(codes.TARGET_OCCUPIED, out, found="files in it", expected="a new or empty folder")
@@ -62,6 +65,9 @@ def new_folder(out: Path) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(prefix=".writing-", suffix=f"-{out.name}", dir=out.parent))
     try:
         yield temporary
+        history = cohort.provenance if cohort else ()
+        if any(str(value).startswith("SYNTHETIC") for entry in history for value in entry.values()):
+            (temporary / SYNTHETIC_FILE).write_text(_SYNTHETIC_TEXT, encoding="utf-8")
         temporary.chmod(0o755)
         temporary.replace(out)
     finally:

@@ -19,6 +19,7 @@ from tumorboard.io.images import describe_image
 from tumorboard.io.nifti import write_nifti
 from tumorboard.phantom.body import body_solids
 from tumorboard.phantom.build import Build
+from tumorboard.phantom.disease import benign_nodes
 from tumorboard.phantom.imaging import acquire_ct, acquire_pet
 from tumorboard.phantom.lesions import Lesion, lesion_solids, lesion_tissues
 from tumorboard.phantom.patient import VirtualPatient
@@ -75,9 +76,7 @@ def scan(patient: VirtualPatient, exam: int, options: ImagingOptions) -> ExamIma
     couch = table[1] + 125.0 * person.height_mm / 1750
     ct = acquire_ct(drawn.values, ct_place, protocol, patient.rng("ct", exam), couch_mm=couch)
     uptake = render(solids, pet_place, pet_pose, tissues=tissues, what="suv").values
-    suv = acquire_pet(
-        uptake, pet_place, protocol, patient.rng("pet", exam), liver_suv=tissues["liver"].suv, bmi=person.bmi
-    )
+    suv = acquire_pet(uptake, pet_place, protocol, patient.rng("pet", exam), liver_suv=tissues["liver"].suv, bmi=person.bmi)
     organs, mask, per_lesion = _labels(drawn)
     volumes = {
         "CT": Volume(ct, ct_place.affine, Unit.HU),
@@ -103,9 +102,7 @@ def _poses(patient: VirtualPatient, exam: int, table: tuple[float, float, float]
     """The body in the CT and, moved a little, in the PET: head turned by 1-3 degrees, millimetres of shift, free breathing."""
     own = patient.rng("pose")
     rng = patient.rng("pose", exam + 1)
-    warp = np.column_stack(
-        [own.normal(0, 1, 3) * 0 + own.uniform(3.5, 6.5, 3), 1 / own.uniform(38, 60, 3), own.uniform(0, 64, (3, 3))]
-    )
+    warp = np.column_stack([own.normal(0, 1, 3) * 0 + own.uniform(3.5, 6.5, 3), 1 / own.uniform(38, 60, 3), own.uniform(0, 64, (3, 3))])
     warp[:, 2:] += rng.normal(0, 0.05, (3, 3))
     turn, tilt, yaw = float(rng.normal(0, 2.5)), float(rng.normal(0, 2.0)), float(rng.normal(0, 1.2))
     moved = tuple(float(t + d) for t, d in zip(table, rng.normal(0, 1.2, 3), strict=True))
@@ -124,7 +121,8 @@ def _contents(
     tissues = draw_tissues(patient.rng("tissue"), age_years=patient.person.age_years, bmi=build.bmi, contrast=contrast)
     lesions: list[Solid] = []
     rng = patient.rng("tissue", exam + 1)
-    for lesion in patient.disease.lesions:
+    ordinary = benign_nodes(patient.rng("benign"), len(patient.exam_days), avoid=[x.centre for x in patient.disease.lesions])
+    for lesion in (*patient.disease.lesions, *ordinary):
         lesions += lesion_solids(lesion, exam, scale=scale, drawn_grow_mm=patient.protocol.drawn_grow_mm,
                                  drawn_rough_mm=float(rng.uniform(0.5, 1.0)))  # fmt: skip
         tissues |= lesion_tissues(lesion, contrast=contrast)
@@ -152,7 +150,7 @@ def _measured(
     pet, grid = volumes["PT"], volumes["CT"].geometry
     boxes = ndimage.find_objects(drawn.labels)
     found = []
-    for lesion in patient.disease.malignant:
+    for lesion in patient.disease.lesions:
         number = numbers.get(lesion.name)
         box = boxes[number - 1] if number is not None and number <= len(boxes) else None
         if lesion.courses[exam] <= 0 or box is None:
@@ -169,11 +167,7 @@ def _measured(
                 "box_mm": [*world.min(axis=0).tolist(), *world.max(axis=0).tolist()],
                 "measurements": {
                     "volume_ml": float(len(index) * grid.voxel_volume_ml),
-                    **(
-                        {"suv_max": float(suv[inside].max()), "suv_mean": float(suv[inside].mean())}
-                        if inside.any()
-                        else {}
-                    ),
+                    **({"suv_max": float(suv[inside].max()), "suv_mean": float(suv[inside].mean())} if inside.any() else {}),
                 },
             }
         )

@@ -93,13 +93,7 @@ def _rewrite(cohort: Cohort, row: dict[str, Any], volume: Volume, **columns: Any
     """Write other voxels (or another affine) in an image's place; grid and checksum of the row follow the file."""
     path = image_path(row, cohort.root)
     write_nifti(volume, path)
-    return {
-        **row,
-        "shape": list(volume.shape),
-        "affine": volume.affine.ravel().tolist(),
-        "sha256": sha256_of(path),
-        **columns,
-    }
+    return {**row, "shape": list(volume.shape), "affine": volume.affine.ravel().tolist(), "sha256": sha256_of(path), **columns}
 
 
 def _change_voxels(
@@ -111,7 +105,9 @@ def _change_voxels(
     return _with_images(cohort, changed), [_patient_of(row) for row in rows]
 
 
-def _change_survival(cohort: Cohort, rows: Rows, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Change:
+def _change_survival(
+    cohort: Cohort, rows: Rows, change: Callable[[dict[str, Any]], dict[str, Any]]
+) -> Change:
     keys = {(row["patient_id"], row["endpoint"], row["run_id"]) for row in rows}
     touched, table = [], []
     for row in cohort.rows("outcomes"):
@@ -202,9 +198,7 @@ def _sheared_affine(cohort: Cohort, rng: np.random.Generator) -> Change:
 
 @_fault("flipped-orientation", "a mask whose voxels were stored backwards along the body while its affine was kept")
 def _flipped(cohort: Cohort, rng: np.random.Generator) -> Change:
-    rows = [
-        r for r in _images(cohort, modality=Modality.SEG, role=Role.MASK) if cohort.image(r["image_id"]).array.any()
-    ]
+    rows = [r for r in _images(cohort, modality=Modality.SEG, role=Role.MASK) if cohort.image(r["image_id"]).array.any()]
     row = _pick(rows, rng)[0]
     volume = cohort.image(row["image_id"])
     changed = _rewrite(cohort, row, volume.with_array(np.ascontiguousarray(np.flip(volume.array, 2))))
@@ -239,7 +233,7 @@ def _copied(cohort: Cohort, source: str, target: str, *, images: bool) -> Cohort
     for row in new.get("images", []):
         for key in ("image_id", "reference_image_id"):
             row[key] = None if row[key] is None else target + row[key].removeprefix(source)
-    return cohort.with_rows(**new)
+    return cohort.replace_tables(**{table: cohort.rows(table) + rows for table, rows in new.items()})
 
 
 @_fault("duplicate-patient", "one patient twice, with the same images and values, under two ids")
@@ -304,9 +298,7 @@ def _rfs_after_os(cohort: Cohort, rng: np.random.Generator) -> Change:
         r["patient_id"]: r["survival"]["time_days"]
         for r in cohort.rows("outcomes", endpoint="OS", run_id=EXPERT) if r["survival"] and r["survival"]["event"]
     }  # fmt: skip
-    rows = [
-        r for r in cohort.rows("outcomes", endpoint="RFS", run_id=EXPERT) if r["patient_id"] in dead and r["survival"]
-    ]
+    rows = [r for r in cohort.rows("outcomes", endpoint="RFS", run_id=EXPERT) if r["patient_id"] in dead and r["survival"]]
 
     def change(row: dict[str, Any]) -> dict[str, Any]:
         return {**row, "survival": {**row["survival"], "time_days": dead[row["patient_id"]] + 200.0}}

@@ -43,15 +43,9 @@ def _place(px, py, pz, tile, warp, bends):
         qz = pz - bottom
         px, pz = ct * px - st * qz, bottom + st * px + ct * qz
     pz += breath * math.exp(-(((pz + 480.0) / 90.0) ** 2))
-    sx = warp[0, 0] * _tile(
-        tile, px * warp[0, 1] + warp[0, 2], py * warp[0, 1] + warp[0, 3], pz * warp[0, 1] + warp[0, 4]
-    )
-    sy = warp[1, 0] * _tile(
-        tile, px * warp[1, 1] + warp[1, 2], py * warp[1, 1] + warp[1, 3], pz * warp[1, 1] + warp[1, 4]
-    )
-    sz = warp[2, 0] * _tile(
-        tile, px * warp[2, 1] + warp[2, 2], py * warp[2, 1] + warp[2, 3], pz * warp[2, 1] + warp[2, 4]
-    )
+    sx = warp[0, 0] * _tile(tile, px * warp[0, 1] + warp[0, 2], py * warp[0, 1] + warp[0, 3], pz * warp[0, 1] + warp[0, 4])
+    sy = warp[1, 0] * _tile(tile, px * warp[1, 1] + warp[1, 2], py * warp[1, 1] + warp[1, 3], pz * warp[1, 1] + warp[1, 4])
+    sz = warp[2, 0] * _tile(tile, px * warp[2, 1] + warp[2, 2], py * warp[2, 1] + warp[2, 3], pz * warp[2, 1] + warp[2, 4])
     return px + sx, py + sy, pz + sz
 
 

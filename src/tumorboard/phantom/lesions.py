@@ -82,7 +82,7 @@ _DIRECTIONS = np.random.default_rng(5).normal(size=(48, 3))
 _DIRECTIONS /= np.linalg.norm(_DIRECTIONS, axis=1)[:, None]
 
 
-def measure_blob(shape: Blob, *, cells: int = 18) -> tuple[float, float]:
+def measure_blob(shape: Blob, *, cells: int = 15) -> tuple[float, float]:
     """Volume (ml) and longest diameter (mm) of a blob, by sampling its box with `cells` points a side."""
     low, high = shape.bounds()
     step = (high - low) / cells
@@ -96,13 +96,7 @@ def measure_blob(shape: Blob, *, cells: int = 18) -> tuple[float, float]:
 
 
 def make_blob(
-    rng: np.random.Generator,
-    *,
-    volume_ml: float,
-    elongation: float,
-    flatness: float,
-    lobes: int,
-    frame: NDArray[np.float64],
+    rng: np.random.Generator, *, volume_ml: float, elongation: float, flatness: float, lobes: int, frame: NDArray[np.float64]
 ) -> tuple[Blob, float]:
     """A lobed body of the given volume about the origin, and its long axis in mm.
 
@@ -132,9 +126,7 @@ def _placed(shape: Blob, centre: NDArray[np.float64], factor: float) -> Blob:
     return Blob(parts, shape.blend_mm * factor)
 
 
-def lesion_solids(
-    lesion: Lesion, exam: int, *, scale: float, drawn_grow_mm: float, drawn_rough_mm: float
-) -> list[Solid]:
+def lesion_solids(lesion: Lesion, exam: int, *, scale: float, drawn_grow_mm: float, drawn_rough_mm: float) -> list[Solid]:
     """The lesion as it is at one exam: the whole, its inside and its necrotic core. `scale`: standard mm per real mm."""
     share = lesion.courses[exam]
     if share <= 0:

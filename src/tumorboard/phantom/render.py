@@ -172,9 +172,7 @@ class _Distances:
             p.kernels.loft_distance(p.x, p.y, p.z, found, shape.z_low, shape.step, shape.rows, margin, d)
         else:
             each = p.boxes.find(*shape.segment_bounds(), margin)
-            p.kernels.tube_distance(
-                p.x, p.y, p.z, found, shape.segments, np.asarray(shape.stretch, float), each, margin, d
-            )
+            p.kernels.tube_distance(p.x, p.y, p.z, found, shape.segments, np.asarray(shape.stretch, float), each, margin, d)
         return _Field(found, d)
 
 

@@ -48,7 +48,7 @@ def _continuous(case: Case) -> dict[str, NDArray[np.float64]]:
     found = {}
     times = {timed.name for timed in case.timed}
     for timed in case.timed:
-        if np.isfinite(timed.time).sum() > 9:
+        if np.isfinite(timed.time).sum() > 9 and timed.unit is not None:
             key = f"time {timed.endpoint or timed.name}"
             found.setdefault(key, np.round(timed.days / 5))  # 5 days: months with one decimal
     for name, column in case.variables.items():
@@ -77,28 +77,44 @@ def _pairs(
     for a in range(len(rare)):
         for b in range(a + 1, len(rare)):
             candidates |= _equal_in(left[:, [rare[a], rare[b]]], right[:, [rare[a], rare[b]]], same=theirs is None)
-    found = []
-    for row, other in sorted(candidates):
-        both = np.isfinite(left[row]) & np.isfinite(right[other])
-        equal = both & np.isclose(left[row], right[other], rtol=1e-6, atol=1e-9, equal_nan=False)
-        distinct = {float(left[row, j]): j for j in np.flatnonzero(equal)}  # times to several endpoints are one value
+    if not candidates:
+        return []
+    pairs = np.array(sorted(candidates))
+    mine_of, theirs_of = left[pairs[:, 0]], right[pairs[:, 1]]
+    both = np.isfinite(mine_of) & np.isfinite(theirs_of)
+    with np.errstate(invalid="ignore"):
+        equal = both & (np.abs(mine_of - theirs_of) <= 1e-9 + 1e-6 * np.abs(theirs_of))
+    count = equal.sum(axis=1)
+    found, weak = [], []
+    for k in np.flatnonzero((count >= MIN_VALUES) & (count >= 0.9 * both.sum(axis=1))):
+        row, other = int(pairs[k, 0]), int(pairs[k, 1])
+        distinct = {float(left[row, j]): j for j in np.flatnonzero(equal[k])}  # times to several endpoints are one value
         chance = float(np.prod([share[j] for j in distinct.values()])) * len(left) * len(right)
-        if len(distinct) >= MIN_VALUES and equal.sum() >= 0.9 * both.sum() and chance < CHANCE:
-            found.append((row, other, len(distinct)))
-    return found
+        if len(distinct) >= MIN_VALUES:
+            (found if chance < CHANCE else weak).append((row, other, len(distinct), chance))
+    # Pairs that chance could explain one by one, but not in such numbers.
+    weak = [pair for pair in weak if pair[3] < 1]
+    if weak and len(weak) >= 20 * max(0.25, *(pair[3] for pair in weak)):
+        found = sorted(found + weak)
+    return [(row, other, values) for row, other, values, _ in found]
 
 
 def _equal_in(left: NDArray[np.float64], right: NDArray[np.float64], *, same: bool) -> set[tuple[int, int]]:
     rows: dict[tuple[float, float], list[int]] = {}
-    for i in np.flatnonzero(np.isfinite(left).all(axis=1)):
-        rows.setdefault((round(left[i, 0], 6), round(left[i, 1], 6)), []).append(int(i))
+    for i, key in _keys(left):
+        rows.setdefault(key, []).append(i)
     found = set()
-    for j in np.flatnonzero(np.isfinite(right).all(axis=1)):
-        twins = rows.get((round(right[j, 0], 6), round(right[j, 1], 6)), ())
+    for j, key in _keys(right):
+        twins = rows.get(key, ())
         if len(twins) > 50:  # a common value tells nobody apart
             continue
-        found |= {(i, int(j)) for i in twins if not same or i < j}
+        found |= {(i, j) for i in twins if not same or i < j}
     return found
+
+
+def _keys(pairs: NDArray[np.float64]) -> Iterator[tuple[int, tuple[float, float]]]:
+    known = np.flatnonzero(np.isfinite(pairs).all(axis=1))
+    yield from zip(known.tolist(), map(tuple, np.round(pairs[known], 6).tolist()), strict=True)
 
 
 def _report(

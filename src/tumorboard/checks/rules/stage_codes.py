@@ -44,6 +44,8 @@ def find(case: Case) -> Iterator[CheckFinding]:
 
 def _letter(name: str) -> str | None:
     """T, N or M where a heading speaks of that stage."""
+    if re.fullmatch(r"[cpry]?[TNM]", name.strip()):
+        return name.strip()[-1]
     listed_words = [
         word for word in words(name) if word not in ("stage", "clinical", "pathological", "category", "clin")
     ]

@@ -18,6 +18,8 @@ CODE = define(
 )
 EXAMPLE = "a median survival of 402 in one cohort and of 11 to 14 in the others"
 MIN_PATIENTS = 8
+CLEAR = 15.0
+"""Ratio of medians that no difference between centres explains."""
 
 
 def _factors(stated: str | None) -> dict[str, float]:
@@ -53,20 +55,25 @@ def _compare(
         ratio = medians[name] / usual
         if ratio < 1 and len(times) == 2:
             continue  # of two groups the larger one is named
-        apart = np.percentile(mine, 25) > np.percentile(rest, 75) if ratio > 1 else (
-            np.percentile(mine, 75) < np.percentile(rest, 25)
-        )  # fmt: skip
         wide = max(ratio, 1 / ratio)
         factors = _factors(timed.unit)
         kind = min(factors, key=lambda label: abs(np.log(wide / factors[label])))
-        if not apart or wide < 6 or abs(np.log(wide / factors[kind])) > np.log(2.2):
+        if wide < 6 or not _apart(mine, rest, wide) or abs(np.log(wide / factors[kind])) > np.log(2.2):
             continue
         yield finding(
             CODE,
-            "error" if wide > 15 else "warning",
+            "error" if wide > CLEAR else "warning",
             f"{'outcomes' if timed.declared else 'patients'}.{timed.name}, {group_name} {name}: "
             f"{named(case.ids[(groups == name) & usable])}",
             found=f"a median of {medians[name]:.4g} in {name} ({len(mine)} patients) and of {usual:.4g} elsewhere, a "
             f"factor of {wide:.3g}, as if {kind}",
             expected="one unit of time",
         )
+
+
+def _apart(mine: NDArray[np.float64], rest: NDArray[np.float64], wide: float) -> bool:
+    """Whether the two sets of times hardly meet: quartiles for a thirtyfold difference, deciles for less, since
+    centres may differ severalfold in follow-up."""
+    margin = 25 if wide > CLEAR else 10
+    low, high = (mine, rest) if np.median(mine) < np.median(rest) else (rest, mine)
+    return bool(np.percentile(low, 100 - margin) < np.percentile(high, margin))

@@ -88,7 +88,7 @@ def _export(
             dicom_codes.RT_STRUCTURE, f"run {run_id}", found="no masks", expected=f"a run among {known}"
         )
     names = file_names(cohort.patient_ids, allowed=r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
-    with new_folder(out) as folder:
+    with new_folder(out, cohort) as folder:
         conversions: list[tuple[str, str]] = []
         for patient_id, written in names.items():
             view = cohort.patient(patient_id)

@@ -50,7 +50,7 @@ def write(
     """
     names = file_names(cohort.patient_ids, allowed=r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
     injection = Injection(dose_bq, uptake_s) if pet == "BQML" else None
-    with new_folder(Path(out)) as folder:
+    with new_folder(Path(out), cohort) as folder:
         for patient_id, written in names.items():
             view = cohort.patient(patient_id)
             for exam in view.exams:

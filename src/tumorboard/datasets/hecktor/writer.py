@@ -36,7 +36,7 @@ def write(cohort: Cohort, out: Path, *, edition: str = "2025-all", lossy: bool =
     edition = choice("edition", edition, list(EDITIONS))
     plan = make_plan(cohort, EDITIONS[edition], lossy=lossy)
     names = written_names(cohort)
-    with new_folder(out) as folder:
+    with new_folder(out, cohort) as folder:
         _WRITERS[edition](cohort, plan, folder)
         centres = needs_centres(cohort, names)
         write_ids(folder, names, centres=centres)

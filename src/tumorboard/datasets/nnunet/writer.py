@@ -79,7 +79,7 @@ def write(
         _units(cases, wanted, cohort.name),
         count=sum(1 for case in cases if not case.testing),
     )
-    with new_folder(out) as folder:
+    with new_folder(out, cohort) as folder:
         (folder / "imagesTr").mkdir()
         (folder / "labelsTr").mkdir()
         resampled = [name for case in cases for name in _write_case(cohort, case, folder, numbering)]

@@ -38,7 +38,7 @@ def write(cohort: Cohort, out: Path, *, style: str = "folders") -> None:
     """
     style = choice("style", style, ["folders", "flat"])
     names = file_names(cohort.patient_ids, allowed=_WRITABLE)
-    with new_folder(out) as folder:
+    with new_folder(out, cohort) as folder:
         cuts: dict[str, Cut] = {}
         for patient in rows_by_patient(cohort):
             patient_id, written = patient.patient_id, names[patient.patient_id]

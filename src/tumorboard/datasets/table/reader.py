@@ -89,20 +89,24 @@ def unplanned(source: Path) -> tuple[Schema, Cells, str]:
     cells, rows = _with_heading(source)
     header_rows = f"; {rows} heading rows" if rows > 1 else ""
     count = len(cells)
-    likely = [
+    unique = [
         column
         for column, values in cells.columns.items()
-        if {"id", "patientid", "code", "patient", "case", "subject"} & set(words(column))
-        and len({v.strip() for v in values}) == count
-        and not any(means_missing(v) for v in values)
+        if _names_an_id(column) and len({v.strip() for v in values}) == count and not any(means_missing(v) for v in values)
     ]
-    patient = [column for column in likely if {"patient", "patientid", "subject"} & set(words(column))]
-    chosen = patient if len(patient) == 1 else likely
+    of_patients = [column for column in unique if {"patient", "patientid", "subject"} & set(words(column))]
+    chosen = of_patients if len(of_patients) == 1 else unique
     if len(chosen) == 1:
         cells.ids = [value.strip() for value in cells.columns[chosen[0]]]
         return Schema(id=chosen[0], header_rows=rows), cells, f"id guessed: column {chosen[0]!r} (unique, named like one){header_rows}"
-    why = "no column is named like an id and unique" if not likely else f"{likely} could all be the id"
+    why = "no column is named like an id and unique" if not unique else f"{unique} could all be the id"
     return Schema(id=ROW_NUMBER, header_rows=rows), cells, f"id is the row number: {why}{header_rows}"
+
+
+def _names_an_id(heading: str) -> bool:
+    said = set(words(heading))
+    number = {"patient", "case", "subject", "nr", "no", "number"}
+    return bool(said & {"id", "ids", "patientid", "identifier", "code"}) or (bool(said) and said <= number)
 
 
 def _with_heading(source: Path) -> tuple[Cells, int]:
@@ -155,11 +159,12 @@ def _cohort(plan: Schema, cells: Cells, *, name: str, guessed_id: str, toml: Pat
             continue
         _add_column(patients, plan, cells, heading, where)
     for constant, value in plan.constants.items():
-        kind = Kind.BOOLEAN if isinstance(value, bool) else Kind.NUMERIC if isinstance(value, float) else Kind.TEXT
+        kind = Kind.BOOLEAN if isinstance(value, bool) else Kind.NUMERIC if isinstance(value, float) else Kind.CATEGORICAL
         variable = Variable(constant, kind, source="constant of the schema")
         patients.add(variable, pa.array([value] * len(cells)), {}, where)
     entry = {
-        "step": "import table",
+        "step": "import",
+        "layout": "table",
         "source": cells.path.name,
         "schema": None if toml is None else Path(toml).name,
         "id": guessed_id or f"id: {plan.id}",
@@ -242,7 +247,7 @@ def _onto(base: Cohort, new: Cohort) -> Cohort:
         merged = pc.coalesce(joined[kept], joined[column].cast(joined[kept].type))
         joined = joined.set_column(joined.column_names.index(kept), kept, merged)
         joined = joined.drop_columns([column])
-    order = {patient: i for i, patient in enumerate([*base.patient_ids, *new.patient_ids])}
+    order = {patient: i for i, patient in enumerate(dict.fromkeys([*base.patient_ids, *new.patient_ids]))}
     rank = [order[p] for p in joined["patient_id"].to_pylist()]
     joined = joined.take(pc.sort_indices(pa.array(rank)))
     outcomes = pa.concat_tables([base.outcomes, new.outcomes])

@@ -78,6 +78,7 @@ def write_segmentation(
     )
     copy_patient_and_study(source.first, dataset)
     _set_clock(dataset, source)
+    _set_organization(dataset)
     save_dataset(dataset, path)
 
 
@@ -163,3 +164,10 @@ def _set_clock(dataset: Any, source: Series) -> None:
         setattr(dataset, keyword, date)
     for keyword in ("ContentTime", "SeriesTime", "InstanceCreationTime"):
         setattr(dataset, keyword, time)
+
+
+def _set_organization(dataset: Any) -> None:
+    """The identifier of the frames' organization, which highdicom draws at random, from that of the object."""
+    uid = made_uid(dataset.SOPInstanceUID, "organization")
+    for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
+        item.DimensionOrganizationUID = uid

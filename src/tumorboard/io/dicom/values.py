@@ -46,7 +46,7 @@ def rescale_of(header: Header, frame: int = 0) -> Rescale:
     if slope == 0:
         raise source.impossible("RescaleSlope", "0", "a number other than 0")
     kind = source.text("RescaleType").upper()
-    if header.text("Modality") == "CT" and kind not in ("", "HU"):
+    if header.text("Modality") == "CT" and kind not in ("", "US", "HU"):  # US: unspecified, as GDCM writes
         raise TumorboardError(codes.UNIT_CASE, header.where, found=f"RescaleType {kind}", expected="HU")
     return Rescale(slope, intercept)
 

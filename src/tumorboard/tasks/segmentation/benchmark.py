@@ -54,7 +54,7 @@ def benchmark(
 
     Resumable: finished folds of the same data and settings are taken over, a stopped one continues. Scores are means
     over patients with bootstrap intervals, out of fold, for all patients and per centre, and paired differences
-    between the network and each baseline. SEG102 with fewer patients than folds need.
+    between the network and each baseline. SGM102 with fewer patients than folds need.
     """
     config = config or SegmentationConfig()
     cases = find_cases(cohort, labelled=True)

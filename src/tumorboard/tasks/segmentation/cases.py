@@ -71,7 +71,7 @@ def find_cases(cohort: Cohort, *, labelled: bool) -> list[Case]:
     """Exams to work on, in table order.
 
     `labelled`: only exams with CT (HU), PET (SUVbw) and an expert's mask on the CT grid. Otherwise every exam that
-    has a CT or a PET; one that lacks the other, or has it in another unit, is refused by name (SEG101, UNT101).
+    has a CT or a PET; one that lacks the other, or has it in another unit, is refused by name (SGM101, UNT101).
     """
     exams = {row["exam_id"]: row for row in cohort.rows("exams")}
     centres = {row["patient_id"]: row["centre"] for row in cohort.rows("patients")}
@@ -105,7 +105,7 @@ def structures_of(cases: Sequence[Case]) -> tuple[str, ...]:
 def load_case(cohort: Cohort, case: Case, *, structures: Sequence[str] = ()) -> CaseVolumes:
     """Read a case. PET is sampled at the CT's voxel centres; mask values become 1 + index into `structures`.
 
-    Errors: UNT101 for other units, SEG103 when CT and PET lie apart.
+    Errors: UNT101 for other units, SGM103 when CT and PET lie apart.
     """
     ct = cohort.image(case.ct_id).require(Unit.HU, where=f"image {case.ct_id}").astype(np.float32)
     pet = cohort.image(case.pet_id).require(Unit.SUVBW, where=f"image {case.pet_id}")

@@ -63,7 +63,7 @@ class SegmentationModel:
 
     @classmethod
     def load(cls, folder: Path) -> SegmentationModel:
-        """Read `model.safetensors` of a run folder. ENG103 for foreign files, SEG104 for other models, ENG104 for
+        """Read `model.safetensors` of a run folder. ENG103 for foreign files, SGM104 for other models, ENG104 for
         weights of another network."""
         path = folder / MODEL_FILE
         checkpoint = read_checkpoint(path)

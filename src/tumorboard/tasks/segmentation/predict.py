@@ -37,8 +37,8 @@ def predict(
     out : for the masks; default ``run/predictions``.
     run_id : name of the run in the cohort; default the folder's name.
 
-    Returns rows of runs, images and findings. Errors: SEG101 for an exam without CT or PET, UNT101 for one whose
-    PET is not in SUVbw, SEG104, ENG103, ENG104 for the model.
+    Returns rows of runs, images and findings. Errors: SGM101 for an exam without CT or PET, UNT101 for one whose
+    PET is not in SUVbw, SGM104, ENG103, ENG104 for the model.
     """
     model = SegmentationModel.load(run)
     name = run_id or run.resolve().name

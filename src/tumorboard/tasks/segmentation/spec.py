@@ -14,5 +14,6 @@ SPEC = TaskSpec(
     benchmark="tumorboard.tasks.segmentation.benchmark:benchmark",
     train="tumorboard.tasks.segmentation.train:train",
     predict="tumorboard.tasks.segmentation.predict:predict",
+    evaluate="tumorboard.tasks.segmentation.evaluate:evaluate",
     baselines=("SUV>2.5", "SUV>4", "SUV>41% of max", "image-blind ellipsoid"),
 )

@@ -37,7 +37,7 @@ def train(
     cohort: Cohort, out: Path, *, config: SegmentationConfig, progress: Progress | None = None
 ) -> SegmentationModel:
     """Train on every exam of `cohort` with CT, PET and mask; the model is written to `out`. Resumes a training that
-    was stopped there. SEG102 without such an exam."""
+    was stopped there. SGM102 without such an exam."""
     cases = find_cases(cohort, labelled=True)
     if not cases:
         raise TumorboardError(codes.NOTHING_TO_LEARN, cohort.name, found="no exam with all three", expected="one")
