@@ -224,7 +224,9 @@ class Case:
                 event = indicators[pair.event].value
             unit = stated_time_unit(name) or (column.variable.unit if column.variable.unit in DAYS_PER else None)
             endpoint = pair.endpoint if pair else endpoint_of(name)
-            yield Timed(name, endpoint, column.values, event, unit, declared=False, event_name=pair.event if pair else "")
+            yield Timed(
+                name, endpoint, column.values, event, unit, declared=False, event_name=pair.event if pair else ""
+            )
 
     def raw_of(self, outcome: Mapping[str, Any]) -> dict[str, str]:
         """The published cells of an outcome row."""

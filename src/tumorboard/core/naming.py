@@ -77,13 +77,37 @@ _NOT_FOLLOW = {"treatment", "tube", "imaging", "image", "scan", "ct", "pet", "su
 _EVENT = {"event", "events", "dead", "death", "died", "deceased", "recurrence", "relapse", "progression", "progressed"}
 _EVENT |= {"status", "recurred", "relapsed", "deadstatus", "metastasis", "metastases", "failure", "vital"}
 _CENSOR = {"censor", "censored", "censoring", "cens", "alive", "living", "survivor"}
-_NOT_INDICATOR = {"date", "days", "months", "years", "time", "cause", "site", "location", "free", "hpv", "p16", "smoking"}
+_NOT_INDICATOR = {
+    "date",
+    "days",
+    "months",
+    "years",
+    "time",
+    "cause",
+    "site",
+    "location",
+    "free",
+    "hpv",
+    "p16",
+    "smoking",
+}
 _NOT_INDICATOR |= {"mutation", "performance", "somatic", "marital", "msi", "mgmt", "muscle", "translocation", "ecog"}
 _NOT_INDICATOR |= {"resection", "receptor", "stage", "node", "nodal", "distal"}
 _GROUP = {"centre", "center", "cohort", "institution", "hospital", "study", "affiliation", "source", "centreid"}
 _GROUP |= {"centerid", "dataset", "institute"}
 _TRUE_WORDS = {"1", "1.0", "yes", "y", "true", "t", "dead", "died", "death", "deceased", "progressed", "progress"}
-_TRUE_WORDS |= {"progression", "event", "recurred", "recurrence", "relapse", "relapsed", "d", "checked", "present", "dod"}
+_TRUE_WORDS |= {
+    "progression",
+    "event",
+    "recurred",
+    "recurrence",
+    "relapse",
+    "relapsed",
+    "d",
+    "checked",
+    "present",
+    "dod",
+}
 _FALSE_WORDS = {"0", "0.0", "no", "n", "false", "f", "alive", "living", "censored", "not progressed", "no event"}
 _FALSE_WORDS |= {"no recurrence", "ned", "awd", "disease free", "unchecked", "absent", "none"}
 _MISSING = {
@@ -119,13 +143,26 @@ def is_date(name: str) -> bool:
     listed = words(name)
     starts = {"start", "started", "begin"} & set(listed) and not {"bw", "bmi", "dose", "year", "time"} & set(listed)
     last = "last" in listed and bool({"fu", "followup", "contact", "seen", "alive"} & set(listed))
-    return "date" in listed or listed[-1:] == ["dob"] or bool(starts and len(listed) <= 3) or (last and not _timed(listed))
+    return (
+        "date" in listed or listed[-1:] == ["dob"] or bool(starts and len(listed) <= 3) or (last and not _timed(listed))
+    )
 
 
 def is_duration(name: str) -> bool:
     """Whether a name speaks of a follow-up time: to an event, to the last contact, of survival."""
     listed = set(words(name))
-    if listed & {"date", "status", "censor", "censored", "censoring", "cens", "age", "pack", "cause", "median"} or is_date(name):
+    if listed & {
+        "date",
+        "status",
+        "censor",
+        "censored",
+        "censoring",
+        "cens",
+        "age",
+        "pack",
+        "cause",
+        "median",
+    } or is_date(name):
         return False
     if "year" in listed and not {"duration", "followup"} & listed:
         return False

@@ -11,10 +11,10 @@ from tumorboard.core.naming import means_missing
 CODE = define(
     "TAB204",
     "Levels that differ only in writing, or are synonyms",
-    why="One-hot encoding makes two features of one property, and rare spellings vanish in one fold and not in another.",
+    why="One-hot encoding makes two features of one property; rare spellings vanish in one fold and not in another.",
     fix="map the spellings to one level with `levels` in the schema",
 )
-EXAMPLE = "\"nasal cavity\" and \"Nasal Cavity\"; \"concomitant\" and \"concurrent\" chemotherapy"
+EXAMPLE = '"nasal cavity" and "Nasal Cavity"; "concomitant" and "concurrent" chemotherapy'
 _SYNONYMS = (
     ("concomitant", "concurrent", "simultaneous"),
     ("female", "f", "woman"),
@@ -66,7 +66,7 @@ def find(case: Case) -> Iterator[CheckFinding]:
                 CODE,
                 "info",
                 "patients: " + ", ".join(dict.fromkeys(spellings.values())),
-                found=f"a word for \"not known\" in several spellings: {listed(shown)}",
+                found=f'a word for "not known" in several spellings: {listed(shown)}',
                 expected="one spelling",
             )
 

@@ -16,7 +16,7 @@ CODE = define(
     why="Read by its name, every event becomes a censoring and every censoring an event; the model learns to be wrong.",
     fix="state in the schema which values mean that the event happened (`events`), and say so in a `note`",
 )
-EXAMPLE = "\"Overall Survival Censor\" that is 1 for the dead and 0 for the living"
+EXAMPLE = '"Overall Survival Censor" that is 1 for the dead and 0 for the living'
 MIN_EACH = 5
 MIN_DIFFERENCE = 0.3
 EARLIER = 0.2
@@ -42,7 +42,11 @@ def find(case: Case) -> Iterator[CheckFinding]:
         evidence = _by_deaths(Indicator(timed.name, timed.event, "event", by_levels=False), deaths)
         if evidence:
             yield finding(
-                CODE, "error", f"outcomes.{timed.name}", found=evidence, expected="an event to mean that the patient died"
+                CODE,
+                "error",
+                f"outcomes.{timed.name}",
+                found=evidence,
+                expected="an event to mean that the patient died",
             )
 
 

@@ -12,7 +12,7 @@ from tumorboard.core.naming import words
 CODE = define(
     "TAB210",
     "Dates of one patient in an impossible order",
-    why="A recurrence on or before the first day of treatment gives a time of zero or less, which survival methods drop; "
+    why="A recurrence on or before the first day of treatment has a time of zero or less, which survival methods drop; "
     "a death before the last contact is a mistake in one of the two.",
     fix="correct the dates from the source; persistent disease is no recurrence with a date",
 )
@@ -23,10 +23,16 @@ _STRICT = {(_START, _EVENT)}
 
 
 def find(case: Case) -> Iterator[CheckFinding]:
-    dated = [(stage, name, c) for name, c in case.variables.items() if c.is_date and (stage := _stage(name)) is not None]
+    dated = [
+        (stage, name, c) for name, c in case.variables.items() if c.is_date and (stage := _stage(name)) is not None
+    ]
     for stage, name, column in dated:
         for later, other, second in dated:
-            if stage < later and not (later == _LAST and stage == _EVENT) and not (stage == _DIAGNOSIS and later == _START):
+            if (
+                stage < later
+                and not (later == _LAST and stage == _EVENT)
+                and not (stage == _DIAGNOSIS and later == _START)
+            ):
                 yield from _compare(case, (stage, name, column), (later, other, second))
 
 
@@ -48,9 +54,7 @@ def _stage(name: str) -> int | None:
     return _DIAGNOSIS if "diagnosis" in said or "diagnose" in said else None
 
 
-def _compare(
-    case: Case, first: tuple[int, str, Column], second: tuple[int, str, Column]
-) -> Iterator[CheckFinding]:
+def _compare(case: Case, first: tuple[int, str, Column], second: tuple[int, str, Column]) -> Iterator[CheckFinding]:
     (stage, name, before), (later, other, after) = first, second
     gap = after.values - before.values
     strict = (stage, later) in _STRICT

@@ -14,7 +14,7 @@ CODE = define(
     "TAB209",
     "Dates that are impossible, ambiguous or spreadsheet numbers",
     why="3/4/05 is a month apart from itself in the other convention; a serial number counts from 1900 or 1904.",
-    fix="state `kind = \"date\"` and `date_format` in the schema; correct the cells that are no dates",
+    fix='state `kind = "date"` and `date_format` in the schema; correct the cells that are no dates',
 )
 EXAMPLE = "31/2/2011; 3/25/2000 in a column of day/month/year; 24563 in a column of dates"
 _DAY_1900 = -25567
@@ -66,5 +66,3 @@ def _text(name: str, counts: dict[str, int], note: str) -> Iterator[CheckFinding
             found=f"day first in {first} cells and month first in {second}: {listed(mixed)}",
             expected="one order of day and month",
         )
-
-

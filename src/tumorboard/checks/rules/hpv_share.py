@@ -44,7 +44,11 @@ def find(case: Case) -> Iterator[CheckFinding]:
                 wrong.append(f"{k} of {n} cancers of the {place} positive")
         if wrong:
             yield finding(
-                CODE, "warning", f"{label}, by patients.{name}", found=", ".join(wrong), expected=f"at most {HIGHEST:.0%}"
+                CODE,
+                "warning",
+                f"{label}, by patients.{name}",
+                found=", ".join(wrong),
+                expected=f"at most {HIGHEST:.0%}",
             )
 
 

@@ -16,7 +16,7 @@ CODE = define(
     why="Joined with another cohort in the stated unit, the values are off by the ratio of the two units.",
     fix="state the true unit in the schema (`unit`), or convert",
 )
-EXAMPLE = "a column \"Age ... (Days)\" with a median of 64"
+EXAMPLE = 'a column "Age ... (Days)" with a median of 64'
 
 
 @dataclass(frozen=True)
@@ -118,5 +118,5 @@ def _finding(name: str, median: float, unit: str, fits: list[str]) -> CheckFindi
         "warning",
         f"patients.{name}",
         found=f"a median of {median:g}, which cannot be {unit}",
-        expected=f"values in the unit that the name states; they fit {' or '.join(u or 'kg/m2' for u in fits) or 'none'}",
+        expected=f"values in the stated unit; they fit {' or '.join(u or 'kg/m2' for u in fits) or 'none'}",
     )

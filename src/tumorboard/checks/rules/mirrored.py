@@ -12,7 +12,7 @@ from tumorboard.core.errors import define
 CODE = define(
     "IMG211",
     "An image that fits the cohort better when it is mirrored",
-    why="A lost sign in the affine puts the liver on the left, the feet on top or the bed in front; nothing else shows it.",
+    why="A lost sign in the affine puts the liver on the left or the bed in front; nothing else shows it.",
     fix="compare with the original DICOM; correct the affine (or the array), mask and dose alike",
 )
 EXAMPLE = "one CT whose block means correlate with the others' at 0.2 as stored and at 0.9 when turned upside down"

@@ -9,11 +9,11 @@ from tumorboard.core.naming import means_missing
 
 CODE = define(
     "TAB202",
-    "Words for \"not known\" left in as a level",
-    why="A model takes \"Not collected\" for a property of the patient; it is one of the hospital.",
+    'Words for "not known" left in as a level',
+    why='A model takes "Not collected" for a property of the patient; it is one of the hospital.',
     fix="list the words under `missing` in the schema (of the whole table, or of the column)",
 )
-EXAMPLE = "\"Not collected\", \"N/A\", \"unknown\" or \"[]\" beside real levels"
+EXAMPLE = '"Not collected", "N/A", "unknown" or "[]" beside real levels'
 
 
 def find(case: Case) -> Iterator[CheckFinding]:

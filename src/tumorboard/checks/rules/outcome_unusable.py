@@ -13,7 +13,7 @@ CODE = define(
     why="Patients without a usable time or event leave the analysis; who they are is rarely by chance.",
     fix="complete the cells from the source, or report how many patients were left out and why",
 )
-EXAMPLE = "a status of death without a date; an event column with the value \"NE\""
+EXAMPLE = 'a status of death without a date; an event column with the value "NE"'
 
 
 def find(case: Case) -> Iterator[CheckFinding]:

@@ -10,7 +10,7 @@ from tumorboard.core.errors import define
 
 CODE = define(
     "TAB203",
-    "A number that looks like a code for \"not known\"",
+    'A number that looks like a code for "not known"',
     why="-1 or 999 entered for missing shifts means and trains a model on who was not asked.",
     fix="list the number under `missing` of the column in the schema, or confirm that it is a value",
 )

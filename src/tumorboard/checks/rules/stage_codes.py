@@ -46,7 +46,9 @@ def _letter(name: str) -> str | None:
     """T, N or M where a heading speaks of that stage."""
     if re.fullmatch(r"[cpry]?[TNM]", name.strip()):
         return name.strip()[-1]
-    listed_words = [word for word in words(name) if word not in ("stage", "clinical", "pathological", "category", "clin")]
+    listed_words = [
+        word for word in words(name) if word not in ("stage", "clinical", "pathological", "category", "clin")
+    ]
     staged = {"stage", "clinical", "pathological", "category", "clin"} & set(words(name))
     if len(listed_words) == 1 and listed_words[0] in ("t", "n", "m", "ct", "cn", "cm", "pt", "pn", "pm"):
         return listed_words[0][-1].upper() if staged or len(words(name)) == 1 else None

@@ -15,7 +15,7 @@ CODE = define(
     why="Years read as months are plausible and wrong; only the source knows.",
     fix="state the unit in the schema of the table",
 )
-EXAMPLE = "a column \"Length FU\" with values from 0.1 to 15"
+EXAMPLE = 'a column "Length FU" with values from 0.1 to 15'
 
 
 def find(case: Case) -> Iterator[CheckFinding]:

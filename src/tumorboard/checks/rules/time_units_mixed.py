@@ -21,6 +21,7 @@ MIN_PATIENTS = 8
 CLEAR = 15.0
 """Ratio of medians that no difference between centres explains."""
 
+
 def _factors(stated: str | None) -> dict[str, float]:
     """Ratios of two units of time; of the stated unit to another, where one is stated."""
     return {
@@ -37,9 +38,7 @@ def find(case: Case) -> Iterator[CheckFinding]:
             yield from _compare(case, timed, groups, group_name)
 
 
-def _compare(
-    case: Case, timed: Timed, groups: NDArray[np.object_], group_name: str
-) -> Iterator[CheckFinding]:
+def _compare(case: Case, timed: Timed, groups: NDArray[np.object_], group_name: str) -> Iterator[CheckFinding]:
     with np.errstate(invalid="ignore"):
         usable = timed.time > 0
     names = [name for name in dict.fromkeys(groups.tolist()) if name is not None]

@@ -25,9 +25,7 @@ def find(case: Case) -> Iterator[CheckFinding]:
         if not ({"tnm", "ajcc", "uicc"} & said and {"edition", "version", "ed"} & said) or len(column.counts) < 2:
             continue
         shares = ", ".join(f"{level_text(value)} in {n}" for value, n in column.counts.most_common())
-        yield finding(
-            CODE, "warning", f"patients.{name}", found=f"editions {shares} patients", expected="one edition"
-        )
+        yield finding(CODE, "warning", f"patients.{name}", found=f"editions {shares} patients", expected="one edition")
         return
     yield from _by_stage_words(case)
 

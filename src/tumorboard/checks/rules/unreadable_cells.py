@@ -9,10 +9,10 @@ from tumorboard.core.errors import define
 CODE = define(
     "TAB201",
     "Cells that do not read as their column's kind",
-    why="A number written as text (\">50\") becomes an empty cell; whether it is missing or large is a decision.",
+    why='A number written as text (">50") becomes an empty cell; whether it is missing or large is a decision.',
     fix="decide what such cells mean (`missing`, `levels`, another `kind`) in the schema of the table",
 )
-EXAMPLE = "pack-years of \">50\" and \"<5\" in a column of numbers"
+EXAMPLE = 'pack-years of ">50" and "<5" in a column of numbers'
 
 
 def find(case: Case) -> Iterator[CheckFinding]:

@@ -117,6 +117,13 @@ def parse(
 
 
 def _boolean(text: str) -> bool | None:
-    return {"true": True, "yes": True, "1": True, "1.0": True, "false": False, "no": False, "0": False, "0.0": False}.get(
-        text.strip().lower()
-    )
+    return {
+        "true": True,
+        "yes": True,
+        "1": True,
+        "1.0": True,
+        "false": False,
+        "no": False,
+        "0": False,
+        "0.0": False,
+    }.get(text.strip().lower())

@@ -92,13 +92,19 @@ def unplanned(source: Path) -> tuple[Schema, Cells, str]:
     unique = [
         column
         for column, values in cells.columns.items()
-        if _names_an_id(column) and len({v.strip() for v in values}) == count and not any(means_missing(v) for v in values)
+        if _names_an_id(column)
+        and len({v.strip() for v in values}) == count
+        and not any(means_missing(v) for v in values)
     ]
     of_patients = [column for column in unique if {"patient", "patientid", "subject"} & set(words(column))]
     chosen = of_patients if len(of_patients) == 1 else unique
     if len(chosen) == 1:
         cells.ids = [value.strip() for value in cells.columns[chosen[0]]]
-        return Schema(id=chosen[0], header_rows=rows), cells, f"id guessed: column {chosen[0]!r} (unique, named like one){header_rows}"
+        return (
+            Schema(id=chosen[0], header_rows=rows),
+            cells,
+            f"id guessed: column {chosen[0]!r} (unique, named like one){header_rows}",
+        )
     why = "no column is named like an id and unique" if not unique else f"{unique} could all be the id"
     return Schema(id=ROW_NUMBER, header_rows=rows), cells, f"id is the row number: {why}{header_rows}"
 
@@ -129,9 +135,7 @@ class _Patients:
 
     def add(self, variable: Variable, values: pa.Array, unreadable: Mapping[int, str], where: str) -> None:
         if variable.name in self.columns:
-            raise TumorboardError(
-                codes.TABLE_CLASH, where, found=f"variable {variable.name!r} twice", expected="once"
-            )
+            raise TumorboardError(codes.TABLE_CLASH, where, found=f"variable {variable.name!r} twice", expected="once")
         self.columns[variable.name] = values
         self.variables.append(variable)
         if unreadable:
@@ -152,14 +156,18 @@ def _cohort(plan: Schema, cells: Cells, *, name: str, guessed_id: str, toml: Pat
         said = plan.columns.get(heading)
         if heading == plan.centre:
             centre = [v.strip() or None for v in values]
-            patients.add(_variable("centre", Kind.CATEGORICAL, cells, heading), pa.array(centre, pa.string()), {}, where)
+            patients.add(
+                _variable("centre", Kind.CATEGORICAL, cells, heading), pa.array(centre, pa.string()), {}, where
+            )
         if (said is None and (heading in used or plan.other_columns == "drop")) or (said is not None and said.drop):
             continue
         if heading == plan.centre and said is None:
             continue
         _add_column(patients, plan, cells, heading, where)
     for constant, value in plan.constants.items():
-        kind = Kind.BOOLEAN if isinstance(value, bool) else Kind.NUMERIC if isinstance(value, float) else Kind.CATEGORICAL
+        kind = (
+            Kind.BOOLEAN if isinstance(value, bool) else Kind.NUMERIC if isinstance(value, float) else Kind.CATEGORICAL
+        )
         variable = Variable(constant, kind, source="constant of the schema")
         patients.add(variable, pa.array([value] * len(cells)), {}, where)
     entry = {
@@ -213,9 +221,7 @@ def _add_column(patients: _Patients, plan: Schema, cells: Cells, heading: str, w
         kind = Kind.CATEGORICAL
     parsed = parse(text, kind, missing=missing, date_format=date_format, lenient=inferred)
     found = {v for v in values if v in missing or (inferred and parsed.values.type != pa.string() and means_missing(v))}
-    variable = _variable(
-        target, kind, cells, heading, said, missing=tuple(sorted(found)), note="; ".join(notes)
-    )
+    variable = _variable(target, kind, cells, heading, said, missing=tuple(sorted(found)), note="; ".join(notes))
     patients.add(variable, parsed.values, parsed.unreadable, where)
 
 

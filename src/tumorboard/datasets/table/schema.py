@@ -1,51 +1,51 @@
 """The TOML beside a table: what its columns mean.
 
-    name = "Example cohort"                 # optional; else the file's stem
-    file = "clinical.csv"                   # beside the TOML; .csv, .tsv, .txt, .xlsx
-    id = "patient_id"                       # a column, several (joined by "-"), or "row number"
-    centre = "Hospital"                     # optional: the column of the centre or sub-cohort
-    missing = ["", "NA", "Not collected"]   # cells that mean "not known", in every column
-    # sheet, delimiter, header_rows (several are joined by "."), encoding
+name = "Example cohort"                 # optional; else the file's stem
+file = "clinical.csv"                   # beside the TOML; .csv, .tsv, .txt, .xlsx
+id = "patient_id"                       # a column, several (joined by "-"), or "row number"
+centre = "Hospital"                     # optional: the column of the centre or sub-cohort
+missing = ["", "NA", "Not collected"]   # cells that mean "not known", in every column
+# sheet, delimiter, header_rows (several are joined by "."), encoding
 
-    [constants]                             # the same for all patients
-    centre = "Zurich"
+[constants]                             # the same for all patients
+centre = "Zurich"
 
-    [[filters]]                             # rows to keep (or drop)
-    column = "Structure"
-    keep = ["GTV-1"]
+[[filters]]                             # rows to keep (or drop)
+column = "Structure"
+keep = ["GTV-1"]
 
-    [[join]]                                # further files, matched on their own id
-    file = "targets.csv"
-    id = "patient_id"
+[[join]]                                # further files, matched on their own id
+file = "targets.csv"
+id = "patient_id"
 
-    [columns."Age at diagnosis"]            # columns not listed are imported with an inferred kind
-    as = "age_years"
-    kind = "numeric"                        # numeric, categorical, ordinal, boolean, date, text
-    unit = "years"
+[columns."Age at diagnosis"]            # columns not listed are imported with an inferred kind
+as = "age_years"
+kind = "numeric"                        # numeric, categorical, ordinal, boolean, date, text
+unit = "years"
 
-    [columns.Gender]
-    as = "sex"
-    levels = { "0" = "female", "1" = "male" }
+[columns.Gender]
+as = "sex"
+levels = { "0" = "female", "1" = "male" }
 
-    [endpoints.OS]                          # a time column and an event column
-    time = "Survival (months)"
-    unit = "months"
-    event = "Status"
-    events = ["Dead"]
-    censored = ["Alive"]
+[endpoints.OS]                          # a time column and an event column
+time = "Survival (months)"
+unit = "months"
+event = "Status"
+events = ["Dead"]
+censored = ["Alive"]
 
-    [endpoints.RFS]                         # or dates: the earliest event, else censored
-    start = "RT start"
-    date_format = "%m/%d/%Y"
-    censored_on = "Last follow-up"
-    [[endpoints.RFS.occurs]]
-    column = "Local recurrence"
-    values = ["Yes"]
-    date = "Date of local recurrence"
+[endpoints.RFS]                         # or dates: the earliest event, else censored
+start = "RT start"
+date_format = "%m/%d/%Y"
+censored_on = "Last follow-up"
+[[endpoints.RFS.occurs]]
+column = "Local recurrence"
+values = ["Yes"]
+date = "Date of local recurrence"
 
-    [endpoints.HPV]                         # or a class
-    class = "p16"
-    levels = { "2" = "positive", "0" = "negative" }
+[endpoints.HPV]                         # or a class
+class = "p16"
+levels = { "2" = "positive", "0" = "negative" }
 """
 
 from __future__ import annotations
