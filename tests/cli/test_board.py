@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 from tumorboard.cli.board import site
 from tumorboard.cli.main import build_app
 
-
 Ask = Callable[..., httpx.Response]
 
 

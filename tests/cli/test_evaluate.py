@@ -10,32 +10,17 @@ import pytest
 from typer.testing import CliRunner
 
 from tumorboard.cli.main import build_app
-from tumorboard.core import registry
 from tumorboard.core.cohort import Cohort
-from tumorboard.core.registry import TaskSpec
 from tumorboard.core.units import Modality, Role, Unit
 from tumorboard.core.volume import Volume
 from tumorboard.io.images import describe_image
 from tumorboard.io.nifti import write_nifti
 from tumorboard.io.store import save_cohort
 
-SPEC = TaskSpec(
-    name="segmentation",
-    title="",
-    summary="",
-    needs=(),
-    adds=(),
-    metrics=("dice",),
-    missing="",
-    config="",
-    evaluate="tumorboard.tasks.segmentation.evaluate:evaluate",
-)
-
 
 @pytest.fixture
-def cohort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cohort(tmp_path: Path) -> Path:
     """Two patients with expert masks, saved; a folder `guess` with a mask of each, and one of a stranger."""
-    monkeypatch.setattr(registry, "tasks", lambda: {"segmentation": SPEC})
     rows = []
     for number in (1, 2):
         mask = np.zeros((12, 12, 12), np.uint8)
@@ -107,6 +92,7 @@ def test_rules_and_their_options(cohort: Path) -> None:
         ("--set", "lesions.strict=perhaps"),
         ("--set", "lesions=26"),
         ("--set", "tolerance_mm"),
+        ("--set", "missing=drop"),
     ],
 )
 def test_mistakes_are_usage_errors(cohort: Path, wrong: tuple[str, str]) -> None:

@@ -109,11 +109,12 @@ def test_voxel_borders_equal_brute_force_and_simpleitk(seed: int, spacing: tuple
 @pytest.mark.parametrize("spacing", SPACINGS)
 def test_tree_and_map_agree(definition: str, spacing: tuple[float, float, float]) -> None:
     pair = compare(*random_masks(7), spacing_mm=spacing, labels={1: "a"})
-    tree, map_ = (surface_distances(pair, [1], definition=definition, method=m)[1] for m in ("tree", "map"))
-    np.testing.assert_allclose(tree.reference_mm, map_.reference_mm, rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(tree.prediction_mm, map_.prediction_mm, rtol=1e-6, atol=1e-6)
-    for tolerance in (0.7, 1.3, 3.27, 2.0):  # whole steps of the grid: ties in the last digit
-        assert tree.surface_dice(tolerance) == map_.surface_dice(tolerance)
+    tree, *others = (surface_distances(pair, [1], definition=definition, method=m)[1] for m in ("tree", "map", "auto"))
+    for other in others:
+        np.testing.assert_allclose(tree.reference_mm, other.reference_mm, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(tree.prediction_mm, other.prediction_mm, rtol=1e-6, atol=1e-6)
+        for tolerance in (0.7, 1.3, 3.27, 2.0):  # whole steps of the grid: ties in the last digit
+            assert tree.surface_dice(tolerance) == other.surface_dice(tolerance)
 
 
 def test_ties_with_the_tolerance_count_as_within() -> None:
@@ -127,18 +128,30 @@ def test_ties_with_the_tolerance_count_as_within() -> None:
 
 
 def test_the_cheaper_way_is_taken_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thin pair of distant specks goes to the tree, a dense pair of surfaces to the distance map."""
+    """Near points are found around themselves; distant specks go to the tree, large distant surfaces to the map;
+    all ways agree."""
     import tumorboard.metrics.surface as surface
 
     taken = []
     for name in ("_by_tree", "_by_map"):
         original = getattr(surface, name)
-        monkeypatch.setattr(surface, name, lambda *a, n=name, f=original: (taken.append(n), f(*a))[1])
-    far = np.array([[0, 0, 0], [150, 150, 150]], np.int32)
-    mutual_distances_mm(far[:1], far[1:], spacing_mm=(1, 1, 1))
-    dense = np.argwhere(np.ones((20, 20, 20))).astype(np.int32)
-    mutual_distances_mm(dense, dense, spacing_mm=(1, 1, 1))
-    assert taken == ["_by_tree", "_by_map"]
+        monkeypatch.setattr(surface, name, lambda *a, n=name, f=original: (taken.append((n, len(a[0]))), f(*a))[1])
+
+    def ways(a: np.ndarray, b: np.ndarray) -> list[tuple[str, int]]:
+        taken.clear()
+        auto = mutual_distances_mm(a, b, spacing_mm=(1, 1, 2))
+        used = list(taken)
+        for method in ("tree", "map"):
+            other = mutual_distances_mm(a, b, spacing_mm=(1, 1, 2), method=method)
+            np.testing.assert_allclose(auto[0], other[0], rtol=1e-6)
+            np.testing.assert_allclose(auto[1], other[1], rtol=1e-6)
+        return used
+
+    plate = np.argwhere(np.ones((60, 60, 1))).astype(np.int32)
+    speck = np.array([[0, 0, 0]], np.int32)
+    assert ways(plate, plate + np.array((0, 0, 1))) == []
+    assert ways(speck, speck + 99) == [("_by_tree", 1), ("_by_tree", 1)]
+    assert ways(plate, plate + np.array((0, 0, 9))) == [("_by_map", 3600), ("_by_map", 3600)]
 
 
 def test_a_concave_organ_of_several_labels() -> None:

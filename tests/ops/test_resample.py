@@ -67,7 +67,7 @@ def between_two(volume: Volume, target: Geometry) -> np.ndarray:
     return (np.abs(index - np.floor(index) - 0.5) < 1e-3).any(axis=-1)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     source=st.sampled_from(ORIENTATIONS),
     target=st.sampled_from(ORIENTATIONS),
@@ -89,7 +89,7 @@ def test_linear_equals_simpleitk(source, target, degrees, spacing, shift, shape,
     np.testing.assert_allclose(ours.array[settled], theirs[settled], rtol=1e-5, atol=2e-3)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     source=st.sampled_from(ORIENTATIONS),
     target=st.sampled_from(ORIENTATIONS),

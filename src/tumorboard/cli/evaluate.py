@@ -27,17 +27,16 @@ def command(
 ) -> None:
     """Score a run, or a folder of predictions, against another run, with intervals over patients."""
     from tumorboard.cli.progress import counted_progress
-    from tumorboard.core.registry import resolve, tasks
+    from tumorboard.cli.settings import task_spec
+    from tumorboard.core.registry import resolve
     from tumorboard.engine.executors import executor
     from tumorboard.io.store import open_cohort
 
-    able = {name: spec.evaluate for name, spec in tasks().items() if spec.evaluate}
-    if task not in able:
-        raise typer.BadParameter(f"no task {task!r} to evaluate. Tasks: {', '.join(able)}", param_hint="TASK")
+    spec = task_spec(task, able_to="evaluate")
     options = _options(task, rules, settings)
     opened = open_cohort(cohort)
     with executor(workers) as pool, counted_progress("Scoring") as progress:
-        found = resolve(able[task])(
+        found = resolve(spec.evaluate or "")(
             opened, prediction, reference=reference, seed=seed, map=pool.map, progress=progress, **options
         )
     if as_json:

@@ -98,7 +98,7 @@ def print_description(description: dict[str, Any]) -> None:
         classes = ", ".join(f"{value} {count}" for value, count in row["classes"].items())
         timed = f"{row['timed']} with a time, {row['events']} events" if row["timed"] else ""
         typer.echo(f"  {row['endpoint']}: " + "; ".join(part for part in (timed, classes) if part))
-    known = [f"{v['name']} {v['known']}" for v in description["variables"] if v["known"] is not None]
+    known = [f"{v['name']} {v['known']}" for v in description["variables"] if v["known"]]
     if known:
         typer.echo("  known values: " + ", ".join(known))
     for code, count in description["problems"].items():

@@ -156,7 +156,8 @@ class Decoder:
             return None
         if code is None or field.variable.kind is Kind.TEXT:
             return code
-        levels = {known.casefold(): meaning for known, meaning in field.variable.levels.items()}
+        meanings = {meaning.casefold(): meaning for meaning in field.variable.levels.values()}
+        levels = meanings | {known.casefold(): meaning for known, meaning in field.variable.levels.items()}
         if code.casefold() not in levels:
             self.wrong.setdefault((field.headings[0], repr(code[:40])), []).append(where)
             return None

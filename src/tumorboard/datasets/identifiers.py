@@ -11,7 +11,16 @@ from tumorboard.core.errors import TumorboardError
 from tumorboard.datasets import codes
 from tumorboard.datasets.tablefile import read_sheet, write_csv
 
-__all__ = ["ID_TABLE", "Original", "file_names", "natural_key", "read_ids", "require_safe", "write_ids"]
+__all__ = [
+    "ID_TABLE",
+    "Original",
+    "file_names",
+    "natural_key",
+    "read_ids",
+    "read_originals",
+    "require_safe",
+    "write_ids",
+]
 
 ID_TABLE = "patient_ids.csv"
 """Columns `written`, `patient_id` (and `centre`, in layouts where the id says it): written beside the files when an
@@ -69,7 +78,12 @@ def write_ids(folder: Path, names: Mapping[str, str], *, centres: Mapping[str, s
         write_csv(folder / ID_TABLE, ["written", "patient_id"], sorted((w, p) for p, w in names.items()))
 
 
-def read_ids(folder: Path) -> dict[str, Original]:
+def read_ids(folder: Path) -> dict[str, str]:
+    """Written name -> patient id, from the table in `folder`; empty when there is none. Errors as `read_originals`."""
+    return {written: who.patient_id for written, who in read_originals(folder).items()}
+
+
+def read_originals(folder: Path) -> dict[str, Original]:
     """Written name -> who it was, from the table in `folder`; empty when there is none.
     LAY106 when two written names mean one patient or the other way round."""
     path = folder / ID_TABLE

@@ -186,3 +186,28 @@ def concordance_counts(order, event, time, rank, ranks):
                         node += node & -node
         stop = start
     return concordant, tied, pairs
+
+
+@njit(cache=True, nogil=True)
+def nearest_around(points, goals, corner, shape, steps, distance_mm):
+    """Distance from each lattice point (n, 3) to the nearest of `goals` (m, 3), looked for at the places `steps`
+    (k, 3), sorted by their distance (k,); infinite where none of them is a goal. All points and goals lie in the
+    box that starts at `corner` with `shape`, at least as far from its faces as the longest step."""
+    row, plane = shape[2], shape[1] * shape[2]
+    marked = np.zeros(shape[0] * plane, np.uint8)
+    for m in range(len(goals)):
+        i, j, k = goals[m, 0] - corner[0], goals[m, 1] - corner[1], goals[m, 2] - corner[2]
+        marked[i * plane + j * row + k] = 1
+    away = np.empty(len(steps), np.int64)
+    for s in range(len(steps)):
+        away[s] = steps[s, 0] * plane + steps[s, 1] * row + steps[s, 2]
+    found_mm = np.empty(len(points), np.float64)
+    for n in range(len(points)):
+        i, j, k = points[n, 0] - corner[0], points[n, 1] - corner[1], points[n, 2] - corner[2]
+        here = i * plane + j * row + k
+        found_mm[n] = np.inf
+        for s in range(len(away)):
+            if marked[here + away[s]]:
+                found_mm[n] = distance_mm[s]
+                break
+    return found_mm

@@ -26,3 +26,15 @@ RECORD_MISMATCH = define(
     why="Undone with the wrong record, a prediction lands beside the lesion, or with the wrong size.",
     fix="pass the record made together with this volume",
 )
+GRID_SHEARED = define(
+    "OPS105",
+    "A sheared grid where lengths along the axes are needed",
+    why="On axes that are not at right angles the distance between voxels is not what their spacings say.",
+    fix="resample onto an orthogonal grid first",
+)
+WINDOW_EMPTY = define(
+    "OPS106",
+    "A window or scale of no width",
+    why="Every value would become 0, 1 or infinity.",
+    fix="give two different, finite ends, or a standard deviation above 0",
+)

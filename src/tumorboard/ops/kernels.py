@@ -92,9 +92,9 @@ def linear_points(source, step, quanta, fill, out, start, stop) -> int:  # type:
             y0 = step[1, 0] * i + step[1, 1] * j + step[1, 3]
             z0 = step[2, 0] * i + step[2, 1] * j + step[2, 3]
             for k in range(out.shape[2]):
-                x = np.rint((x0 + step[0, 2] * k) * quanta) / quanta
-                y = np.rint((y0 + step[1, 2] * k) * quanta) / quanta
-                z = np.rint((z0 + step[2, 2] * k) * quanta) / quanta
+                x = np.floor((x0 + step[0, 2] * k) * quanta + 0.5) * (1 / quanta)
+                y = np.floor((y0 + step[1, 2] * k) * quanta + 0.5) * (1 / quanta)
+                z = np.floor((z0 + step[2, 2] * k) * quanta + 0.5) * (1 / quanta)
                 if not (-0.5 <= x <= n0 - 0.5 and -0.5 <= y <= n1 - 0.5 and -0.5 <= z <= n2 - 0.5):
                     out[i, j, k] = fill
                     continue
@@ -128,9 +128,9 @@ def nearest_points(source, step, quanta, fill, out, start, stop) -> int:  # type
             y0 = step[1, 0] * i + step[1, 1] * j + step[1, 3]
             z0 = step[2, 0] * i + step[2, 1] * j + step[2, 3]
             for k in range(out.shape[2]):
-                x = np.rint((x0 + step[0, 2] * k) * quanta) / quanta
-                y = np.rint((y0 + step[1, 2] * k) * quanta) / quanta
-                z = np.rint((z0 + step[2, 2] * k) * quanta) / quanta
+                x = np.floor((x0 + step[0, 2] * k) * quanta + 0.5) * (1 / quanta)
+                y = np.floor((y0 + step[1, 2] * k) * quanta + 0.5) * (1 / quanta)
+                z = np.floor((z0 + step[2, 2] * k) * quanta + 0.5) * (1 / quanta)
                 if not (-0.5 <= x <= n0 - 0.5 and -0.5 <= y <= n1 - 0.5 and -0.5 <= z <= n2 - 0.5):
                     out[i, j, k] = fill
                     continue

@@ -233,7 +233,7 @@ def _copied(cohort: Cohort, source: str, target: str, *, images: bool) -> Cohort
     for row in new.get("images", []):
         for key in ("image_id", "reference_image_id"):
             row[key] = None if row[key] is None else target + row[key].removeprefix(source)
-    return cohort.with_rows(**new)
+    return cohort.replace_tables(**{table: cohort.rows(table) + rows for table, rows in new.items()})
 
 
 @_fault("duplicate-patient", "one patient twice, with the same images and values, under two ids")

@@ -169,6 +169,16 @@ def test_task_folders_are_one_patient_each(names, tmp_path):
     assert any("CHUM_001 read as CHUM-001" in note for note in again.provenance[0]["notes"])
 
 
+def test_links_are_followed_once(tmp_path):
+    cohort = build(tmp_path, "2025-all")
+    write(cohort, tmp_path / "out", edition="2025-all")
+    base = next(path for path in (tmp_path / "out").iterdir() if path.is_dir())
+    shutil.move(base / "MDA-002", tmp_path / "elsewhere")
+    (base / "MDA-002").symlink_to(tmp_path / "elsewhere")
+    (base / "MDA-010" / "loop").symlink_to(base)
+    assert_equal(cohort, read(tmp_path / "out"))
+
+
 def test_copies_that_disagree_are_coded(tmp_path):
     cohort = build(tmp_path, "2025")
     write(cohort, tmp_path / "out", edition="2025")

@@ -66,7 +66,7 @@ def test_a_lone_case_has_the_id_it_is_given(case):
 )
 def test_bad_inputs_are_coded(case, inputs):
     (case / "inputs.json").write_text(inputs)
-    with pytest.raises(TumorboardError, match=r"LAY10[36]"):
+    with pytest.raises(TumorboardError, match=r"LAY103|FIL103|FIL112"):
         read(case)
 
 

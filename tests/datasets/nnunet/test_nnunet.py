@@ -132,9 +132,10 @@ def test_foreign_folders(tmp_path):
         '{"channel_names": {"0": "CT", "1": "PT"}, "labels": {"background": 0, "all": [1, 2], "core": 2,},}'
     )
     assert DatasetSpec.read(path.parent).labels == {1: "all (1)", 2: "core"}
-    for text in ("[]", "{}", '{"channel_names": {"1": "CT"}, "labels": {"a": 1}}', "{" * 50_000, '{"a": 1, "a": 2}'):
+    wrong = {"[]": "LAY103", "{}": "LAY103", '{"channel_names": {"1": "CT"}, "labels": {"a": 1}}': "LAY103"}
+    for text, code in {**wrong, "{" * 50_000: "FIL112", '{"a": 1, "a": 2}': "FIL112"}.items():
         path.write_text(text)
-        with pytest.raises(TumorboardError, match="LAY103"):
+        with pytest.raises(TumorboardError, match=code):
             read(tmp_path / "out")
     (tmp_path / "out/imagesTr/A_0001.nii.gz").rename(tmp_path / "out/imagesTr/A_1.nii.gz")
     path.write_text(json.dumps({**v1, "modality": {"0": "CT", "1": "PT"}}))

@@ -83,6 +83,19 @@ def test_a_missing_patient_is_skipped_as_published_and_said_so() -> None:
     assert error.value.code.id == "MET103"
 
 
+def test_several_exams_of_one_patient_are_resampled_together() -> None:
+    cohort = patients()
+    rules = load_rules("hecktor2022")
+    counts = counted(rules, cohort)
+    apart = score_patients(rules, counts, seed=0)
+    together = score_patients(rules, counts, seed=0, patient_of=dict.fromkeys(counts, "one patient"))
+    assert [row["value"] for row in together.scores] == pytest.approx([row["value"] for row in apart.scores])
+    assert [row["n"] for row in together.scores] == [row["n"] for row in apart.scores]
+    assert {row["low"] for row in together.scores} == {None}  # one patient gives no interval
+    nobody = score_patients(rules, {"A": None}, seed=0)
+    assert {row["value"] for row in nobody.scores} == {None}
+
+
 def test_wrong_labels_and_the_published_cast() -> None:
     rules = load_rules("hecktor2022")
     reference, prediction, spacing = patients()["MDA-000"]

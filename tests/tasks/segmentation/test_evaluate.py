@@ -171,6 +171,13 @@ def test_a_missing_prediction_is_scored_as_empty_or_said_to_be_skipped(
     assert states == ({"prediction missing"} if policy == "empty" else set())
 
 
+@pytest.mark.parametrize("wrong", [{"missing": "drop"}, {"definition": "mesh"}])
+def test_unknown_options_are_refused(wrong: dict) -> None:
+    with pytest.raises(TumorboardError) as error:
+        CaseOptions(**wrong)
+    assert error.value.code.id == "MET107"
+
+
 def test_a_missing_prediction_may_be_refused(cohort: Cohort) -> None:
     with pytest.raises(TumorboardError) as error:
         evaluate(with_prediction(cohort, "MDA-002", None), "unet", options=CaseOptions(missing="refuse"))
@@ -297,3 +304,39 @@ def test_rules_of_other_structures_are_refused(cohort: Cohort) -> None:
     with pytest.raises(TumorboardError) as error:
         evaluate(cohort.replace_tables(images=images), "unet", rules=load_rules("hecktor2026"))
     assert error.value.code.id == "MET110"
+
+
+# ---- real patients ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("inset_mm", "cut", "dice"),
+    [(27.5, True, 0.54), pytest.param(50.0, False, 0.70, marks=pytest.mark.slow)],
+)
+def test_the_image_blind_ellipsoid_scores_what_the_data_sheet_says(
+    real_data: Path, tmp_path: Path, inset_mm: float, cut: bool, dice: float
+) -> None:
+    """24 sarcoma patients: an ellipsoid inscribed in the field of view, which has seen no image (the figures are
+    those of the data's README, computed by other people with other code)."""
+    from tumorboard.datasets.pairs.reader import read
+
+    cohort = read(real_data / "sts_petct", name="sts")
+    images = cohort.rows("images")
+    for row in images:
+        if row["modality"] != "CT" or row["role"] != "image":
+            continue
+        if not cut:
+            row["options"] = None
+        ends = np.array(json.loads(row["options"] or "{}").get("evaluation_cut", [[0, 0]] * 3))
+        grid = cohort.geometry(row["image_id"])
+        low, high = ends[:, 0], np.array(grid.shape) - ends[:, 1]
+        half = (high - low) / 2 - inset_mm / grid.spacing_mm
+        places = np.ogrid[tuple(slice(0, n) for n in grid.shape)]
+        centre = (low + high - 1) / 2
+        inside = sum(((x - c) / h) ** 2 for x, c, h in zip(places, centre, half, strict=True)) <= 1
+        mask = Volume(inside.astype(np.uint8), grid.affine, Unit.LABEL)
+        write_nifti(mask, tmp_path / f"{row['exam_id'].removesuffix('.0')}.nii.gz")
+    found = evaluate(cohort.replace_tables(images=images), tmp_path)
+    score = figures(found)["dice", "GTV"]
+    assert score["n"] == 24
+    assert found.rules["cut_exams"] == (24 if cut else 0)
+    assert score["value"] == pytest.approx(dice, abs=0.005)
+    assert score["low"] < score["value"] < score["high"]

@@ -25,6 +25,8 @@ def find(case: Case) -> Iterator[CheckFinding]:
             continue
         allowed = {*levels, *levels.values(), *column.variable.missing}
         allowed |= {_number(code) for code in allowed}
+        if {level.casefold() for level in levels} <= {"false", "true"}:
+            allowed |= {"0", "1"}  # how a column of booleans reads as numbers
         unknown = {
             text: n for value, n in column.counts.items() if (text := level_text(value)) not in allowed
             and _number(text) not in allowed

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from tumorboard.core.cohort import PatientView
+from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.units import Unit
 from tumorboard.datasets import codes
@@ -16,8 +16,9 @@ from tumorboard.datasets.assembly import Assembly, ImageFile, image_suffix
 from tumorboard.datasets.hecktor.clinical import Records
 from tumorboard.datasets.identifiers import natural_key
 from tumorboard.datasets.tablefile import heading
-from tumorboard.datasets.tolerant_json import read_tolerant_json
+from tumorboard.io.confine import confined
 from tumorboard.io.files import atomic_write_text
+from tumorboard.io.jsonfile import read_json
 
 __all__ = ["EHR_KEYS", "SOCKETS", "add_cases", "find_cases", "write_case"]
 
@@ -77,7 +78,7 @@ def add_cases(
         exam_id = assembly.add_exam(patient, kind="/".join(present) or None)
         for kind, path in files.items():
             assembly.files.append(ImageFile(path, kind, exam_id, unit=unit if kind == "PT" else None))
-        records.add(patient, _health_record(case), f"{case.name}/ehr.json")
+        records.add(patient, _health_record(case, assembly.notes), f"{case.name}/ehr.json")
     return {}, {}
 
 
@@ -104,7 +105,7 @@ def _inputs(case: Path) -> list[Mapping[str, Any]]:
     path = case / "inputs.json"
     if not path.is_file():
         return []
-    listed = read_tolerant_json(path)
+    listed, _ = read_json(path)
     entries = listed if isinstance(listed, list) else [None]
     if not all(
         isinstance(entry, dict) and isinstance(entry.get("socket", entry.get("interface")), dict) for entry in entries
@@ -128,20 +129,20 @@ def _sockets(case: Path, notes: list[str]) -> dict[str, str]:
             continue
         if place is None:
             continue
-        parts = PurePosixPath(str(place))
-        if parts.is_absolute() or ".." in parts.parts:
-            raise TumorboardError(
-                codes.PATIENT_ID, case / "inputs.json", found=f"path {str(place)[:60]!r}", expected="one below the case"
-            )
-        places[kinds[slug]] = str(parts)
+        places[kinds[slug]] = (
+            confined(case, str(place), where=case / "inputs.json").relative_to(case.resolve()).as_posix()
+        )
     return places
 
 
-def _health_record(case: Path) -> dict[str, Any]:
+def _health_record(case: Path, notes: list[str]) -> dict[str, Any]:
     """The record by normalised key; empty when the case has none."""
     path = case / "ehr.json"
     inline = [e.get("value") for e in _inputs(case) if e.get("socket", e.get("interface")).get("slug") == _EHR_SLUG]
-    record = read_tolerant_json(path) if path.is_file() else next((v for v in inline if v is not None), {})
+    record = next((value for value in inline if value is not None), {})
+    if path.is_file():
+        record, remarks = read_json(path)
+        notes += [str(remark) for remark in remarks]
     keys = [heading(key) for key in record] if isinstance(record, dict) else []
     if not isinstance(record, dict) or len(set(keys)) != len(keys):
         raise TumorboardError(
@@ -150,20 +151,19 @@ def _health_record(case: Path) -> dict[str, Any]:
     return {heading(key): value for key, value in record.items()}
 
 
-def write_case(view: PatientView, folder: Path, codes_by_column: Mapping[str, str | None]) -> None:
-    """One patient as a case. `codes_by_column` are the published codes of the clinical variables; what is not known
-    is null."""
+def write_case(
+    cohort: Cohort, images: Mapping[str, Mapping[str, Any]], folder: Path, codes_by_column: Mapping[str, str | None]
+) -> None:
+    """One patient as a case. `images` are rows by kind, `codes_by_column` the published codes of the clinical
+    variables; what is not known is null."""
     from tumorboard.io.itk import write_itk
 
     inputs = []
-    for row in view.images():
-        kind = row["image_id"].rpartition(".")[2]
-        if kind not in SOCKETS:
-            continue
+    for kind, row in images.items():
         slug, place = SOCKETS[kind]
         name = f"{uuid.uuid5(uuid.NAMESPACE_OID, row['image_id'])}.mha"
         (folder / place).mkdir(parents=True)
-        write_itk(view.cohort.image(row["image_id"]), folder / place / name)
+        write_itk(cohort.image(row["image_id"]), folder / place / name)
         inputs.append({"socket": {"slug": slug, "relative_path": place}, "image": {"name": name}})
     record = {key: _json_value(column, codes_by_column.get(column)) for column, key in EHR_KEYS.items()}
     inputs.append({"socket": {"slug": _EHR_SLUG, "relative_path": "ehr.json"}, "value": record})

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tumorboard.core.errors import TumorboardError
 from tumorboard.datasets import codes
-from tumorboard.datasets.identifiers import ID_TABLE, Original, read_ids, require_safe
+from tumorboard.datasets.identifiers import ID_TABLE, Original, read_originals, require_safe
 
 __all__ = ["SUFFIXES", "FileName", "Ids", "canonical_id", "centre_of", "parse_file"]
 
@@ -61,7 +61,7 @@ class Ids:
 
     @classmethod
     def of(cls, source: Path) -> Ids:
-        return cls({canonical_id(written, ID_TABLE): who for written, who in read_ids(source).items()})
+        return cls({canonical_id(written, ID_TABLE): who for written, who in read_originals(source).items()})
 
     def patient(self, published: object, where: str) -> str:
         written = canonical_id(published, where)

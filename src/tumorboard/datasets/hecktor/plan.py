@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tumorboard.core.cohort import Cohort, PatientView
+from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
-from tumorboard.core.tables import EXPERT
 from tumorboard.core.units import Modality, Role
 from tumorboard.datasets import codes
 from tumorboard.datasets.clinical_codes import code_of, parse_levels
+from tumorboard.datasets.export import PatientRows, rows_by_patient
 from tumorboard.datasets.hecktor.clinical import CLASS_ENDPOINTS
 from tumorboard.datasets.hecktor.editions import TASK_KINDS, Edition
 from tumorboard.datasets.hecktor.fields import GENDER, TREATMENT, clinical_fields
@@ -64,9 +64,8 @@ def make_plan(cohort: Cohort, edition: Edition, *, lossy: bool) -> Plan:
     units = {row["unit"] for row in cohort.rows("images", modality=str(Modality.PT), role=str(Role.IMAGE))}
     if len(units) > 1:
         plan.unsaid.append(f"PET images in {sorted(units)}")
-    for patient_id in cohort.patient_ids:
-        view = cohort.patient(patient_id)
-        plan.patients[patient_id] = _written(view, names[patient_id], plan)
+    for patient in rows_by_patient(cohort):
+        plan.patients[patient.patient_id] = _written(patient, names[patient.patient_id], plan)
     if plan.unsaid and not lossy:
         raise TumorboardError(
             codes.NOT_WRITABLE,
@@ -78,23 +77,23 @@ def make_plan(cohort: Cohort, edition: Edition, *, lossy: bool) -> Plan:
     return plan
 
 
-def _written(view: PatientView, name: str, plan: Plan) -> Written:
-    record = view.record
-    outcomes = {row["endpoint"]: row for row in view.outcomes()}
+def _written(patient: PatientRows, name: str, plan: Plan) -> Written:
+    record = patient.record
+    outcomes = {row["endpoint"]: row for row in patient.outcomes}
     clinical = _clinical(record, outcomes, plan)
     relapse, rfs = _survival_cells(outcomes.get("RFS"))
-    images = _images(view, plan)
+    images = _images(patient, plan)
     testing = record.get("split") == "testing"
     if (relapse or rfs) and not (plan.edition.survival and not (testing and plan.edition.name == "2022")):
-        plan.unsaid.append(f"{view.patient_id}: RFS")
+        plan.unsaid.append(f"{patient.patient_id}: RFS")
     if testing and "mask" in images:
-        plan.unsaid.append(f"{view.patient_id}: mask of a testing patient")
+        plan.unsaid.append(f"{patient.patient_id}: mask of a testing patient")
         del images["mask"]
     stated = set((record.get("tasks") or "").split())
     tasks = stated or _tasks(images, rfs=rfs, hpv=clinical.get("hpv"))
     if plan.edition.name == "2025":
         homeless = sorted(kind for kind in images if not any(kind in TASK_KINDS[task] for task in tasks))
-        plan.unsaid += [f"{view.patient_id}: {kind} (tasks {', '.join(sorted(tasks))})" for kind in homeless]
+        plan.unsaid += [f"{patient.patient_id}: {kind} (tasks {', '.join(sorted(tasks))})" for kind in homeless]
     return Written(name, images, clinical, relapse, rfs, tasks, testing)
 
 
@@ -130,12 +129,10 @@ def _survival_cells(row: Mapping[str, Any] | None) -> tuple[str | None, str | No
     return raw.get("relapse"), raw.get("rfs")
 
 
-def _images(view: PatientView, plan: Plan) -> dict[str, dict[str, Any]]:
+def _images(patient: PatientRows, plan: Plan) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    exams = {exam["exam_id"] for exam in view.exams[:1]}
-    for row in view.images():
-        if row["run_id"] not in (None, EXPERT):
-            continue
+    exams = {exam["exam_id"] for exam in patient.exams[:1]}
+    for row in patient.images:
         kind = _kind(row)
         strange = row["role"] == Role.MASK and not set((row["labels"] or {}).items()) <= {(1, "GTVp"), (2, "GTVn")}
         if kind not in plan.edition.kinds or kind in found or row["exam_id"] not in exams or strange:

@@ -14,7 +14,7 @@ from tumorboard.core.errors import TumorboardError
 from tumorboard.core.units import Unit
 from tumorboard.core.variables import Kind, Variable
 from tumorboard.datasets import codes
-from tumorboard.datasets.assembly import Assembly, ImageFile, Progress, choice, image_suffix, import_entry
+from tumorboard.datasets.assembly import Assembly, ImageFile, Progress, choice, files_below, image_suffix, import_entry
 from tumorboard.datasets.clinical_codes import dictionary
 from tumorboard.datasets.hecktor.case import add_cases, find_cases
 from tumorboard.datasets.hecktor.clinical import Records, find_tables
@@ -108,9 +108,9 @@ def _add_release(
     by_patient: dict[str, dict[str, list[FileName]]] = {}
     tasks: dict[str, set[str]] = {}
     splits: dict[str, str] = {}
-    for path in sorted(source.rglob("*"), key=lambda p: natural_key(str(p))):
+    for path in files_below(source):
         suffix = image_suffix(path)
-        if suffix is None or not path.is_file() or any(part.startswith(".") for part in path.relative_to(source).parts):
+        if suffix is None:
             continue
         file = parse_file(path, suffix, source, records.ids)
         by_patient.setdefault(file.patient_id, {}).setdefault(file.kind, []).append(file)

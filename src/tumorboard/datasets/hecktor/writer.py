@@ -36,7 +36,7 @@ def write(cohort: Cohort, out: Path, *, edition: str = "2025-all", lossy: bool =
     edition = choice("edition", edition, list(EDITIONS))
     plan = make_plan(cohort, EDITIONS[edition], lossy=lossy)
     names = written_names(cohort)
-    with new_folder(out) as folder:
+    with new_folder(out, cohort) as folder:
         _WRITERS[edition](cohort, plan, folder)
         centres = needs_centres(cohort, names)
         write_ids(folder, names, centres=centres)
@@ -118,9 +118,9 @@ def _write_2026(cohort: Cohort, plan: Plan, folder: Path) -> None:
 
 
 def _write_cases(cohort: Cohort, plan: Plan, folder: Path) -> None:
-    for patient_id, one in plan.patients.items():
+    for one in plan.patients.values():
         (folder / one.name).mkdir()
-        write_case(cohort.patient(patient_id), folder / one.name, one.clinical)
+        write_case(cohort, one.images, folder / one.name, one.clinical)
 
 
 def _write_folders(cohort: Cohort, plan: Plan, base: Path) -> None:

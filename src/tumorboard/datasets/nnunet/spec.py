@@ -13,7 +13,7 @@ from typing import Any
 
 from tumorboard.core.errors import TumorboardError
 from tumorboard.datasets import codes
-from tumorboard.datasets.tolerant_json import read_tolerant_json
+from tumorboard.io.jsonfile import read_json
 
 __all__ = ["DatasetSpec", "parse_regions", "require_consecutive"]
 
@@ -43,7 +43,7 @@ class DatasetSpec:
         path = folder / FILE
         if not path.is_file():
             raise TumorboardError(codes.LAYOUT_NOT_FOUND, folder, found=f"no {FILE}", expected="a raw nnU-Net folder")
-        spec = read_tolerant_json(path)
+        spec, _ = read_json(path)
         try:
             channels = spec.get("channel_names") or spec["modality"]
             own = spec.get("tumorboard") or {}

@@ -12,12 +12,11 @@ import numpy as np
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
-from tumorboard.core.tables import EXPERT
 from tumorboard.core.units import Modality, Role
 from tumorboard.core.volume import Volume
 from tumorboard.datasets import codes
 from tumorboard.datasets.assembly import row_grid
-from tumorboard.datasets.export import export_nifti, new_folder
+from tumorboard.datasets.export import export_nifti, new_folder, rows_by_patient
 from tumorboard.datasets.identifiers import file_names
 from tumorboard.datasets.nnunet.reader import CASE_TABLE
 from tumorboard.datasets.nnunet.spec import FILE, DatasetSpec, parse_regions, require_consecutive
@@ -80,7 +79,7 @@ def write(
         _units(cases, wanted, cohort.name),
         count=sum(1 for case in cases if not case.testing),
     )
-    with new_folder(out) as folder:
+    with new_folder(out, cohort) as folder:
         (folder / "imagesTr").mkdir()
         (folder / "labelsTr").mkdir()
         resampled = [name for case in cases for name in _write_case(cohort, case, folder, numbering)]
@@ -94,12 +93,12 @@ def write(
 
 def _cases(cohort: Cohort, wanted: Sequence[Modality], *, lossy: bool) -> list[_Case]:
     """One case per exam; LAY111 when a channel or the mask's grid is missing, unless lossy."""
-    exams = [(view, exam) for p in cohort.patient_ids for view in [cohort.patient(p)] for exam in view.exams]
-    keys = [f"{v.patient_id}-e{e['order']}" if len(v.exams) > 1 else v.patient_id for v, e in exams]
+    exams = [(patient, exam) for patient in rows_by_patient(cohort) for exam in patient.exams]
+    keys = [f"{p.patient_id}-e{e['order']}" if len(p.exams) > 1 else p.patient_id for p, e in exams]
     names = file_names(keys)
     cases, unsaid = [], []
-    for key, (view, exam) in zip(keys, exams, strict=True):
-        rows = [row for row in view.images(exam_id=exam["exam_id"]) if row["run_id"] in (None, EXPERT)]
+    for key, (patient, exam) in zip(keys, exams, strict=True):
+        rows = patient.images_of(exam["exam_id"])
         found = [[r for r in rows if r["modality"] == m and r["role"] == Role.IMAGE and _plain(r)] for m in wanted]
         if any(len(images) != 1 for images in found):
             counts = ", ".join(f"{len(images)} {m}" for images, m in zip(found, wanted, strict=True))
@@ -111,9 +110,11 @@ def _cases(cohort: Cohort, wanted: Sequence[Modality], *, lossy: bool) -> list[_
         if len(fitting) > 1 or (masks and not fitting):
             unsaid.append(f"{exam['exam_id']}: {len(fitting)} of {len(masks)} masks on the grid of the {wanted[0]}")
             fitting = fitting[:1]
-        testing = view.record.get("split") == "testing" or not fitting
+        testing = patient.record.get("split") == "testing" or not fitting
         mask = fitting[0] if fitting else None
-        cases.append(_Case(names[key], view.patient_id, exam["order"] or 0, [one[0] for one in found], mask, testing))
+        cases.append(
+            _Case(names[key], patient.patient_id, exam["order"] or 0, [one[0] for one in found], mask, testing)
+        )
     if unsaid and not lossy:
         raise TumorboardError(
             codes.NOT_WRITABLE,

@@ -69,7 +69,7 @@ def read(
     stated = parse_labels(labels) if labels else None
     patterns = Patterns({"CT": ct, "PT": pet, "mask": mask, "dose": dose}, ignore)
     assembly = Assembly()
-    original = {written: who.patient_id for written, who in read_ids(source).items()}
+    original = read_ids(source)
     for written, exams in _exams_by_patient(source, patterns, assembly.notes).items():
         patient_id = original.get(written, written)
         for order, files in enumerate(exams):

@@ -171,7 +171,8 @@ def _cohort(plan: Schema, cells: Cells, *, name: str, guessed_id: str, toml: Pat
         variable = Variable(constant, kind, source="constant of the schema")
         patients.add(variable, pa.array([value] * len(cells)), {}, where)
     entry = {
-        "step": "import table",
+        "step": "import",
+        "layout": "table",
         "source": cells.path.name,
         "schema": None if toml is None else Path(toml).name,
         "id": guessed_id or f"id: {plan.id}",

@@ -45,11 +45,11 @@ def date_and_time(header: Header, date: str, time: str) -> Moment | None:
     return Moment(_day_seconds(header, date, day) + _seconds(header, time, clock), dated=True)
 
 
-def date_time(header: Header, keyword: str | int, written: str | None = None) -> Moment | None:
+def date_time(header: Header, keyword: str | int, *, written: str | None = None, zone: str = "") -> Moment | None:
     """A DT attribute; None when it is absent or without a time of day. DCM104 when it is none.
 
-    A time zone in the value is turned into the scanner's zone where the header states one; without it both are
-    taken to be local times, as the standard says.
+    A time zone in the value is turned into the scanner's `zone` (TimezoneOffsetFromUTC) where that is known; without it
+    both are taken to be local times, as the standard says.
     """
     written = header.text(keyword) if written is None else written
     if not written or len(written) <= 8:
@@ -57,10 +57,9 @@ def date_time(header: Header, keyword: str | int, written: str | None = None) ->
     match = _DATE_TIME.fullmatch(written)
     if match is None:
         raise header.impossible(keyword, written, "a date and time YYYYMMDDHHMMSS")
-    day, hour, minute, second, fraction, zone = match.groups()
+    day, hour, minute, second, fraction, own_zone = match.groups()
     clock = _seconds(header, keyword, f"{hour}{minute or ''}{second or ''}" + (f".{fraction}" if fraction else ""))
-    local = header.text("TimezoneOffsetFromUTC")
-    shift = _offset(local) - _offset(zone) if zone and re.fullmatch(r"[+-]\d{4}", local) else 0.0
+    shift = _offset(zone) - _offset(own_zone) if own_zone and re.fullmatch(r"[+-]\d{4}", zone) else 0.0
     return Moment(_day_seconds(header, keyword, day) + clock + shift, dated=True)
 
 

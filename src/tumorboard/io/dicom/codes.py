@@ -207,19 +207,19 @@ RT_BETWEEN = define(
     "RTS104",
     "A contour between the slices of this image",
     why="Moving it to the nearest slice shifts the structure by up to half a slice without a word.",
-    fix="use the image it was drawn on, or place=\"slab\": each contour then stands for half the way to its neighbours",
+    fix='use the image it was drawn on, or place="slab": each contour then stands for half the way to its neighbours',
 )
 RT_OUTSIDE = define(
     "RTS105",
     "A contour outside the image",
     why="The structure would lose a part without a word.",
-    fix="use the whole image series, or outside=\"drop\"",
+    fix='use the whole image series, or outside="drop"',
 )
 RT_SPARSE = define(
     "RTS106",
     "A structure drawn on every second slice or fewer",
     why="Read as it is, every other slice would be empty; the planning system interpolates between them.",
-    fix="place=\"slab\" lets each contour stand for half the way to its neighbours",
+    fix='place="slab" lets each contour stand for half the way to its neighbours',
 )
 RT_REFERENCE = define(
     "RTS107",
@@ -249,7 +249,7 @@ SEG_OVERLAP = define(
     "SEG104",
     "Structures that overlap, put into one label map",
     why="A voxel holds one value; the structure drawn first loses what it shares.",
-    fix="read the structures one by one, or say overlap=\"last\"",
+    fix='read the structures one by one, or say overlap="last"',
 )
 LABEL_TERM = define(
     "SEG105",

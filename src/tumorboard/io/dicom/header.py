@@ -14,6 +14,7 @@ import numpy as np
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import BaseTag, Tag
+from pydicom.valuerep import PersonName
 
 from tumorboard.core.errors import TumorboardError
 from tumorboard.io.dicom import codes
@@ -48,7 +49,7 @@ class Header:
         value = self._value(keyword)
         if value is None:
             return ""
-        if isinstance(value, str) or not hasattr(value, "__iter__"):
+        if isinstance(value, str | PersonName) or not hasattr(value, "__iter__"):
             return str(value).strip()
         if isinstance(value, bytes):
             return value.decode("latin-1").strip(" \0")
@@ -124,9 +125,7 @@ class Header:
 
     def impossible(self, keyword: str | int, found: str, expected: str) -> TumorboardError:
         """The error for an attribute whose value cannot be."""
-        return TumorboardError(
-            codes.TAG_VALUE, self.where, found=f"{_name(keyword)} {found[:60]!r}", expected=expected
-        )
+        return TumorboardError(codes.TAG_VALUE, self.where, found=f"{_name(keyword)} {found[:60]!r}", expected=expected)
 
     # ---- helpers ------------------------------------------------------------------------------------------
     def _raw(self, keyword: str | int) -> bytes | None:

@@ -93,7 +93,9 @@ def plausible_half_life(stated_s: float, header: Header, drug: Header | None) ->
     """The stated half-life if it is that of the stated nuclide (within 3 %); SUV104 otherwise."""
     nuclide = nuclide_of(drug)
     known_s = HALF_LIFE_S.get(nuclide or "")
-    right = abs(stated_s - known_s) <= _TOLERANCE * known_s if known_s else _PLAUSIBLE_S[0] <= stated_s <= _PLAUSIBLE_S[1]
+    right = (
+        abs(stated_s - known_s) <= _TOLERANCE * known_s if known_s else _PLAUSIBLE_S[0] <= stated_s <= _PLAUSIBLE_S[1]
+    )
     if right:
         return stated_s
     expected = f"{known_s:g} s ({nuclide})" if known_s else f"{_PLAUSIBLE_S[0]:g} to {_PLAUSIBLE_S[1]:g} s"

@@ -25,7 +25,8 @@ def injection_moment(header: Header, drug: Header | None, assumed: str | None = 
     without its date). SUV105 when there is neither, or when they disagree about the time of day."""
     if assumed is not None:
         return _assumed(assumed)
-    full = date_time(drug, "RadiopharmaceuticalStartDateTime") if drug else None
+    zone = header.text("TimezoneOffsetFromUTC")
+    full = date_time(drug, "RadiopharmaceuticalStartDateTime", zone=zone) if drug else None
     clock = time_only(drug, "RadiopharmaceuticalStartTime") if drug else None
     if full is None and clock is None:
         raise TumorboardError(
@@ -56,12 +57,16 @@ def acquisition_moments(headers: Sequence[Header]) -> list[Moment]:
 
 
 def _acquisition(header: Header) -> Moment | None:
-    return date_time(header, "AcquisitionDateTime") or date_and_time(header, "AcquisitionDate", "AcquisitionTime")
+    zone = header.text("TimezoneOffsetFromUTC")
+    return date_time(header, "AcquisitionDateTime", zone=zone) or date_and_time(header, "AcquisitionDate", "AcquisitionTime")
 
 
 def _missing(header: Header) -> Moment:
     raise TumorboardError(
-        codes.SUV_TIME, header.where, found="no AcquisitionDate and AcquisitionTime", expected="when the slice was taken"
+        codes.SUV_TIME,
+        header.where,
+        found="no AcquisitionDate and AcquisitionTime",
+        expected="when the slice was taken",
     )
 
 
@@ -103,7 +108,7 @@ def scan_start(headers: Sequence[Header], half_life_s: float, assumed: str | Non
     stated = series.pop()
     if stated and earliest and None not in acquired and stated.seconds <= earliest.seconds:
         return stated, "series time"
-    private = date_time(first, 0x0009100D, first.private(0x0009, "GEMS_PETD_01", _GE_SCAN_START))
+    private = date_time(first, 0x0009100D, written=first.private(0x0009, "GEMS_PETD_01", _GE_SCAN_START))
     if private:
         return private, "GE scan time (0009,100D)"
     reckoned = [_reckoned(header, half_life_s) for header in headers]

@@ -202,7 +202,10 @@ def _slabs(depths: NDArray[np.float64], geometry: Geometry) -> list[range]:
         usual = float(np.median(np.diff(planes)))
         middle = (planes[:-1] + planes[1:]) / 2
         close = np.diff(planes) < 2.5 * usual  # further apart: two pieces with nothing between them
-        low[1:], high[:-1] = np.where(close, middle, planes[1:] - usual / 2), np.where(close, middle, planes[:-1] + usual / 2)
+        low[1:], high[:-1] = (
+            np.where(close, middle, planes[1:] - usual / 2),
+            np.where(close, middle, planes[:-1] + usual / 2),
+        )
         low[0], high[-1] = planes[0] - usual / 2, planes[-1] + usual / 2
     at = np.searchsorted(planes, np.round(depths, 3))
     return [range(int(np.ceil(low[p] - 1e-6)), int(np.ceil(high[p] - 1e-6))) for p in at]

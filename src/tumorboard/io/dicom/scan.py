@@ -26,9 +26,10 @@ _TAGS = (
     "StudyInstanceUID",
     "FrameOfReferenceUID",
     "PatientID",
-    "Rows",
     "ImageType",
     "SeriesNumber",
+    "StudyDate",
+    "StudyTime",
     "SeriesDescription",
     "DirectoryRecordSequence",
 )
@@ -48,7 +49,10 @@ class SeriesEntry:
     frame_of_reference_uid: str
     description: str
     number: str
-    has_pixels: bool
+    image_type: str
+    study_date: str
+    """Date and time of the study, to order the exams of a patient; not to be kept."""
+    study_time: str
     files: tuple[Path, ...]
 
 
@@ -125,7 +129,10 @@ def _entry(uid: str, headers: list[Header]) -> SeriesEntry:
         values = {header.text(keyword) for header in headers}
         if len(values) > 1:
             raise TumorboardError(
-                codes.MIXED_SERIES, first.where, found=f"{len(values)} values of {keyword} in one series", expected="one"
+                codes.MIXED_SERIES,
+                first.where,
+                found=f"{len(values)} values of {keyword} in one series",
+                expected="one",
             )
     return SeriesEntry(
         uid,
@@ -136,7 +143,9 @@ def _entry(uid: str, headers: list[Header]) -> SeriesEntry:
         first.text("FrameOfReferenceUID"),
         first.text("SeriesDescription"),
         first.text("SeriesNumber"),
-        first.has("Rows"),
+        first.text("ImageType"),
+        first.text("StudyDate"),
+        first.text("StudyTime"),
         tuple(Path(header.where) for header in headers),
     )
 
@@ -149,7 +158,9 @@ def _confined(root: Path, notes: list[Remark]) -> Iterator[Path]:
         for name in list(folders):
             place = Path(folder, name)
             if place.is_symlink() and not place.resolve().is_relative_to(root):
-                notes.append(_remark(codes.REFERENCE_OUTSIDE, place, "a link out of the folder", f"links inside {root}"))
+                notes.append(
+                    _remark(codes.REFERENCE_OUTSIDE, place, "a link out of the folder", f"links inside {root}")
+                )
         for name in sorted(names):
             path = Path(folder, name)
             if path.is_symlink():

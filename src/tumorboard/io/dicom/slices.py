@@ -204,16 +204,17 @@ def _require_even(planes: Sequence[Plane], where: str) -> None:
     line = depths[0] + np.arange(len(depths)) * (depths[-1] - depths[0]) / (len(depths) - 1)
     if np.abs(depths - line).max() <= max(_POSITION_TOLERANCE_MM, _RELATIVE_TOLERANCE * usual):
         return
-    missing = np.rint(steps / usual).astype(int) - 1
-    whole = np.abs(steps - (missing + 1) * usual).max() <= max(_POSITION_TOLERANCE_MM, _RELATIVE_TOLERANCE * usual)
-    if whole and missing.min() >= 0:
-        at = [f"{missing[i]} behind {depths[i]:.2f} mm" for i in np.flatnonzero(missing)[:4]]
-        raise TumorboardError(
-            codes.SLICES_GAP,
-            where,
-            found=f"{missing.sum()} slices missing: {', '.join(at)}",
-            expected=f"a slice every {usual:.3f} mm",
-        )
+    for step in (usual, float(steps.min())):
+        missing = np.rint(steps / step).astype(int) - 1
+        left = np.abs(steps - (missing + 1) * step).max()
+        if missing.min() >= 0 and missing.max() > 0 and left <= max(_POSITION_TOLERANCE_MM, _RELATIVE_TOLERANCE * step):
+            at = [f"{missing[i]} behind {depths[i]:.2f} mm" for i in np.flatnonzero(missing)[:4]]
+            raise TumorboardError(
+                codes.SLICES_GAP,
+                where,
+                found=f"{missing.sum()} slices missing: {', '.join(at)}",
+                expected=f"a slice every {step:.3f} mm",
+            )
     raise TumorboardError(
         codes.SLICES_UNEVEN,
         where,

@@ -119,9 +119,7 @@ def suv_recipe(headers: Sequence[Header], assumptions: SuvAssumptions | None = N
         return _philips(headers, assumptions)
     if unit == "BQML":
         return _from_activity(headers, np.ones(len(headers)), "BQML", assumptions)
-    raise TumorboardError(
-        codes.SUV_UNITS, first.where, found=f"Units {unit}", expected="BQML, GML or (Philips) CNTS"
-    )
+    raise TumorboardError(codes.SUV_UNITS, first.where, found=f"Units {unit}", expected="BQML, GML or (Philips) CNTS")
 
 
 def _already_suv(headers: Sequence[Header], assumptions: SuvAssumptions) -> SuvRecipe:
@@ -201,9 +199,7 @@ def _from_activity(
     return SuvRecipe(f"{case}, {correction}", factors, {**facts, "assumed": assumptions.used()})
 
 
-def _elapsed(
-    injection: Moment, scan: Moment, header: Header, half_life_s: float, assumptions: SuvAssumptions
-) -> float:
+def _elapsed(injection: Moment, scan: Moment, header: Header, half_life_s: float, assumptions: SuvAssumptions) -> float:
     """Seconds from injection to scan, never silently across midnight or through a shifted date."""
     if injection.dated and scan.dated and not assumptions.assume_same_day:
         elapsed = scan.seconds - injection.seconds

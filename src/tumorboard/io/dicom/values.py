@@ -46,7 +46,7 @@ def rescale_of(header: Header, frame: int = 0) -> Rescale:
     if slope == 0:
         raise source.impossible("RescaleSlope", "0", "a number other than 0")
     kind = source.text("RescaleType").upper()
-    if header.text("Modality") == "CT" and kind not in ("", "HU"):
+    if header.text("Modality") == "CT" and kind not in ("", "US", "HU"):  # US: unspecified, as GDCM writes
         raise TumorboardError(codes.UNIT_CASE, header.where, found=f"RescaleType {kind}", expected="HU")
     return Rescale(slope, intercept)
 
@@ -89,7 +89,10 @@ def unit_factors(
         if unit is Unit.BQML and stated == {"CNTS"}:
             return philips_activity(headers), {"activity": "Philips activity factor (7053,1009)"}
         raise TumorboardError(
-            codes.UNIT_CASE, headers[0].where, found=f"Units {', '.join(sorted(stated)) or 'absent'}", expected=str(unit)
+            codes.UNIT_CASE,
+            headers[0].where,
+            found=f"Units {', '.join(sorted(stated)) or 'absent'}",
+            expected=str(unit),
         )
     raise TumorboardError(
         codes.UNIT_CASE, headers[0].where, found=f"modality {modality}", expected=f"one that is measured in {unit}"

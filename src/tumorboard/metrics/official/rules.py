@@ -72,25 +72,40 @@ def score_row(metric: str, label: str, interval: Interval, n: int) -> dict[str, 
 
 
 def score_patients(
-    rules: SegmentationRules, counted: Mapping[str, dict[str, float] | None], *, seed: int, resamples: int = 2000
+    rules: SegmentationRules,
+    counted: Mapping[str, dict[str, float] | None],
+    *,
+    seed: int,
+    resamples: int = 2000,
+    patient_of: Mapping[str, str] | None = None,
 ) -> OfficialScore:
-    """Figures over patients from their counts; None stands for a patient without a prediction whom the rules
-    skip (`rules.missing` ``skip``). MET103 for such a patient under other rules."""
+    """Figures from the counts of cases; None stands for a case without a prediction that the rules skip
+    (`rules.missing` ``skip``; MET103 under other rules). A case is a patient unless `patient_of` says whose it
+    is: every case counts in the figure, and intervals resample patients with all their cases."""
     skipped = tuple(patient for patient, counts in counted.items() if counts is None)
     if skipped and rules.missing != "skip":
         raise TumorboardError(
             codes.MASK_MISSING, f"patient {skipped[0]}", found="no prediction", expected="one for every patient"
         )
     patients = {patient: counts for patient, counts in counted.items() if counts is not None}
+    owners = np.unique([(patient_of or {}).get(case, case) for case in patients], return_inverse=True)[1]
     scores = []
     for figure in rules.figures:
         top = np.array([[counts[above] for above, _ in figure.terms] for counts in patients.values()])
         bottom = np.array([[counts[below] for _, below in figure.terms] for counts in patients.values()])
         shape = (len(patients), len(figure.terms))
         top, bottom = top.reshape(shape), bottom.reshape(shape)
-        interval = bootstrap_ratio(top, bottom, seed=seed, resamples=resamples)
+        by_patient = [_sum_by(owners, part) for part in (top, bottom)]
+        interval = bootstrap_ratio(*by_patient, seed=seed, resamples=resamples)
         scores.append(score_row(figure.metric, figure.label, interval, int((bottom > 0).any(axis=1).sum())))
     return OfficialScore(describe(rules), scores, patients, skipped)
+
+
+def _sum_by(owners: NDArray[np.intp], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Counts (cases, k) summed by owner number (cases,)."""
+    sums = np.zeros((int(owners.max(initial=-1)) + 1, counts.shape[1]))
+    np.add.at(sums, owners, counts)
+    return sums
 
 
 def score_concordance(

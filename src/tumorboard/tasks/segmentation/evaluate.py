@@ -26,8 +26,8 @@ from tumorboard.metrics.case import EmptyRules, score_volumes
 from tumorboard.metrics.intervals import bootstrap_mean, bootstrap_ratio
 from tumorboard.metrics.labelmaps import as_labels
 from tumorboard.metrics.lesions import LesionRules
-from tumorboard.metrics.official.rules import score_patients
-from tumorboard.metrics.surface import VOXEL_BORDERS
+from tumorboard.metrics.official.rules import MISSING, one_of, score_patients
+from tumorboard.metrics.surface import DEFINITIONS, VOXEL_BORDERS
 from tumorboard.tasks.result import TaskResult
 from tumorboard.tasks.segmentation.pairing import MaskPair, pair_with_folder, pair_with_run
 
@@ -39,13 +39,18 @@ NOT_AVERAGED = {"reference_ml", "predicted_ml", "overlap_ml", "lesion_tp", "lesi
 
 @dataclass(frozen=True)
 class CaseOptions:
-    """Options of the figures without a challenge's rules (see `metrics.case.score_case`)."""
+    """Options of the figures without a challenge's rules (see `metrics.case.score_case`). `missing`: an exam
+    without prediction is ``empty``, left out and named (``skip``) or ``refuse``d. MET107 for other words."""
 
     definition: str = VOXEL_BORDERS
     tolerance_mm: float = 2.0
     missing: str = "empty"
     lesions: LesionRules = field(default_factory=LesionRules)
     empty: EmptyRules = field(default_factory=EmptyRules)
+
+    def __post_init__(self) -> None:
+        one_of("missing", self.missing, MISSING)
+        one_of("definition", self.definition, DEFINITIONS)
 
 
 @dataclass(frozen=True)
@@ -219,7 +224,8 @@ def _official(
     counted: dict[str, dict[str, float] | None] = {pair.exam_id: None for pair in pairs}
     for row in cases:
         counted[row["exam_id"]] = {k: v for k, v in row.items() if k not in ("patient_id", "exam_id")}
-    result = score_patients(rules, counted, seed=seed)
+    patient_of = {pair.exam_id: pair.patient_id for pair in pairs}
+    result = score_patients(rules, counted, seed=seed, patient_of=patient_of)
     return [dict(row) for row in result.scores], dict(result.rules)
 
 
