@@ -21,6 +21,9 @@ MAX_FRAME_PIXELS = 2**26
 """8192 x 8192: more than any CT, PET or projection detector delivers."""
 
 _FLOATS = {"FloatPixelData": np.float32, "DoubleFloatPixelData": np.float64}
+# On damaged JPEG-LS streams gdcm aborts the whole process, where CharLS and Pillow report an error; it stays the
+# decoder of what these cannot do (lossless and 12-bit JPEG).
+_SAFE_PLUGINS = ("pyjpegls", "pydicom")
 _START_OF_FRAME = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}  # JPEG and JPEG-LS
 
 
@@ -144,6 +147,7 @@ def _compressed(header: Header, form: PixelForm) -> Iterator[NDArray[Any]]:
         raise _no_decoder(header, form, "no decoder exists for it") from None
     if not decoder.is_available:
         raise _no_decoder(header, form, "install one of: " + "; ".join(decoder.missing_dependencies))
+    plugin = next((name for name in _SAFE_PLUGINS if name in decoder.available_plugins), "")
     try:
         data = pixel_bytes(header)
         encoded = list(generate_frames(data, number_of_frames=form.frames)) if data else []
@@ -154,7 +158,7 @@ def _compressed(header: Header, form: PixelForm) -> Iterator[NDArray[Any]]:
     for index, frame in enumerate(encoded):
         _require_codestream_size(frame, form, header)
         try:
-            decoded, _ = decoder.as_array(header.dataset, index=index, raw=True)
+            decoded, _ = decoder.as_array(header.dataset, index=index, raw=True, decoding_plugin=plugin)
         except Exception as error:  # decoders are plugins in C++ with faults of every type
             raise _broken(header, f"frame {index + 1}: {type(error).__name__}: {error}") from error
         if decoded.shape != (form.rows, form.columns):
