@@ -83,6 +83,11 @@ def test_a_second_run_takes_over_finished_folds_and_gives_the_same(finished, sph
     assert again.scores == result.scores and again.rows == result.rows
 
 
+def test_a_cohort_that_holds_earlier_results_gives_the_same(finished, spheres, tiny):
+    out, result, _ = finished
+    assert benchmark(spheres.with_rows(**result.rows), out, config=tiny).scores == result.scores
+
+
 def test_a_run_elsewhere_gives_the_same_bytes(finished, spheres, tiny, tmp_path):
     out, result, _ = finished
     again = benchmark(spheres, tmp_path, config=tiny)
