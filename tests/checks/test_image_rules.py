@@ -18,7 +18,7 @@ from tumorboard.core.volume import Volume
 from tumorboard.io.nifti import write_nifti
 
 Pictures = dict[str, Volume]
-SHAPE = (40, 40, 48)
+SHAPE = (24, 24, 28)
 
 
 class Memory:
@@ -34,7 +34,7 @@ class Memory:
 def patient(number: int) -> tuple[Volume, Volume, Volume]:
     """CT, PET and mask of one body: tapering upwards, bed behind, liver on the right, tumour anywhere."""
     rng = np.random.default_rng(number)
-    affine = np.diag([4.0, 4.0, 4.0, 1.0])
+    affine = np.diag([7.0, 7.0, 7.0, 1.0])
     affine[:3, 3] = rng.uniform(-100, 100, 3)
     x, y, z = np.meshgrid(*(np.linspace(-1, 1, n) for n in SHAPE), indexing="ij")
     ct = np.full(SHAPE, -1000.0)
@@ -43,8 +43,8 @@ def patient(number: int) -> tuple[Volume, Volume, Volume]:
     ct[(x - 0.4) ** 2 + y**2 + (z + 0.3) ** 2 < 0.12] = 80
     ct += rng.normal(0, 10, SHAPE)
     mask = np.zeros(SHAPE, np.uint8)
-    at = rng.integers(6, 34, 3)
-    mask[tuple(slice(a - 2, a + 3) for a in at)] = 1
+    at = rng.integers(4, 20, 3)
+    mask[tuple(slice(a - 1, a + 2) for a in at)] = 1
     pet = np.abs(rng.normal(1, 0.2, SHAPE))
     pet[mask > 0] += 8
     pet[(x - 0.4) ** 2 + y**2 + (z + 0.3) ** 2 < 0.12] += 1.5
@@ -164,8 +164,8 @@ def test_pet_in_another_place(mm: float, severity: str) -> None:
 def test_a_bladder_hotter_than_the_tumour() -> None:
     def edit(parts: dict[str, Any]) -> None:
         array = parts["PT"].array.copy()
-        far = 2 if np.argwhere(parts["mask"].array)[0][2] > 20 else 44
-        array[20, 20, far] = 40
+        far = 1 if np.argwhere(parts["mask"].array)[0][2] > 12 else 26
+        array[12, 12, far] = 40
         parts["PT"] = parts["PT"].with_array(array)
 
     (found,) = of_code(cohort_of(only(1, edit)), "IMG205")
@@ -174,7 +174,7 @@ def test_a_bladder_hotter_than_the_tumour() -> None:
 
 def test_a_mask_on_no_grid() -> None:
     def edit(parts: dict[str, Any]) -> None:
-        parts["mask"] = parts["mask"].crop((0, 0, 0), (40, 40, 47))
+        parts["mask"] = parts["mask"].crop((0, 0, 0), (24, 24, 27))
         parts["rows"]["mask"] = {"reference_image_id": None, "problem": "COH106"}
 
     (found,) = of_code(cohort_of(only(4, edit)), "IMG206")
@@ -235,7 +235,7 @@ def test_sheared_default_and_left_over_affines() -> None:
             parts[kind] = Volume(parts[kind].array, np.eye(4), parts[kind].unit)
 
     def stale(parts: dict[str, Any]) -> None:
-        parts["PT"] = Volume(parts["PT"].array[:, :, 18:], parts["PT"].affine, Unit.SUVBW)
+        parts["PT"] = Volume(parts["PT"].array[:, :, 10:], parts["PT"].affine, Unit.SUVBW)
 
     for change, text in ((sheared, "right angles"), (default, "origin 0"), (stale, "another size")):
         found = of_code(cohort_of(only(0, change)), "IMG209")

@@ -14,9 +14,9 @@ from tumorboard.core.naming import endpoint_of, indicator_polarity, is_date, is_
 CODE = define(
     "OUT207",
     "A feature that gives the label away",
-    why="A model with this feature scores perfectly here and fails where the feature is filled in before the outcome is "
+    why="A model with this feature scores perfectly here and fails where the feature is filled in before the label is "
     "known, or not at all.",
-    fix="keep the feature out of models of this label (drop it in the schema), or redefine it without the label",
+    fix="keep the feature out of models of this label (`drop` in the schema), or redefine it without",
 )
 EXAMPLE = 'a tumour grade with the level "HPV+" beside the HPV status'
 MIN_LEVEL = 8
@@ -26,7 +26,8 @@ COVER = 0.25
 MIN_EACH = 5
 SEPARATED = 0.999
 _LABELS = {"hpv", "p16", "egfr", "kras", "response", "bor", "benefit"}
-_OUTCOME_WORDS = {"death", "dead", "survival", "recurrence", "relapse", "cause", "last", "progression", "response", "bor",
+_OUTCOME_WORDS = {"death", "dead", "survival", "recurrence", "relapse", "cause", "last", "progression", "response",
+                  "bor",
                   "metastasis", "followup", "distant", "deceased", "event", "censor", "local", "regional", "pfs", "os",
                   "status", "benefit", "date", "salvage", "surgery", "ccrt", "months"}  # fmt: skip
 
@@ -42,7 +43,7 @@ class _Label:
 
 
 def find(case: Case) -> Iterator[CheckFinding]:
-    features = [c for n, c in case.variables.items() if not n.endswith(AS_PUBLISHED) and 1 <= len(c.counts)]
+    features = [c for n, c in case.variables.items() if not n.endswith(AS_PUBLISHED) and len(c.counts) >= 1]
     for label in _labels(case):
         given: dict[bool, list[str]] = {True: [], False: []}
         for column in features:

@@ -11,7 +11,7 @@ from tumorboard.core.errors import define
 CODE = define(
     "OUT201",
     "An outcome at or before time zero",
-    why="Survival methods drop or mis-order such patients without a word; they are often those with persistent disease.",
+    why="Survival methods drop or mis-order such patients silently; they are often those with persistent disease.",
     fix="decide and write down: another day zero, half a day, or excluded; the published cells are in `outcomes.raw`",
 )
 EXAMPLE = "persistent disease dated at the start of radiotherapy: a recurrence after 0 days"

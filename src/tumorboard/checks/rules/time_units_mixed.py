@@ -38,9 +38,7 @@ def find(case: Case) -> Iterator[CheckFinding]:
             yield from _compare(case, timed, groups, group_name)
 
 
-def _compare(
-    case: Case, timed: Timed, groups: NDArray[np.object_], group_name: str
-) -> Iterator[CheckFinding]:
+def _compare(case: Case, timed: Timed, groups: NDArray[np.object_], group_name: str) -> Iterator[CheckFinding]:
     with np.errstate(invalid="ignore"):
         usable = timed.time > 0
     names = [name for name in dict.fromkeys(groups.tolist()) if name is not None]
