@@ -175,7 +175,7 @@ def test_a_model_of_another_preprocessing_is_refused(spheres, tiny, tmp_path, mo
     state = read_checkpoint(tmp_path / MODEL_FILE).state
     assert state["preprocessing"]["spacing_mm"] == 4.0 and state["preprocessing"]["structures"] == ["GTV"]
     monkeypatch.setattr(model_module, "VERSION", 99)
-    with pytest.raises(TumorboardError, match="SEG104"):
+    with pytest.raises(TumorboardError, match="SGM104"):
         SegmentationModel.load(tmp_path)
 
 
