@@ -87,9 +87,9 @@ def write_image_series(
     paths = []
     for k in range(volume.shape[2]):
         values = volume.array[:, :, k].T
-        dataset = _common(volume, k, study, series_uid, description, number, derived)
+        dataset = _common(volume, k, study, series_uid, description=description, number=number, derived=derived)
         if volume.unit is Unit.HU:
-            _ct(dataset, values, derived)
+            _ct(dataset, values, derived=derived)
         else:
             _pet(dataset, volume.require(Unit.SUVBW, where=str(folder)), values, k, study, injection)
         path = folder / f"{k:04d}.dcm"
@@ -99,7 +99,7 @@ def write_image_series(
 
 
 def _common(
-    volume: Volume, k: int, study: StudyIdentity, series_uid: str, description: str, number: int, derived: bool
+    volume: Volume, k: int, study: StudyIdentity, series_uid: str, *, description: str, number: int, derived: bool
 ) -> Dataset:
     lps = volume.geometry.affine_lps
     dataset = study_attributes(study, description)
@@ -156,7 +156,7 @@ def study_attributes(study: StudyIdentity, description: str) -> Dataset:
     return dataset
 
 
-def _ct(dataset: Dataset, values: NDArray[Any], derived: bool) -> None:
+def _ct(dataset: Dataset, values: NDArray[Any], *, derived: bool) -> None:
     dataset.SOPClassUID = CTImageStorage
     dataset.Modality = "CT"
     dataset.PatientPosition = "HFS"
@@ -169,7 +169,10 @@ def _ct(dataset: Dataset, values: NDArray[Any], derived: bool) -> None:
     whole = np.rint(values)
     if whole.min() < limits.min or whole.max() > limits.max or not np.isfinite(whole).all():
         raise TumorboardError(
-            codes.UNIT_CASE, dataset.SeriesDescription, found=f"HU from {whole.min()} to {whole.max()}", expected="16 bits"
+            codes.UNIT_CASE,
+            dataset.SeriesDescription,
+            found=f"HU from {whole.min()} to {whole.max()}",
+            expected="16 bits",
         )
     dataset.PixelData = np.ascontiguousarray(whole, dtype="<i2").tobytes()
 

@@ -15,7 +15,7 @@ from tumorboard.core.errors import TumorboardError
 from tumorboard.io.dicom import codes
 from tumorboard.io.dicom.header import Header
 
-__all__ = ["MAX_FRAME_PIXELS", "PixelForm", "pixel_form", "stored_frames"]
+__all__ = ["MAX_FRAME_PIXELS", "PixelForm", "pixel_bytes", "pixel_form", "stored_frames", "transfer_syntax"]
 
 MAX_FRAME_PIXELS = 2**26
 """8192 x 8192: more than any CT, PET or projection detector delivers."""
@@ -71,12 +71,17 @@ def pixel_form(header: Header) -> PixelForm:
     signed = header.whole("PixelRepresentation")
     if signed > 1:
         raise header.impossible("PixelRepresentation", str(signed), "0 or 1")
-    return PixelForm(rows, columns, frames, allocated, stored, bool(signed), _syntax(header))
+    return PixelForm(rows, columns, frames, allocated, stored, bool(signed), transfer_syntax(header))
 
 
-def _syntax(header: Header) -> UID:
+def transfer_syntax(header: Header) -> UID:
+    """The encoding of the pixels. DCM103 when it cannot be told, DCM109 when it is none that DICOM knows."""
     meta = getattr(header.dataset, "file_meta", None)
     uid = UID(str(meta.get("TransferSyntaxUID") or "")) if meta is not None else UID("")
+    if uid and not uid.is_transfer_syntax:
+        raise TumorboardError(
+            codes.TRANSFER_SYNTAX, header.where, found=f"transfer syntax {str(uid)[:70]!r}", expected="a known one"
+        )
     if uid:
         return uid
     # A bare dataset carries no transfer syntax; pydicom found out how to parse it.
@@ -90,10 +95,6 @@ def stored_frames(header: Header) -> Iterator[NDArray[Any]]:
     """Frames of stored values, each (rows, columns), in order. DCM107 when the data are shorter or longer than the
     header says, DCM109 without a decoder, and the errors of `pixel_form`."""
     form = pixel_form(header)
-    if not form.syntax.is_transfer_syntax:
-        raise TumorboardError(
-            codes.TRANSFER_SYNTAX, header.where, found=f"transfer syntax {form.syntax!r}", expected="a known one"
-        )
     if "PixelData" not in header.dataset:
         other = [name for name in _FLOATS if name in header.dataset]
         raise TumorboardError(
@@ -106,7 +107,7 @@ def stored_frames(header: Header) -> Iterator[NDArray[Any]]:
 
 
 def _native(header: Header, form: PixelForm) -> Iterator[NDArray[Any]]:
-    data = header.dataset.get_item("PixelData").value or b""
+    data = pixel_bytes(header)
     expected = form.frame_bytes * form.frames
     if len(data) not in (expected, expected + expected % 2):
         raise TumorboardError(
@@ -119,6 +120,12 @@ def _native(header: Header, form: PixelForm) -> Iterator[NDArray[Any]]:
     for index in range(form.frames):
         frame = np.frombuffer(data, form.dtype.newbyteorder(order), form.rows * form.columns, index * form.frame_bytes)
         yield _clean(frame.reshape(form.rows, form.columns).astype(form.dtype, copy=False), form)
+
+
+def pixel_bytes(header: Header) -> bytes:
+    """The bytes of the pixel data as stored; none when the element is empty or damaged."""
+    data = header.dataset.get_item("PixelData").value
+    return data if isinstance(data, bytes) else b""
 
 
 def _clean(frame: NDArray[Any], form: PixelForm) -> NDArray[Any]:
@@ -138,7 +145,7 @@ def _compressed(header: Header, form: PixelForm) -> Iterator[NDArray[Any]]:
     if not decoder.is_available:
         raise _no_decoder(header, form, "install one of: " + "; ".join(decoder.missing_dependencies))
     try:
-        data = header.dataset["PixelData"].value
+        data = pixel_bytes(header)
         encoded = list(generate_frames(data, number_of_frames=form.frames)) if data else []
     except Exception as error:  # the parser's own faults are of every type there is
         raise _broken(header, f"{type(error).__name__}: {error}") from error
