@@ -17,7 +17,7 @@ from tumorboard.phantom.faults import FAULTS, plant
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
-    return make_cohort(tmp_path_factory.mktemp("sound") / "cohort", patients=6, seed=8, spacing_mm=6.0, exams=1)
+    return make_cohort(tmp_path_factory.mktemp("sound") / "cohort", patients=6, seed=4, spacing_mm=9.0, exams=1)
 
 
 @pytest.fixture

@@ -21,11 +21,6 @@ from tumorboard.phantom.outcomes import (
 ALL_CENTRES = ("VA", "VB", "VC", "VD", "VE", "VF", "VG", "VH")
 
 
-@pytest.fixture(scope="module")
-def crowd():
-    return draw_patients(1600, seed=11, centres=ALL_CENTRES)
-
-
 def test_recurrence_inverts_the_cumulative_hazard() -> None:
     # By hand: .093 * .5 + .135 * .5 = .114 has accumulated after one year at exp(eta) / mean exp(eta) = 1.
     eta = np.log(MEAN_EXP_ETA)

@@ -112,7 +112,7 @@ def _kidneys(build: Build) -> Iterator[Solid]:
 
 def _stomach(build: Build) -> Iterator[Solid]:
     full = build.vary("stomach", 0.12)
-    path = tube([(52, 30, -505, 30 * full), (60, 6, -540, 32 * full), (48, -34, -580, 24 * full), (18, -52, -600, 18), (-18, -44, -594, 14),
+    path = tube([(56, 26, -502, 35 * full), (60, 6, -540, 33 * full), (48, -34, -580, 24 * full), (18, -52, -600, 18), (-18, -44, -594, 14),
                  (-32, -26, -590, 12)], smooth=4)  # fmt: skip
     yield Solid(path, "stomach-wall", layer=Layer.VISCERA, rough_mm=1.5, label="stomach")
     yield Solid(path, "stomach-content", layer=Layer.VISCERA, grow_mm=-4.5, rough_mm=1.5)
@@ -164,9 +164,11 @@ def _pelvic_organs(build: Build) -> Iterator[Solid]:
     if build.male:
         gland = blob(ball((0, 2, -878), (23, 17, 17)))
         yield Solid(gland, "prostate", layer=Layer.VISCERA, label="prostate")
+        groin = blob(ball((0, -62, -925), (30, 34, 58)))
+        yield Solid(groin, "skin", layer=Layer.OUTLINE, label="body")
+        yield Solid(groin, "fat", layer=Layer.OUTLINE, grow_mm=-3)
         for name, side in SIDES:
-            testis = blob(ball((15 * side, -72, -962), (14, 14, 22)))
-            yield Solid(testis, "skin", layer=Layer.OUTLINE, grow_mm=5, label="body")
+            testis = blob(ball((14 * side, -70, -950), (12, 13, 20)))
             yield Solid(testis, "testis", layer=Layer.WALL, label=f"testis-{name}")
     else:
         womb = blob(ball((0, 14, -812), (26, 21, 30), turned=rotation(about_x=35)))

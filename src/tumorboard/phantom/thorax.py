@@ -46,9 +46,10 @@ def _lungs(build: Build) -> Iterator[Solid]:
     lift = 4.0 * (build.bmi - 25) / 5
     for _, side, top, wide in (("right", -1.0, -452.0, 1.0), ("left", 1.0, -466.0, 0.95)):
         g = build.girth
-        dome = blob(ball((72 * side * g, 4, top + lift - 104), (80 * g * wide, 97 * g, 104), exponent=2.5))
-        yield Solid(dome, "muscle", layer=Layer.LUNG, grow_mm=2.2, label="diaphragm")
-        yield Solid(dome, "visceral-fat", layer=Layer.LUNG, label="abdomen")
+        dome = blob(ball((70 * side * g, 4, top + lift - 104), (70 * g * wide, 93 * g, 104), exponent=2.5))
+        above = np.array([[0.0, 0.0, -1.0, 548.0]])
+        yield Solid(dome, "muscle", layer=Layer.LUNG, grow_mm=2.2, planes=above, label="diaphragm")
+        yield Solid(dome, "visceral-fat", layer=Layer.LUNG, planes=above, label="abdomen")
 
 
 def _tree(build: Build, name: str, side: float) -> Tube:

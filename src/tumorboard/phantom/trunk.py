@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from tumorboard.phantom.build import Build
 from tumorboard.phantom.solids import Layer, Loft, Solid, ball, blob, loft, tube
 
@@ -25,9 +27,9 @@ def _stations(build: Build, *, fat: bool) -> list[Station]:
     pot = 12.0 * max(0.0, g - 1.0) / 0.2 if male else 0.0
     waist = 126 * g if male else 116 * g
     rows = [
-        (-150, 0, 20, 48, 48, 2.5, neck), (-180, 0, 16, 50, 50, 2.5, neck), (-215, 0, 16, 53, 50, 2.5, neck),
-        (-245, 0, 17, 56, 50, 2.5, neck), (-268, 0, 19, 66, 54, 2.5, neck),
-        (-286, 0, 22, 96 * shoulder, 62, 2, neck), (-304, 0, 24, 142 * shoulder, 76, 2, (neck + chest) / 2),
+        (-150, 0, 18, 50, 52, 2.5, neck), (-180, 0, 13, 53, 57, 2.5, neck), (-215, 0, 11, 56, 59, 2.5, neck),
+        (-245, 0, 12, 58, 58, 2.5, neck), (-268, 0, 15, 67, 60, 2.5, neck),
+        (-286, 0, 18, 96 * shoulder, 66, 2, neck), (-304, 0, 18, 142 * shoulder, 79, 2, (neck + chest) / 2),
         (-325, 0, 22, 164 * shoulder, 92, 2.5, chest), (-360, 0, 16, 160 * shoulder * g, 104 * g, 2.5, chest),
         (-400, 0, 12, 156 * g * shoulder, 112 * g, 2.5, chest), (-450, 0, 10, 152 * g, 115 * g, 2.5, chest),
         (-500, 0, 9, 150 * g, 115 * g, 2.5, chest), (-550, 0, 8, 146 * g, 110 * g + pot / 2, 2.5, (chest + belly) / 2),
@@ -39,7 +41,7 @@ def _stations(build: Build, *, fat: bool) -> list[Station]:
     out = []
     for z, cx, cy, a, b, n, layer in rows:
         back = 0.4 * layer if z < -560 else 0.0
-        out.append((float(z), float(cx), cy - back / 2 + (0.0 if z < -300 else 0.0), a + layer, b + layer - back / 2, n))
+        out.append((float(z), float(cx), cy - back / 2, a + layer, b + layer - back / 2, n))
     return out
 
 
@@ -61,10 +63,10 @@ def trunk(build: Build) -> Iterator[Solid]:
     if not build.male:
         for name, side in SIDES:
             size = build.vary(name + "-breast", 0.06) * (build.bmi / 25) ** 0.7
-            breast = blob(ball((82 * side, -112 * build.girth, -432), (56 * size, 38 * size, 52 * size)))
+            breast = blob(ball((84 * side, -90 * build.girth, -440), (62 * size, 48 * size, 68 * size)))
             yield Solid(breast, "skin", layer=Layer.OUTLINE, label="body")
             yield Solid(breast, "fat", layer=Layer.OUTLINE, grow_mm=-2.0)
-            gland = blob(ball((80 * side, -124 * build.girth, -432), (34 * size, 22 * size, 32 * size)))
+            gland = blob(ball((84 * side, -118 * build.girth, -440), (36 * size, 15 * size, 38 * size)))
             yield Solid(gland, "gland", layer=Layer.WALL, rough_mm=5, rough_scale=0.15)
 
 
@@ -87,7 +89,7 @@ def _shoulders(build: Build) -> Iterator[Solid]:
             path = [(150, 28, -340, 44), (184, 30, -338, 46), (205, 38, -385, 47), (214, 42, -450, 44), (222, 46, -600, 40),
                     (226, 46, -645, 38)]  # fmt: skip
         yield from _limb([(x * side, y, z, r * strong) for x, y, z, r in path], fat_mm=fat)
-        for x, y, z, r in (((112, -72, -360, 16)), (118, -30, -330, 14)):
+        for x, y, z, r in ((112, -72, -360, 16), (118, -30, -330, 14)):
             seam = tube([(x * side, y, z, r * 0.35), (x * side * 0.8, y + 4, z - 50, r * 0.25)])
             yield Solid(seam, "fat", layer=Layer.CAVITY, rough_mm=2)
         axilla = blob(ball((146 * side, 20, -388), (20, 30, 34)))
@@ -121,8 +123,6 @@ def _thighs(build: Build) -> Iterator[Solid]:
         path = [(84, 10, -880, 76 * g), (92, 6, -960, 74 * g), (98, 2, -1100, 64 * g)]
         yield from _limb([(x * side, y, z, r) for x, y, z, r in path], fat_mm=fat)
         for angle in (0.4, 2.0, 3.6, 5.2):
-            import numpy as np
-
             x0, y0 = 100 + 34 * np.cos(angle), 6 + 34 * np.sin(angle)
             seam = tube([(x0 * side, y0, -900, 2.5), ((x0 + 6) * side, y0, -1100, 2.0)])
             yield Solid(seam, "fat", layer=Layer.CAVITY, rough_mm=1.5)
