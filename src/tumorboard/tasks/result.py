@@ -1,0 +1,20 @@
+"""What a benchmark gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["TaskResult"]
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """Scores, and the rows that predictions add to the cohort.
+
+    `scores`: dictionaries with run, task, metric, label, subset, value, low, high, n (value None when undefined).
+    `rows`: table name -> rows (runs, predicted mask images, findings with measurements, outcomes).
+    """
+
+    scores: list[dict[str, Any]]
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
