@@ -13,7 +13,9 @@ from tumorboard.phantom.faults import FAULTS
 
 
 def test_makes_a_cohort_and_says_what_as_json(tmp_path: Path) -> None:
-    result = CliRunner().invoke(build_app(), ["phantom", str(tmp_path / "c"), "--patients", "5", "--tables-only", "--json"])
+    result = CliRunner().invoke(
+        build_app(), ["phantom", str(tmp_path / "c"), "--patients", "5", "--tables-only", "--json"]
+    )
     assert result.exit_code == 0, result.output
     said = json.loads(result.stdout)
     assert said["rows"]["patients"] == 5
@@ -32,4 +34,8 @@ def test_writes_a_published_layout(tmp_path: Path) -> None:
     result = CliRunner().invoke(build_app(), words)
     assert result.exit_code == 0, result.output
     assert [path.name for path in tmp_path.iterdir()] == ["p"]
-    assert sorted(path.name for path in (tmp_path / "p").rglob("*.nii.gz")) == ["CT_image.nii.gz", "CT_mask.nii.gz", "PET_image.nii.gz"]
+    assert sorted(path.name for path in (tmp_path / "p").rglob("*.nii.gz")) == [
+        "CT_image.nii.gz",
+        "CT_mask.nii.gz",
+        "PET_image.nii.gz",
+    ]

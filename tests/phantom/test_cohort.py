@@ -37,7 +37,11 @@ def test_same_seed_gives_the_same_bytes_in_any_order_and_process(tmp_path: Path)
         "import sys; from pathlib import Path; from tumorboard.phantom import make_cohort; "
         "make_cohort(Path(sys.argv[1]), patients=1, seed=5, spacing_mm=9.0, exams=2, followed=1.0)"
     )
-    environment = {"PYTHONPATH": str(Path(__file__).parents[2] / "src"), "PYTHONHASHSEED": "77", "PATH": "/usr/bin:/bin"}
+    environment = {
+        "PYTHONPATH": str(Path(__file__).parents[2] / "src"),
+        "PYTHONHASHSEED": "77",
+        "PATH": "/usr/bin:/bin",
+    }
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "c")], check=True, env=environment)
     first = checksums(tmp_path / "a")
     assert any(name.endswith("PT.nii.gz") for name in first)
@@ -116,14 +120,14 @@ def test_a_thousand_patients_without_images_take_seconds(tmp_path: Path) -> None
 
 def test_a_folder_with_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(TumorboardError, match="PHA103"):
+    with pytest.raises(TumorboardError, match=r"PHA103"):
         make_cohort(tmp_path, patients=1)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def test_unknown_names_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(TumorboardError, match="PHA101.*VZ"):
+    with pytest.raises(TumorboardError, match=r"PHA101.*VZ"):
         make_cohort(tmp_path / "x", patients=1, centres=("VZ",))
-    with pytest.raises(TumorboardError, match="PHA101.*torso"):
+    with pytest.raises(TumorboardError, match=r"PHA101.*torso"):
         make_cohort(tmp_path / "x", patients=1, region="torso")
     assert not (tmp_path / "x").exists()

@@ -28,7 +28,9 @@ def copy(sound: Cohort, tmp_path: Path) -> Cohort:
 
 def touched_images(cohort: Cohort, before: Cohort, modality: str) -> list[str]:
     old = {row["image_id"]: row["sha256"] for row in before.rows("images", modality=modality)}
-    return [row["image_id"] for row in cohort.rows("images", modality=modality) if old.get(row["image_id"]) != row["sha256"]]
+    return [
+        row["image_id"] for row in cohort.rows("images", modality=modality) if old.get(row["image_id"]) != row["sha256"]
+    ]
 
 
 @pytest.mark.parametrize("name", sorted(FAULTS))
@@ -42,12 +44,12 @@ def test_fault_changes_the_cohort_and_says_to_whom(copy: Cohort, name: str) -> N
 
 
 def test_unknown_fault_is_refused(copy: Cohort) -> None:
-    with pytest.raises(TumorboardError, match="PHA101.*pet-unit"):
+    with pytest.raises(TumorboardError, match=r"PHA101.*pet-unit"):
         plant(copy, ["pet-unit"], seed=1)
 
 
 def test_fault_without_a_place_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TumorboardError, match="PHA102"):
+    with pytest.raises(TumorboardError, match=r"PHA102"):
         make_cohort(tmp_path / "one", patients=3, centres=("VA",), tables_only=True, faults=("months-among-days",))
 
 

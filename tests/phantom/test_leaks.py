@@ -28,9 +28,16 @@ def header_fields(patient) -> dict[str, float]:
     if at.random() < patient.protocol.contrast_share:
         at.uniform(0.75, 1.25)
     table = (float(at.normal(0, 5)), float(at.normal(0, 8)), float(at.uniform(-900, 300)))
-    place = {"region": "head-neck", "height_mm": patient.person.height_mm, "table_mm": table, "least_mm": ImagingOptions().spacing_mm}
+    place = {
+        "region": "head-neck",
+        "height_mm": patient.person.height_mm,
+        "table_mm": table,
+        "least_mm": ImagingOptions().spacing_mm,
+    }
     ct, pet = ct_grid(patient.protocol, at, **place), pet_grid(patient.protocol, at, **place)
-    fields = {f"ct origin {a}": ct.origin_mm[a] for a in range(3)} | {f"pet origin {a}": pet.origin_mm[a] for a in range(3)}
+    fields = {f"ct origin {a}": ct.origin_mm[a] for a in range(3)} | {
+        f"pet origin {a}": pet.origin_mm[a] for a in range(3)
+    }
     return fields | {"ct slices": ct.shape[2], "pet slices": pet.shape[2], "shift": pet.origin_mm[2] - ct.origin_mm[2]}
 
 
@@ -69,7 +76,20 @@ def test_missing_values_go_by_centre(crowd) -> None:
 def test_table_alone_does_not_hold_the_image_signal(crowd) -> None:
     """Residual check of trap 9: a least-squares fit of the image part on everything in the table explains nothing."""
     y = np.array([p.disease.traits.score for p in crowd])
-    x = np.array([[p.person.age_years, p.clinical.pack_years, p.clinical.ecog, p.clinical.t_stage, p.clinical.n_stage,
-                   p.disease.hpv, p.person.bmi, 1.0] for p in crowd])  # fmt: skip
+    x = np.array(
+        [
+            [
+                p.person.age_years,
+                p.clinical.pack_years,
+                p.clinical.ecog,
+                p.clinical.t_stage,
+                p.clinical.n_stage,
+                p.disease.hpv,
+                p.person.bmi,
+                1.0,
+            ]
+            for p in crowd
+        ]
+    )
     fitted = x @ np.linalg.lstsq(x, y, rcond=None)[0]
     assert np.corrcoef(fitted, y)[0, 1] ** 2 < 0.03

@@ -27,17 +27,27 @@ def _stations(build: Build, *, fat: bool) -> list[Station]:
     pot = 12.0 * max(0.0, g - 1.0) / 0.2 if male else 0.0
     waist = 126 * g if male else 116 * g
     rows = [
-        (-150, 0, 18, 50, 52, 2.5, neck), (-180, 0, 13, 53, 57, 2.5, neck), (-215, 0, 11, 56, 59, 2.5, neck),
-        (-245, 0, 12, 58, 58, 2.5, neck), (-268, 0, 15, 67, 60, 2.5, neck),
-        (-286, 0, 18, 96 * shoulder, 66, 2, neck), (-304, 0, 18, 142 * shoulder, 79, 2, (neck + chest) / 2),
-        (-325, 0, 22, 164 * shoulder, 92, 2.5, chest), (-360, 0, 16, 160 * shoulder * g, 104 * g, 2.5, chest),
-        (-400, 0, 12, 156 * g * shoulder, 112 * g, 2.5, chest), (-450, 0, 10, 152 * g, 115 * g, 2.5, chest),
-        (-500, 0, 9, 150 * g, 115 * g, 2.5, chest), (-550, 0, 8, 146 * g, 110 * g + pot / 2, 2.5, (chest + belly) / 2),
+        (-150, 0, 18, 50, 52, 2.5, neck),
+        (-180, 0, 13, 53, 57, 2.5, neck),
+        (-215, 0, 11, 56, 59, 2.5, neck),
+        (-245, 0, 12, 58, 58, 2.5, neck),
+        (-268, 0, 15, 67, 60, 2.5, neck),
+        (-286, 0, 18, 96 * shoulder, 66, 2, neck),
+        (-304, 0, 18, 142 * shoulder, 79, 2, (neck + chest) / 2),
+        (-325, 0, 22, 164 * shoulder, 92, 2.5, chest),
+        (-360, 0, 16, 160 * shoulder * g, 104 * g, 2.5, chest),
+        (-400, 0, 12, 156 * g * shoulder, 112 * g, 2.5, chest),
+        (-450, 0, 10, 152 * g, 115 * g, 2.5, chest),
+        (-500, 0, 9, 150 * g, 115 * g, 2.5, chest),
+        (-550, 0, 8, 146 * g, 110 * g + pot / 2, 2.5, (chest + belly) / 2),
         (-610, 0, 6 - pot / 2, 138 * g, 102 * g + pot, 2.5, belly),
         (-660, 0, 4 - pot / 2, waist * 1.05, 98 * g + pot, 2.5, belly),
-        (-710, 0, 6, 140 * g, 98 * g + pot / 2, 2.5, belly), (-770, 0, 10, 154 * g, 98 * g, 2.5, hip),
-        (-830, 0, 14, 160 * g, 98 * g, 2.5, hip), (-880, 0, 16, 158 * g, 92 * g, 2.5, hip), (-925, 0, 18, 150 * g, 86 * g, 2.5, hip),
-    ]  # fmt: skip
+        (-710, 0, 6, 140 * g, 98 * g + pot / 2, 2.5, belly),
+        (-770, 0, 10, 154 * g, 98 * g, 2.5, hip),
+        (-830, 0, 14, 160 * g, 98 * g, 2.5, hip),
+        (-880, 0, 16, 158 * g, 92 * g, 2.5, hip),
+        (-925, 0, 18, 150 * g, 86 * g, 2.5, hip),
+    ]
     out = []
     for z, cx, cy, a, b, n, layer in rows:
         back = 0.4 * layer if z < -560 else 0.0
@@ -83,11 +93,23 @@ def _shoulders(build: Build) -> Iterator[Solid]:
     strong = 1.0 if build.male else 0.87
     for _, side in SIDES:
         if build.arms_up:
-            path = [(150, 30, -350, 50), (178, 26, -305, 48), (198, 18, -250, 46), (203, 2, -180, 42),
-                    (190, -18, -80, 38), (172, -26, 5, 36)]  # fmt: skip
+            path = [
+                (150, 30, -350, 50),
+                (178, 26, -305, 48),
+                (198, 18, -250, 46),
+                (203, 2, -180, 42),
+                (190, -18, -80, 38),
+                (172, -26, 5, 36),
+            ]
         else:
-            path = [(150, 28, -340, 44), (184, 30, -338, 46), (205, 38, -385, 47), (214, 42, -450, 44), (222, 46, -600, 40),
-                    (226, 46, -645, 38)]  # fmt: skip
+            path = [
+                (150, 28, -340, 44),
+                (184, 30, -338, 46),
+                (205, 38, -385, 47),
+                (214, 42, -450, 44),
+                (222, 46, -600, 40),
+                (226, 46, -645, 38),
+            ]
         yield from _limb([(x * side, y, z, r * strong) for x, y, z, r in path], fat_mm=fat)
         for x, y, z, r in ((112, -72, -360, 16), (118, -30, -330, 14)):
             seam = tube([(x * side, y, z, r * 0.35), (x * side * 0.8, y + 4, z - 50, r * 0.25)])
@@ -99,19 +121,34 @@ def _shoulders(build: Build) -> Iterator[Solid]:
 def _back(build: Build) -> Iterator[Solid]:
     for _, side in SIDES:
         erector = tube(
-            [(24 * side, 98, -330, 13), (28 * side, 104, -430, 15), (30 * side, 98, -520, 18), (34 * side, 80, -620, 23),
-             (34 * side, 80, -700, 21), (26 * side, 90, -780, 12)], smooth=4,
-        )  # fmt: skip
+            [
+                (24 * side, 98, -330, 13),
+                (28 * side, 104, -430, 15),
+                (30 * side, 98, -520, 18),
+                (34 * side, 80, -620, 23),
+                (34 * side, 80, -700, 21),
+                (26 * side, 90, -780, 12),
+            ],
+            smooth=4,
+        )
         yield Solid(erector, "fat", layer=Layer.MUSCLE, grow_mm=1.6)
         yield Solid(erector, "fatty-muscle", layer=Layer.MUSCLE, label="muscle")
         psoas = tube(
-            [(28 * side, 38, -575, 8), (40 * side, 30, -640, 19), (50 * side, 16, -720, 21), (68 * side, -20, -810, 17),
-             (88 * side, -10, -890, 14)], smooth=4,
-        )  # fmt: skip
+            [
+                (28 * side, 38, -575, 8),
+                (40 * side, 30, -640, 19),
+                (50 * side, 16, -720, 21),
+                (68 * side, -20, -810, 17),
+                (88 * side, -10, -890, 14),
+            ],
+            smooth=4,
+        )
         yield Solid(psoas, "muscle", layer=Layer.VISCERA, label="psoas")
         iliacus = blob(ball((86 * side, 12, -748), (15, 38, 48)))
         yield Solid(iliacus, "muscle", layer=Layer.MUSCLE, label="muscle")
-        gluteus = blob(ball((84 * side, 74, -830), (60, 36, 78)), ball((118 * side, 40, -780), (30, 44, 50)), blend_mm=10)
+        gluteus = blob(
+            ball((84 * side, 74, -830), (60, 36, 78)), ball((118 * side, 40, -780), (30, 44, 50)), blend_mm=10
+        )
         yield Solid(gluteus, "fat", layer=Layer.MUSCLE, grow_mm=3.0)
         yield Solid(gluteus, "fatty-muscle", layer=Layer.MUSCLE, rough_mm=2.5, label="gluteus")
 
