@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorboard.core.geometry import Geometry
 from tumorboard.core.tables import EXPERT
 from tumorboard.core.units import Modality, Role, Unit
 from tumorboard.core.volume import Volume
@@ -111,9 +110,7 @@ def _poses(patient: VirtualPatient, exam: int, table: tuple[float, float, float]
     free breathing."""
     own = patient.rng("pose")
     rng = patient.rng("pose", exam + 1)
-    warp = np.column_stack(
-        [own.normal(0, 1, 3) * 0 + own.uniform(3.5, 6.5, 3), 1 / own.uniform(38, 60, 3), own.uniform(0, 64, (3, 3))]
-    )
+    warp = np.column_stack([own.uniform(3.5, 6.5, 3), 1 / own.uniform(38, 60, 3), own.uniform(0, 64, (3, 3))])
     warp[:, 2:] += rng.normal(0, 0.05, (3, 3))
     turn, tilt, yaw = float(rng.normal(0, 2.5)), float(rng.normal(0, 2.0)), float(rng.normal(0, 1.2))
     moved = tuple(float(t + d) for t, d in zip(table, rng.normal(0, 1.2, 3), strict=True))
@@ -319,7 +316,3 @@ def finding_rows(images: ExamImages, exam_id: str) -> list[dict[str, Any]]:
 def exam_number(exam_id: str) -> int:
     """Order of the exam, from its id."""
     return int(exam_id.rpartition(".")[2])
-
-
-def _grid_of(volume: Volume) -> Geometry:
-    return volume.geometry
