@@ -250,15 +250,16 @@ def _sheared_affine(cohort: Cohort, rng: np.random.Generator) -> Change:
     return _with_images(cohort, changed), [_patient_of(ct)]
 
 
-@_fault("flipped-orientation", "a mask whose voxels were stored backwards along the body while its affine was kept")
+@_fault("flipped-orientation", "a PET whose voxels were stored backwards along the body while its affine was kept")
 def _flipped(cohort: Cohort, rng: np.random.Generator) -> Change:
-    rows = [
-        r for r in _images(cohort, modality=Modality.SEG, role=Role.MASK) if cohort.image(r["image_id"]).array.any()
-    ]
-    row = _pick(rows, rng)[0]
-    volume = cohort.image(row["image_id"])
-    changed = _rewrite(cohort, row, volume.with_array(np.ascontiguousarray(np.flip(volume.array, 2))))
-    return _with_images(cohort, [changed]), [_patient_of(row)]
+    return _change_voxels(
+        cohort,
+        rng,
+        modality=Modality.PT,
+        role=Role.IMAGE,
+        count=1,
+        change=lambda v: v.with_array(np.ascontiguousarray(np.flip(v.array, 2))),
+    )
 
 
 @_fault("no-overlap", "a PET that lies 900 mm away from its CT")
