@@ -40,14 +40,14 @@ def patient(number: int) -> tuple[Volume, Volume, Volume]:
     ct = np.full(SHAPE, -1000.0)
     ct[(x / 0.8) ** 2 + (y / 0.6) ** 2 < 1 - 0.3 * z] = 20
     ct[(y < -0.8) & (np.abs(x) < 0.7)] = 200
-    ct[(x - 0.4) ** 2 + y**2 + (z + 0.3) ** 2 < 0.12] = 80
+    ct[(x - 0.4) ** 2 + y**2 + (z + 0.3) ** 2 < 0.15] = 280
     ct += rng.normal(0, 10, SHAPE)
     mask = np.zeros(SHAPE, np.uint8)
-    at = rng.integers(4, 20, 3)
+    at = np.array([*rng.integers(8, 15, 2), rng.integers(4, 22)])
     mask[tuple(slice(a - 1, a + 2) for a in at)] = 1
     pet = np.abs(rng.normal(1, 0.2, SHAPE))
     pet[mask > 0] += 8
-    pet[(x - 0.4) ** 2 + y**2 + (z + 0.3) ** 2 < 0.12] += 1.5
+    pet[(x - 0.4) ** 2 + y**2 + (z + 0.3) ** 2 < 0.15] += 3
     return Volume(ct, affine, Unit.HU), Volume(pet, affine, Unit.SUVBW), Volume(mask, affine, Unit.LABEL)
 
 
@@ -332,3 +332,32 @@ def test_voxels_that_are_not_numbers() -> None:
 
 def test_without_voxels_only_headers_speak() -> None:
     assert run_checks(cohort_of(), voxels=False) == []
+
+
+def test_a_mask_stored_backwards() -> None:
+    def edit(parts: dict[str, Any]) -> None:
+        array = np.zeros_like(parts["mask"].array)
+        array[1:4, 1:4, 1:4] = 1  # a corner: air
+        parts["mask"] = parts["mask"].with_array(array)
+        pet = parts["PT"].array.copy()
+        pet[1:4, 1:4, -4:-1] = 9
+        parts["PT"] = parts["PT"].with_array(pet)
+
+    (found,) = of_code(cohort_of(only(2, edit)), "IMG215")
+    assert found.where == "p2: p2.0.PT" and "100% air" in found.message and "head and feet exchanged" in found.message
+
+
+def test_a_unit_that_nobody_stated() -> None:
+    def edit(parts: dict[str, Any]) -> None:
+        parts["CT"] = parts["CT"].with_array(parts["CT"].array, Unit.UNKNOWN)
+
+    (found,) = of_code(cohort_of(only(2, edit)), "IMG214")
+    assert found.where == "images CT: p2.0.CT"
+
+
+def test_a_field_of_view_off_centre_is_no_mirror_image() -> None:
+    def edit(parts: dict[str, Any]) -> None:
+        for kind in ("CT", "PT", "mask"):
+            parts[kind] = parts[kind].crop((3, 0, 0), (24, 24, 28))
+
+    assert of_code(cohort_of(only(3, edit)), "IMG211") == []

@@ -352,3 +352,27 @@ def test_a_time_without_unit() -> None:
     columns["Survival.time"] = columns.pop("os_days")
     (found,) = codes_of(cohort_of(columns), "OUT209")
     assert found.severity == "info" and "days" in found.message
+
+
+def test_few_patients_in_another_unit() -> None:
+    columns = {k: v[:9] for k, v in clean_columns().items()}
+    columns["centre"] = ["A"] * 5 + ["B"] * 4
+    columns["os_days"] = [900.0, 1100.0, 700.0, 1500.0, 1250.0, 30.1, 38.0, 44.9, 25.5]
+    columns["rfs_days"] = list(columns["os_days"])
+    found = codes_of(cohort_of(columns, declared=True), "OUT204")
+    assert {f.where.split(":")[0] for f in found} == {"outcomes.OS, centre B", "outcomes.RFS, centre B"}
+
+
+def test_a_level_that_names_the_label_in_a_small_cohort() -> None:
+    columns = {k: v[:9] for k, v in clean_columns().items()}
+    columns["grading"] = ["HPV associated"] * 4 + ["G1", "G2", "G1", "G3", "G2"]
+    truth: list[str | None] = ["positive"] * 4 + ["negative"] * 2 + [None] * 3
+    (found,) = codes_of(_with_class(columns, truth), "OUT207")
+    assert "names the label" in found.message
+
+
+def test_an_early_outcome_told_by_its_code() -> None:
+    row = {"patient_id": "a", "endpoint": "RFS", "run_id": "expert", "raw": "{}", "problem": "COH104"}
+    cohort = Cohort.build("c", patients=[{"patient_id": "a"}], outcomes=[row])
+    (found,) = run_checks(cohort)
+    assert found.code == "OUT201" and found.severity == "error"
