@@ -122,7 +122,12 @@ def _levels(column: Column, label: NDArray[np.object_], said: set[str]) -> str |
             covered = count / max(int(members.sum()), 1)
             speaks = count >= 3 and bool(_LABELS & set(words(level_meaning(column, level))) & said)
             if speaks and whole:
-                found.append((1 + covered, f"{level!r} names the label and is always {value} ({count} patients)"))
+                found.append(
+                    (
+                        1 + covered,
+                        f"{level!r} names the label and is always {value} ({count} patients, {covered:.0%} of that class)",
+                    )
+                )
             elif count >= MIN_LEVEL and whole and share**count * len(masks) < CHANCE and covered >= COVER:
                 found.append((covered, f"{level!r} is always {value} ({count} patients, {covered:.0%} of that class)"))
     return max(found)[1] if found else None
