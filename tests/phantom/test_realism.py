@@ -114,7 +114,8 @@ def test_a_head_is_not_its_own_mirror_image(first_exams) -> None:
         head = data["hu"][:, :, -data["hu"].shape[2] // 3 :]
         columns = np.flatnonzero((head > -300).any(axis=(1, 2)))
         head = head[columns.min() : columns.max() + 1]
-        assert np.corrcoef(head.ravel(), head[::-1].ravel())[0, 1] < 0.98
+        inside = (head > -300) | (head[::-1] > -300)  # air on both sides would say nothing
+        assert np.corrcoef(head[inside], head[::-1][inside])[0, 1] < 0.98
 
 
 def test_tumour_volumes_follow_hn1(crowd) -> None:

@@ -64,7 +64,7 @@ def test_compiled_distance_equals_the_plain_one() -> None:
     rng = np.random.default_rng(3)
     shape, long_axis = make_blob(rng, volume_ml=14.0, elongation=0.7, flatness=0.5, lobes=5, frame=np.eye(3))
     placed = blob(
-        *[np.concatenate([(*row[:3], 0, 0, -600.0), row[3:]]) for row in shape.parts], blend_mm=shape.blend_mm
+        *[np.concatenate([row[:3] + np.array([0, 0, -600.0]), row[3:]]) for row in shape.parts], blend_mm=shape.blend_mm
     )
     grid = cube(1.5, half_mm=45)
     _, counted = occupied_ml(placed, grid)
