@@ -24,7 +24,9 @@ _UNIT_CODES: dict[int, LengthUnit] = {1: "m", 2: "mm", 3: "um"}
 _REFUSE_VOXELS = 0.5
 _REMARK_VOXELS = 0.01
 """sform and qform may lie this part of the smallest voxel side apart: refused, remarked. Half a voxel is where
-voxels change places; below a hundredth is what float32 quaternions cost."""
+voxels change places."""
+_SQUARES_ROUNDING = 2.0**-22
+"""What float32 components leave open about the length of a unit quaternion; half turns are rounded to this."""
 
 
 def place(
@@ -119,9 +121,9 @@ def _rotation(header: NiftiHeader) -> NDArray[np.float64]:
             found=f"quaternion part {(b, c, d)}",
             expected="a finite vector no longer than 1",
         )
-    if squares > 1:
-        b, c, d = (x / math.sqrt(squares) for x in (b, c, d))
     a = math.sqrt(max(0.0, 1 - squares))
+    if 1 - squares < _SQUARES_ROUNDING:
+        a, (b, c, d) = 0.0, (x / math.sqrt(squares) for x in (b, c, d))
     return np.array(
         [
             [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
@@ -144,12 +146,21 @@ def _disagreement(header: NiftiHeader, geometry: Geometry, scale: float) -> list
         found, severity = f"an sform, and a qform that is not usable ({error.found})", "warning"
     else:
         apart = float(np.linalg.norm(geometry.corners_mm() - other.corners_mm(), axis=1).max())
-        voxels = apart / float(geometry.spacing_mm.min())
-        if voxels <= _REMARK_VOXELS:
+        side = float(geometry.spacing_mm.min())
+        voxels = apart / side
+        if apart <= _REMARK_VOXELS * side + _quaternion_rounding_mm(header, geometry):
             return []
         found = f"sform and qform up to {apart:.3g} mm ({voxels:.2g} voxels) apart"
         severity = "error" if voxels > _REFUSE_VOXELS else "warning"
     return [Remark.of(codes.AFFINE_CONFLICT, header.where, severity=severity, found=found, expected="one place")]
+
+
+def _quaternion_rounding_mm(header: NiftiHeader, geometry: Geometry) -> float:
+    """How far float32 rounding of the quaternion can move the far corner; much only near half turns, where
+    the missing component a is the root of a difference of nearly equal numbers."""
+    left = max(0.0, 1 - sum(x * x for x in header.quaternion[:3]))
+    slack = min(math.sqrt(_SQUARES_ROUNDING), _SQUARES_ROUNDING / max(2 * math.sqrt(left), 1e-12))
+    return 2 * slack * float(np.linalg.norm(geometry.extent_mm))
 
 
 def _shear(header: NiftiHeader, geometry: Geometry) -> list[Remark]:

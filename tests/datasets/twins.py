@@ -1,0 +1,113 @@
+"""Small cohorts for the layouts' round trips: random voxels, oblique grids, missing pieces.
+
+Not a test file: imported by path, see `conftest.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tumorboard.core.cohort import Cohort
+from tumorboard.core.geometry import Geometry
+from tumorboard.core.tables import EXPERT
+from tumorboard.core.units import Modality, Role, Unit
+from tumorboard.core.volume import Volume
+from tumorboard.io.images import describe_image, load_image
+from tumorboard.io.nifti import write_nifti
+
+
+def grid(shape: tuple[int, int, int], spacing: tuple[float, float, float], *, origin=(-11.5, 7.25, 30.0)) -> Geometry:
+    """A grid with negative x and y axes (as published PET/CT) and an origin off the voxel raster."""
+    affine = np.diag([-spacing[0], -spacing[1], spacing[2], 1.0])
+    affine[:3, 3] = origin
+    return Geometry(shape, affine)
+
+
+CT_GRID = grid((12, 14, 10), (0.977, 0.977, 3.0))
+PET_GRID = grid((5, 6, 9), (3.906, 3.906, 3.27), origin=(-10.0, 8.5, 31.1))
+
+
+def put(folder: Path, exam_id: str, kind: str, array: np.ndarray, geometry: Geometry, **more: Any) -> dict[str, Any]:
+    """Write one image below `folder` and return its row."""
+    modality, role, unit = {
+        "CT": (Modality.CT, Role.IMAGE, Unit.HU),
+        "PT": (Modality.PT, Role.IMAGE, Unit.SUVBW),
+        "mask": (Modality.SEG, Role.MASK, Unit.LABEL),
+        "dose": (Modality.RTDOSE, Role.DOSE, Unit.GY),
+        "CTplan": (Modality.CT, Role.IMAGE, Unit.HU),
+    }[kind.split("-")[0]]
+    path = folder / "source" / f"{exam_id}.{kind}.nii.gz".replace("/", "_")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_nifti(Volume(array, geometry.affine, unit), path)
+    row = describe_image(
+        path,
+        image_id=f"{exam_id}.{kind}",
+        exam_id=exam_id,
+        modality=modality,
+        role=role,
+        unit=unit,
+        run_id=EXPERT if role is Role.MASK else None,
+    )
+    return {**row, **more}
+
+
+def scan(folder: Path, exam_id: str, rng: np.random.Generator, **kinds: Any) -> list[dict[str, Any]]:
+    """CT, PET and a two-label mask of one exam, less the kinds that are given as None."""
+    images = {
+        "CT": lambda: put(folder, exam_id, "CT", rng.integers(-1000, 1500, CT_GRID.shape).astype("float32"), CT_GRID),
+        "PT": lambda: put(folder, exam_id, "PT", rng.gamma(1.5, 1.2, PET_GRID.shape).astype("float32"), PET_GRID),
+        "mask": lambda: put(
+            folder,
+            exam_id,
+            "mask",
+            two_labels(),
+            CT_GRID,
+            reference_image_id=f"{exam_id}.CT",
+            labels=kinds.get("labels", {1: "GTVp", 2: "GTVn"}),
+        ),
+    }
+    return [make() for kind, make in images.items() if kinds.get(kind, True)]
+
+
+def two_labels() -> np.ndarray:
+    mask = np.zeros(CT_GRID.shape, "uint8")
+    mask[4:7, 5:9, 3:6] = 1
+    mask[8:10, 5:7, 4:6] = 2
+    return mask
+
+
+def cohort_of(images: list[dict[str, Any]], *, name: str = "twin", **tables: Any) -> Cohort:
+    """A cohort of these images; patients and exams follow from the ids unless given."""
+    exams = dict.fromkeys(row["exam_id"] for row in images)
+    rows = [{"exam_id": e, "patient_id": e.rpartition(".")[0], "order": int(e.rpartition(".")[2])} for e in exams]
+    tables.setdefault("patients", [{"patient_id": p} for p in dict.fromkeys(row["patient_id"] for row in rows)])
+    return Cohort.build(name, loader=load_image, exams=rows, images=images, **tables)
+
+
+def assert_same_images(left: Cohort, right: Cohort) -> None:
+    """Same images by id, with equal voxels, grids, units, labels and references."""
+    mine = {row["image_id"]: row for row in left.rows("images")}
+    theirs = {row["image_id"]: row for row in right.rows("images")}
+    assert mine.keys() == theirs.keys()
+    for image_id, row in mine.items():
+        other = theirs[image_id]
+        for column in ("exam_id", "modality", "role", "unit", "run_id", "reference_image_id", "labels", "problem"):
+            assert row[column] == other[column], (image_id, column)
+        assert json.loads(row["options"] or "{}").get("evaluation_cut") == json.loads(other["options"] or "{}").get(
+            "evaluation_cut"
+        )
+        a, b = left.image(image_id), right.image(image_id)
+        np.testing.assert_array_equal(a.array, b.array, err_msg=image_id)
+        assert a.same_grid(b, tolerance_mm=1e-4), image_id
+
+
+def clinical(cohort: Cohort) -> dict[str, dict[str, Any]]:
+    """Patients without empty cells, by id."""
+    return {
+        row["patient_id"]: {name: value for name, value in row.items() if value is not None}
+        for row in cohort.rows("patients")
+    }
