@@ -10,8 +10,9 @@ import pytest
 from tumorboard.board import plots, summary
 from tumorboard.board.names import safe_names
 from tumorboard.board.pages import show_number
-from tumorboard.board.scoreboard import lower_is_better, rank_scores
+from tumorboard.board.scoreboard import metric_of, rank_scores
 from tumorboard.core.outcome import Survival
+from tumorboard.metrics.registry import METRICS, metric_id
 
 
 def test_names_are_safe_and_unique_even_without_case() -> None:
@@ -49,11 +50,31 @@ def test_rankings_are_sorted_and_a_defeat_is_said_in_words() -> None:
 
 
 def test_distances_rank_the_other_way_round() -> None:
-    rows = [score("far", 9.0, metric="hd95_mm"), score("near", 2.0, metric="hd95_mm", low=1, high=3)]
+    name = metric_id("hd95_mm", definition="voxel borders")
+    rows = [score("far", 9.0, metric=name), score("near", 2.0, metric=name, low=1, high=3)]
     (ranking,) = rank_scores(rows, baselines={"segmentation": {"far"}})
     assert [s.run for s in ranking.standings] == ["near", "far"]
     assert ranking.standings[0].verdict == "ahead of the best baseline far (9)"
-    assert not lower_is_better("dice")
+    assert ranking.title.endswith("(voxel borders)")
+
+
+def test_errors_with_a_sign_rank_by_their_size() -> None:
+    signed = next(metric.name for metric in METRICS.values() if metric.better == "zero")
+    rows = [score("under", -0.5, metric=signed), score("flat", 0.3, metric=signed), score("net", 0.1, metric=signed)]
+    (ranking,) = rank_scores(rows, baselines={"segmentation": {"flat"}})
+    assert [s.run for s in ranking.standings] == ["net", "flat", "under"]
+
+
+def test_a_metric_nobody_described_is_shown_and_not_ranked() -> None:
+    rows = [score("b", 1.0, metric="mystery"), score("a", 2.0, metric="mystery")]
+    (ranking,) = rank_scores(rows, baselines={"segmentation": {"a"}})
+    assert ([s.run for s in ranking.standings], ranking.better) == (["b", "a"], "none")
+    assert ranking.standings[0].verdict == ""
+
+
+def test_every_registered_metric_is_found_by_its_identifier() -> None:
+    for metric in METRICS.values():
+        assert metric_of(metric_id(metric.name, definition="surface elements", tolerance_mm=2)) is metric
 
 
 def test_summaries_count_by_centre(make_cohort: Any) -> None:

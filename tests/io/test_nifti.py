@@ -109,7 +109,7 @@ def test_a_sheared_grid_is_kept_and_named(tmp_path: Path) -> None:
     path = tmp_path / "image.nii.gz"
     write_nifti(volume, path)
     np.testing.assert_allclose(read_nifti(path, unit=Unit.HU).affine, affine, atol=1e-6)
-    assert [r.code.id for r in inspect_nifti(path)] == ["NIF103"]
+    assert [r.code.id for r in inspect_nifti(path)] == ["IMG103"]
     assert nibabel.load(path).get_qform(coded=True)[1] == 0
 
 

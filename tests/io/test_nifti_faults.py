@@ -87,29 +87,29 @@ FAULTS: dict[str, tuple[str, bytes, str]] = {
     "fewer slices than bytes, gzip": (".nii.gz", squeezed(patched(("h", 46, 9))), "FIL109"),
     "nan in the sform": (".nii", patched(("f", 280, float("nan"))), "GEO101"),
     "singular sform": (".nii", patched(("f", 280, 0.0)), "GEO101"),
-    "no place at all": (".nii", patched(("h", 252, 0), ("h", 254, 0)), "NIF101"),
-    "forms disagree": (".nii", patched(("f", 292, 55.0)), "NIF102"),
+    "no place at all": (".nii", patched(("h", 252, 0), ("h", 254, 0)), "IMG104"),
+    "forms disagree": (".nii", patched(("f", 292, 55.0)), "NIF101"),
     "quaternion too long": (".nii", patched(("h", 254, 0), ("f", 256, 3.0)), "FIL107"),
-    "size 0 under a qform": (".nii", patched(("h", 254, 0), ("f", 80, 0.0)), "NIF104"),
-    "negative size under a qform": (".nii", patched(("h", 254, 0), ("f", 84, -1.5)), "NIF104"),
-    "metres": (".nii", patched(("B", 123, 1)), "NIF106"),
+    "size 0 under a qform": (".nii", patched(("h", 254, 0), ("f", 80, 0.0)), "NIF102"),
+    "negative size under a qform": (".nii", patched(("h", 254, 0), ("f", 84, -1.5)), "NIF102"),
+    "metres": (".nii", patched(("B", 123, 1)), "NIF104"),
     "infinite slope": (".nii", patched(("f", 112, float("inf"))), "FIL107"),
     "nan intercept": (".nii", patched(("f", 112, 2.0), ("f", 116, float("nan"))), "FIL107"),
-    "four frames": (".nii.gz", squeezed(bytes(plain(np.stack([VOXELS] * 4, axis=3)))), "NIF107"),
+    "four frames": (".nii.gz", squeezed(bytes(plain(np.stack([VOXELS] * 4, axis=3)))), "IMG101"),
     "plain under a gzip name": (".nii.gz", bytes(plain()), "FIL108"),
     "gzip under a plain name": (".nii", WHOLE, "FIL108"),
     "unknown name": (".img", bytes(plain()), "FIL102"),
 }
 REMARKS: dict[str, tuple[bytes, str]] = {
     # read, voxels as the standard says, but named
-    "sheared sform": (patched(("f", 284, 0.4), ("f", 84, float(np.hypot(1.5, 0.4))), qform=False), "NIF103"),
-    "size 0 under a sform": (patched(("f", 80, 0.0), qform=False), "NIF104"),
-    "negative size under a sform": (patched(("f", 88, -3.0), qform=False), "NIF104"),
-    "forms disagree a little": (patched(("f", 292, 40.75)), "NIF102"),
-    "intercept without slope": (patched(("f", 112, 0.0), ("f", 116, 5.0)), "NIF105"),
-    "no unit of length": (patched(("B", 123, 0)), "NIF106"),
+    "sheared sform": (patched(("f", 284, 0.4), ("f", 84, float(np.hypot(1.5, 0.4))), qform=False), "IMG103"),
+    "size 0 under a sform": (patched(("f", 80, 0.0), qform=False), "NIF102"),
+    "negative size under a sform": (patched(("f", 88, -3.0), qform=False), "NIF102"),
+    "forms disagree a little": (patched(("f", 292, 40.75)), "NIF101"),
+    "intercept without slope": (patched(("f", 112, 0.0), ("f", 116, 5.0)), "NIF103"),
+    "no unit of length": (patched(("B", 123, 0)), "NIF104"),
     "bits per voxel": (patched(("h", 72, 32)), "FIL107"),
-    "nan voxels": (bytes(plain(NAN_VOXELS)), "VOX101"),
+    "nan voxels": (bytes(plain(NAN_VOXELS)), "IMG102"),
 }
 
 
@@ -186,7 +186,7 @@ def test_one_frame_of_several(suffix: str, tmp_path: Path) -> None:
     for frame in range(3):
         np.testing.assert_array_equal(read_nifti(path, unit=Unit.BQML, frame=frame).array, VOXELS + frame)
     for frame in (-1, 3):
-        with pytest.raises(TumorboardError, match="NIF107"):
+        with pytest.raises(TumorboardError, match="IMG101"):
             read_nifti(path, unit=Unit.BQML, frame=frame)
 
 
@@ -200,7 +200,7 @@ def test_nan_is_kept_refused_in_labels_or_given_a_meaning(tmp_path: Path) -> Non
     path = tmp_path / "image.nii"
     path.write_bytes(bytes(plain(NAN_VOXELS)))
     assert np.isnan(read_nifti(path, unit=Unit.SUVBW).array[3, 4, 5])
-    with pytest.raises(TumorboardError, match="VOX101"):
+    with pytest.raises(TumorboardError, match="IMG102"):
         read_nifti(path, unit=Unit.LABEL)
     assert read_nifti(path, unit=Unit.LABEL, nan_as=0).array[3, 4, 5] == 0
     assert np.isnan(read_nifti(path, unit=Unit.SUVBW).array[3, 4, 5]), "the file was changed through its map"

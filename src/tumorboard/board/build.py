@@ -31,8 +31,8 @@ __all__ = ["MARKER", "Progress", "build_board"]
 MARKER = "board.json"
 """Tells a board from any other folder, so that building again may replace it."""
 
-Progress = Callable[[int, int, str], None]
-"""Called with how many are done, how many there are, and what they are."""
+Progress = Callable[[int, int], None]
+"""Called with how many patients are drawn and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _write_board(
     for number, (job, exams) in enumerate(zip(jobs, map(draw, jobs), strict=True), start=1):
         drawn[job.patient_id] = exams
         if progress:
-            progress(number, len(jobs), "patients drawn")
+            progress(number, len(jobs))
     writer = pages.Writer(cohort, made, names, styles, scores, findings, drawn)
     writer.write_patients()
     writer.write_cohort(_plots(cohort, drawn, made / "plots"))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Ranking", "Standing", "lower_is_better", "rank_scores"]
+from tumorboard.metrics.registry import METRICS, Metric
 
-_LOWER = ("hd", "assd", "fpv", "fnv", "error", "mae", "rmse", "brier", "ibs", "loss", "distance", "calibration_error")
+__all__ = ["Ranking", "Standing", "metric_of", "rank_scores"]
+
+Row = Mapping[str, Any]
+
+# What a smaller number of each kind means "better" by.
+_COST: dict[str, Callable[[float], float]] = {"higher": lambda v: -v, "lower": lambda v: v, "zero": abs}
 
 
 @dataclass(frozen=True)
@@ -23,19 +29,21 @@ class Standing:
     is_baseline: bool
     verdict: str = ""
     beaten: bool = False
-    """Whether a baseline is better."""
+    """Whether a baseline is as good or better."""
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """All runs under one metric, best first; undefined values last."""
+    """All runs under one metric, best first; undefined values last. `better` is ``higher``, ``lower``, ``zero``, or
+    ``none`` where no direction is stated: then the order is that of the rows and nothing is compared."""
 
     task: str
     metric: str
+    title: str
     label: str
     subset: str
     standings: list[Standing]
-    lower_is_better: bool
+    better: str
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -45,49 +53,55 @@ class Ranking:
         return (low, 1.0) if 0.05 < high <= 1.0 else (low, high * 1.05 or 1.0)
 
 
-def lower_is_better(metric: str) -> bool:
-    """Whether smaller values of a metric are better, by its name's first part (``hd95_mm``, ``brier_365``)."""
-    return metric.lower().startswith(_LOWER) or metric.lower().endswith("_error")
+def metric_of(identifier: str) -> Metric | None:
+    """The registry's entry of a metric as score rows name it, e.g. ``nsd_2mm (voxel borders)``."""
+    name = identifier.split(" (")[0]
+    return METRICS.get(name) or METRICS.get(re.sub(r"_[\d.]+(mm|days|d)?$", "", name))
 
 
-def rank_scores(scores: Sequence[Mapping[str, Any]], *, baselines: Mapping[str, Collection[str]]) -> list[Ranking]:
+def rank_scores(scores: Sequence[Row], *, baselines: Mapping[str, Collection[str]]) -> list[Ranking]:
     """Score rows -> one ranking per task, metric, label and subset, in the order in which they first appear.
 
     `baselines` names the baseline runs of each task.
     """
-    groups: dict[tuple[str, str, str, str], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, str, str, str], list[Row]] = {}
     for row in scores:
         key = (row["task"], row["metric"], row.get("label") or "", row.get("subset") or "")
         groups.setdefault(key, []).append(row)
     return [_rank(*key, rows, baselines.get(key[0], ())) for key, rows in groups.items()]
 
 
-def _rank(
-    task: str, metric: str, label: str, subset: str, rows: Sequence[Mapping[str, Any]], baselines: Collection[str]
-) -> Ranking:
-    sign = 1 if lower_is_better(metric) else -1
-    ordered = sorted(rows, key=lambda r: (r["value"] is None, sign * r["value"] if r["value"] is not None else 0.0))
+def _rank(task: str, metric: str, label: str, subset: str, rows: Sequence[Row], baselines: Collection[str]) -> Ranking:
+    entry = metric_of(metric)
+    better = entry.better if entry else "none"
+    title = metric if entry is None else entry.title + metric[len(metric.split(" (")[0]) :]
+    cost = _COST.get(better)
+    ordered = sorted(
+        rows, key=lambda r: (r["value"] is None, cost(r["value"]) if cost and r["value"] is not None else 0)
+    )
     simple = [r for r in ordered if r["run"] in baselines and r["value"] is not None]
-    best = simple[0] if simple else None
     standings = []
     for row in ordered:
         is_baseline = row["run"] in baselines
-        verdict, beaten = ("", False) if is_baseline or best is None else _verdict(row, best, sign)
+        compared = not is_baseline and simple and cost is not None
+        verdict, beaten = _verdict(row, simple[0], cost) if compared and cost else ("", False)
         standings.append(
             Standing(row["run"], row["value"], row["low"], row["high"], row["n"], is_baseline, verdict, beaten)
         )
-    return Ranking(task, metric, label, subset, standings, sign == 1)
+    return Ranking(task, metric, title, label, subset, standings, better)
 
 
-def _verdict(row: Mapping[str, Any], best: Mapping[str, Any], sign: int) -> tuple[str, bool]:
+def _verdict(row: Row, best: Row, cost: Callable[[float], float]) -> tuple[str, bool]:
     if row["value"] is None:
         return "undefined", False
-    ahead_by = sign * (best["value"] - row["value"])
-    if ahead_by < 0:
+    mine, theirs = cost(row["value"]), cost(best["value"])
+    if mine > theirs:
         return f"worse than the baseline {best['run']} ({best['value']:.3g})", True
-    if ahead_by == 0:
+    if mine == theirs:
         return f"no better than the baseline {best['run']}", True
-    nearest = row["low"] if sign == -1 else row["high"]
-    clear = nearest is not None and sign * (best["value"] - nearest) > 0
+    ends = [row["low"], row["high"]]
+    clear = None not in ends and max(cost(end) for end in ends) < theirs
     tail = "" if clear else "; its interval includes the baseline's value"
+    if None in ends:
+        tail = "; no interval given"
     return f"ahead of the best baseline {best['run']} ({best['value']:.3g}){tail}", False

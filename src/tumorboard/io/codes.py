@@ -111,49 +111,49 @@ JSON_COMMA = define(
     fix="remove the comma",
 )
 AFFINE_ABSENT = define(
-    "NIF101",
-    "A NIfTI file that does not say where the patient lies",
-    why="With both sform and qform code 0, readers invent different orientations: left and right may be exchanged.",
-    fix='convert again from DICOM, or read with affine="pixdim" (voxel axes taken as right, anterior, superior)',
+    "IMG104",
+    "A file that does not say where the patient lies",
+    why="Without origin and axes (NIfTI: both form codes 0) readers invent them: left and right may be exchanged.",
+    fix="convert again from DICOM",
 )
 AFFINE_CONFLICT = define(
-    "NIF102",
+    "NIF101",
     "A NIfTI file with two different places for its voxels",
     why="Some tools follow the sform, others the qform: the same mask lies in two places.",
     fix='find out which is right and read with affine="sform" or affine="qform"',
 )
 AFFINE_SHEARED = define(
-    "NIF103",
+    "IMG103",
     "Voxel axes that do not stand at right angles",
     why="ITK-based tools refuse such a grid, and some others drop the shear without a word.",
     fix="resample onto an orthogonal grid, or repair the sform from the original DICOM",
 )
 PIXDIM_CONFLICT = define(
-    "NIF104",
+    "NIF102",
     "Voxel sizes in the header that contradict the affine",
     why="Tools that read only the sizes measure other volumes than tools that read the affine.",
     fix="write the file again with both right, after finding out which is true",
 )
 SCALE_CONFLICT = define(
-    "NIF105",
+    "NIF103",
     "An intercept without a slope",
     why="With slope 0 the standard says: unscaled. One common reader adds the intercept all the same.",
     fix="write the file again with slope 1 if the intercept is meant, with intercept 0 if not",
 )
 LENGTH_UNIT = define(
-    "NIF106",
+    "NIF104",
     "Lengths in another unit than millimetres",
     why="A grid in metres or micrometres read as millimetres is a thousand times too small or too large.",
     fix='find out which it is and read with length_unit="mm", "m" or "um"',
 )
 FRAMES = define(
-    "NIF107",
+    "IMG101",
     "More than one frame where one volume is expected",
     why="A fourth axis is time, gate or channel; taking the first in silence would analyse an arbitrary one.",
     fix="say which one to read: frame=0, 1, ...",
 )
 VOXELS_NOT_FINITE = define(
-    "VOX101",
+    "IMG102",
     "Voxels that are not numbers",
     why="One NaN spreads through every filter, sum and interpolation that touches it.",
     fix="find out what they stand for and read with nan_as=VALUE",

@@ -84,13 +84,14 @@ def _stated(header: NiftiHeader, remarks: list[Remark]) -> AffineSource | None:
             severity="error",
             found=f"sform code {header.sform_code}, qform code {header.qform_code}",
             expected="one of them above 0",
+            fix=f'{codes.AFFINE_ABSENT.fix}, or read with affine="pixdim" (axes taken as right, anterior, superior)',
         )
     )
     return None
 
 
 def _affine(header: NiftiHeader, source: AffineSource) -> NDArray[np.float64]:
-    """4x4; GEO101/FIL107/NIF104 where the fields it is made of are not usable."""
+    """4x4; GEO101/FIL107/NIF102 where the fields it is made of are not usable."""
     affine = np.eye(4)
     if source == "sform":
         affine[:3] = header.rows

@@ -19,6 +19,7 @@ from tumorboard.io.inflate import CHUNK_BYTES, MAX_BYTES, MAX_RATIO, Inflated, i
 from tumorboard.io.nifti.header import HEADER_BYTES, NiftiHeader, parse_header
 from tumorboard.io.nifti.placement import AffineSource, LengthUnit, place
 from tumorboard.io.remarks import Remark, raise_errors
+from tumorboard.io.voxels import count_not_finite, finite_values, not_finite_remark
 
 __all__ = ["inspect_nifti", "read_nifti", "read_nifti_geometry"]
 
@@ -45,8 +46,8 @@ def read_nifti(
 
     Errors: FIL101 missing, FIL102 not a readable NIfTI, FIL104 truncated, FIL105 too large, FIL106 broken
     checksum or stream, FIL107 impossible header, FIL108 misnamed, FIL109 trailing bytes, GEO101 impossible
-    affine, GEO103 no volume, NIF101 no place, NIF102 two places, NIF106 not millimetres, NIF107 several frames,
-    VOX101 a label map with NaN.
+    affine, GEO103 no volume, IMG104 no place, NIF101 two places, NIF104 not millimetres, IMG101 several frames,
+    IMG102 a label map with NaN.
     """
     compressed = _compressed(path)
     header = _read_header(path, compressed=compressed)
@@ -61,7 +62,7 @@ def read_nifti(
         if not trailing and path.stat().st_size > header.declared_bytes:
             raise _trailing(header, f"{path.stat().st_size - header.declared_bytes:,} bytes")
         array = _map_plain(path, header, chosen)
-    return Volume(_finite(array, unit, nan_as, path), geometry.affine, unit)
+    return Volume(finite_values(array, unit, nan_as, path), geometry.affine, unit)
 
 
 def read_nifti_geometry(
@@ -284,36 +285,11 @@ def _map_plain(path: Path, header: NiftiHeader, frame: int) -> NDArray[Any]:
     return array
 
 
-def _finite(array: NDArray[Any], unit: Unit, nan_as: float | None, path: Path) -> NDArray[Any]:
-    if array.dtype.kind != "f" or (nan_as is None and unit != Unit.LABEL):
-        return array
-    bad = ~np.isfinite(array)
-    if not bad.any():
-        return array
-    if nan_as is None:
-        raise TumorboardError(
-            codes.VOXELS_NOT_FINITE, path, found=f"{int(bad.sum()):,} NaN or infinite labels", expected="labels"
-        )
-    array[bad] = nan_as
-    return array
-
-
 def _voxel_remarks(path: Path, header: NiftiHeader, *, compressed: bool, max_bytes: int) -> list[Remark]:
     bad = 0
     with _opened(path, compressed=compressed, max_bytes=max_bytes) as stream:
         stream.skip(header.offset)
         for values in _stored(stream, header, header.frame_bytes * header.frames):
-            if header.dtype.kind == "f":
-                bad += int(np.count_nonzero(~np.isfinite(values)))
+            bad += count_not_finite(values)
         _verify_end(stream, header, trailing=False)
-    if not bad:
-        return []
-    return [
-        Remark.of(
-            codes.VOXELS_NOT_FINITE,
-            path,
-            severity="warning",
-            found=f"{bad:,} NaN or infinite voxels (read as they are)",
-            expected="numbers",
-        )
-    ]
+    return not_finite_remark(path, bad)

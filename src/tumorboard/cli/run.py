@@ -1,0 +1,107 @@
+"""`tumorboard run COHORT --out DIR`: check, benchmark every task the cohort has data for, draw the board."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from tumorboard.cli.output import EXIT_DATA, print_json, say
+
+if TYPE_CHECKING:
+    from tumorboard.cli.pipeline import RunReport
+
+__all__ = ["command"]
+
+
+def command(
+    cohort: Path = typer.Argument(help="The cohort's folder."),
+    out: Path = typer.Option(..., "--out", help="Folder for results and the board; may be deleted afterwards."),
+    only: list[str] = typer.Option([], "--task", metavar="TASK", help="Only this task; repeatable."),
+    settings: list[str] = typer.Option([], "--set", metavar="[TASK.]KEY=VALUE", help="A task's setting; repeatable."),
+    despite_errors: bool = typer.Option(False, "--despite-errors", help="Analyse patients with data errors too."),
+    leave_cohort: bool = typer.Option(False, "--leave-cohort", help="Do not add the runs to the cohort's folder."),
+    workers: int = typer.Option(0, "--workers", help="Processes for checks and pictures; 0 means one per core."),
+    as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
+) -> None:
+    """The main job: check the data, benchmark every task there is data for, draw the board.
+
+    A rerun takes over what is finished. Exit code 3: the data have errors; patients with errors are left out of the
+    analyses, and an error that concerns the whole cohort stops them.
+    """
+    from tumorboard.cli.pipeline import run_cohort
+    from tumorboard.cli.progress import counted_progress
+    from tumorboard.engine.executors import executor
+
+    configs = _configs(only, settings)
+    with executor(workers) as pool:
+        report = run_cohort(
+            cohort,
+            out,
+            configs=configs,
+            bar=counted_progress,
+            map=pool.map,
+            despite_errors=despite_errors,
+            leave_cohort=leave_cohort,
+        )
+    if as_json:
+        print_json(report.to_json())
+    else:
+        _tell(report)
+    if any(finding["severity"] == "error" for finding in report.findings):
+        raise typer.Exit(EXIT_DATA)
+
+
+def _configs(only: list[str], settings: list[str]) -> dict[str, Any]:
+    """Task name -> settings, defaults but for the words of `--set`. Mistakes end with exit code 2."""
+    from pydantic import ValidationError
+
+    from tumorboard.core.registry import resolve, tasks
+
+    known = tasks()
+    unknown = [name for name in only if name not in known]
+    if unknown:
+        raise typer.BadParameter(f"no task {unknown[0]!r}. Tasks: {', '.join(known)}", param_hint="--task")
+    classes: dict[str, Any] = {name: resolve(known[name].config) for name in only or known}
+    chosen: dict[str, dict[str, str]] = {name: {} for name in classes}
+    for setting in settings:
+        key, sign, value = setting.partition("=")
+        task, dot, name = key.rpartition(".")
+        able = [t for t, c in classes.items() if name in c.model_fields and (not dot or t == task)]
+        if not sign or not able:
+            keys = ", ".join(f"{t}.{field}" for t, c in classes.items() for field in c.model_fields)
+            raise typer.BadParameter(f"{setting!r} is no setting here. Settings: {keys}", param_hint="--set")
+        for t in able:
+            chosen[t][name] = value
+    try:
+        return {name: classes[name].model_validate(values) for name, values in chosen.items()}
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise typer.BadParameter(f"{where}: {first['msg']}", param_hint="--set") from None
+
+
+def _tell(report: RunReport) -> None:
+    from tumorboard.board.runs import baseline_names
+    from tumorboard.board.scoreboard import rank_scores
+    from tumorboard.cli.pipeline import count_findings
+
+    counts = count_findings(report.findings)
+    typer.echo("Data: " + ", ".join(f"{n} {name}" for name, n in counts.items()))
+    if report.left_out:
+        typer.echo(f"Left out for data errors: {', '.join(report.left_out)}")
+    if report.stopped:
+        typer.echo(f"Nothing was analysed: {report.stopped}")
+    for task, missing in report.skipped.items():
+        typer.echo(f"{task}: not run, the cohort lacks {', '.join(missing)}")
+    for ranking in rank_scores(report.scores, baselines=baseline_names()):
+        typer.echo(f"\n{ranking.task}: {ranking.metric} {ranking.label} {ranking.subset}".rstrip())
+        for s in ranking.standings:
+            value = "undefined" if s.value is None else f"{s.value:.3f}"
+            interval = "" if s.low is None or s.high is None else f"({s.low:.3f} to {s.high:.3f})"
+            note = "baseline" if s.is_baseline else s.verdict
+            typer.echo(f"  {s.run:<28} {value:>9} {interval:<18} n={s.n}  {note}".rstrip())
+    if report.reused:
+        say(f"Taken over from an earlier run: {', '.join(report.reused)}")
+    typer.echo(f"\nBoard: {report.board}")

@@ -1,0 +1,200 @@
+"""A cohort of virtual patients, on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tumorboard.core.cohort import Cohort
+from tumorboard.core.tables import EXPERT
+from tumorboard.io.images import load_image
+from tumorboard.io.store import save_cohort
+from tumorboard.phantom.clinical import DICTIONARY
+from tumorboard.phantom.exam import TRUTH, ImagingOptions, finding_rows, image_rows, scan
+from tumorboard.phantom.outcomes import ETA_SD, SHARES, ceilings
+from tumorboard.phantom.patient import VirtualPatient, centre_of, draw_patient
+from tumorboard.phantom.scanner import CENTRES
+
+__all__ = ["DEFAULT_CENTRES", "draw_patients", "make_cohort"]
+
+DEFAULT_CENTRES = ("VA", "VB", "VC", "VD")
+TRUTH_RUNS = (TRUTH, "truth-table", "truth-image", "truth-known")
+
+
+def make_cohort(
+    out: Path,
+    *,
+    patients: int = 12,
+    seed: int = 0,
+    region: str = "head-neck",
+    centres: Sequence[str] = DEFAULT_CENTRES,
+    exams: int = 2,
+    followed: float = 1 / 3,
+    spacing_mm: float | None = 3.0,
+    tables_only: bool = False,
+    organs: bool = False,
+    dose: bool = True,
+    quirks: bool = False,
+    faults: Sequence[str] = (),
+    map: Callable[..., Iterable[Any]] = map,
+) -> Cohort:
+    """Make virtual patients below `out` and return their cohort, saved there.
+
+    Parameters
+    ----------
+    out : folder of the cohort; images go to ``out/images``.
+    patients, seed : how many, and which; patient i of a seed is the same in a cohort of any size.
+    region : ``head-neck`` (vertex to the upper chest) or ``whole-body`` (vertex to mid-thigh).
+    centres : of `phantom.scanner.CENTRES`, used in turn; name one twice to double its share.
+    exams, followed : most exams per patient, and the share of patients who have them.
+    spacing_mm : no voxel edge is shorter; None keeps each protocol's own grids (slower).
+    tables_only : no images at all.
+    organs : write the organ label map of every exam (run ``truth``).
+    dose : plan an RT dose for each centre's share of patients.
+    quirks : the centres' own habits that a check must notice (Bq/ml, stray labels).
+    faults : names of `phantom.faults.FAULTS`, planted after the fact.
+    map : where the patients are scanned (an executor's ``map``); the result does not depend on it.
+
+    Hidden truth carries the runs ``truth`` (true eta, complete stages and HPV), ``truth-table``, ``truth-image`` (the
+    parts of eta) and ``truth-known`` (the table as recorded): risks whose C-index no honest model beats.
+    """
+    root = Path(out).resolve()
+    drawn = draw_patients(patients, seed=seed, centres=centres, exams=exams, followed=followed)
+    tables: dict[str, list[dict[str, Any]]] = {name: [] for name in ("patients", "exams", "images", "findings", "relations")}
+    for patient in drawn:
+        tables["patients"].append(_patient_row(patient))
+        tables["exams"] += _exam_rows(patient)
+    if not tables_only:
+        options = ImagingOptions(region=region, spacing_mm=spacing_mm, organs=organs, dose=dose, quirks=quirks)
+        for images, findings in map(partial(_scan_patient, folder=root / "images", options=options), drawn):
+            tables["images"] += images
+            tables["findings"] += findings
+        tables["relations"] = _same_lesions(tables["findings"])
+    tables["outcomes"] = [row for patient in drawn for row in _outcome_rows(patient)]
+    tables["runs"] = [{"run_id": run, "task": "phantom", "kind": "truth"} for run in TRUTH_RUNS]
+    cohort = Cohort.build(
+        f"virtual patients, {region}, seed {seed}",
+        dictionary=DICTIONARY,
+        provenance=[_provenance(drawn, seed=seed, region=region, centres=centres, spacing_mm=spacing_mm)],
+        root=root,
+        loader=load_image,
+        **tables,
+    )
+    if faults:
+        from tumorboard.phantom.faults import plant
+
+        cohort = plant(cohort, faults, seed=seed)
+    return save_cohort(cohort, root, replace=True)
+
+
+def draw_patients(
+    count: int, *, seed: int, centres: Sequence[str] = DEFAULT_CENTRES, exams: int = 1, followed: float = 0.0
+) -> list[VirtualPatient]:
+    """The patients themselves, complete and without images."""
+    numbers: dict[str, int] = {}
+    drawn = []
+    for index in range(count):
+        centre = centre_of(seed, index, centres)
+        if centre not in CENTRES:
+            raise ValueError(f"no virtual centre {centre!r}; there are {', '.join(CENTRES)}")
+        numbers[centre] = numbers.get(centre, 0) + 1
+        drawn.append(
+            draw_patient(seed, index, centres=centres, number=numbers[centre], exams=exams, followed=followed)
+        )
+    return drawn
+
+
+def _scan_patient(
+    patient: VirtualPatient, *, folder: Path, options: ImagingOptions
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    images, findings = [], []
+    for exam in range(len(patient.exam_days)):
+        exam_id = f"{patient.patient_id}.{exam}"
+        shown = scan(patient, exam, options)
+        images += image_rows(shown, folder / patient.patient_id, exam_id)
+        findings += finding_rows(shown, exam_id)
+    return images, findings
+
+
+def _patient_row(patient: VirtualPatient) -> dict[str, Any]:
+    return {
+        "patient_id": patient.patient_id,
+        "centre": patient.protocol.name,
+        "sex": patient.person.sex,
+        "age_years": patient.person.age_years,
+        **patient.record,
+    }
+
+
+def _exam_rows(patient: VirtualPatient) -> list[dict[str, Any]]:
+    return [
+        {"exam_id": f"{patient.patient_id}.{order}", "patient_id": patient.patient_id, "day": day, "order": order, "kind": "PET/CT"}
+        for order, day in enumerate(patient.exam_days)
+    ]  # fmt: skip
+
+
+def _outcome_rows(patient: VirtualPatient) -> list[dict[str, Any]]:
+    course, signal, disease = patient.course, patient.signal, patient.disease
+    me = patient.patient_id
+    rows: list[dict[str, Any]] = [
+        {"patient_id": me, "endpoint": "RFS", "run_id": EXPERT,
+         "survival": {"event": course.rfs_event, "time_days": course.rfs_days}},
+        {"patient_id": me, "endpoint": "OS", "run_id": EXPERT,
+         "survival": {"event": course.os_event, "time_days": course.os_days}},
+    ]  # fmt: skip
+    status = "positive" if disease.hpv else "negative"
+    if patient.hpv_known:
+        rows.append({"patient_id": me, "endpoint": "HPV", "run_id": EXPERT, "class_value": status})
+    rows.append({"patient_id": me, "endpoint": "HPV", "run_id": TRUTH, "class_value": status})
+    rows.append({"patient_id": me, "endpoint": "T stage", "run_id": TRUTH, "class_value": f"T{disease.t}"})
+    rows.append({"patient_id": me, "endpoint": "N stage", "run_id": TRUTH, "class_value": f"N{disease.n}"})
+    scores = (signal.eta, signal.table, signal.image, patient.known_table_eta)
+    rows += [
+        {"patient_id": me, "endpoint": "RFS", "run_id": run, "score": score}
+        for run, score in zip(TRUTH_RUNS, scores, strict=True)
+    ]
+    return rows
+
+
+def _same_lesions(findings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A relation between every lesion and itself at the next exam that shows it."""
+    last: dict[tuple[str, str], str] = {}
+    rows = []
+    for finding in findings:
+        if finding["run_id"] != EXPERT:
+            continue
+        exam, _, name = finding["finding_id"].rpartition(".")
+        key = (exam.rpartition(".")[0], name)
+        if key in last:
+            rows.append(
+                {"relation_id": f"{finding['finding_id']}.same", "subject": finding["finding_id"], "predicate": "same-lesion",
+                 "object": last[key], "run_id": EXPERT}
+            )  # fmt: skip
+        last[key] = finding["finding_id"]
+    return rows
+
+
+def _provenance(drawn: Sequence[VirtualPatient], *, seed: int, **facts: Any) -> dict[str, Any]:
+    """Where this comes from: SYNTHETIC, and how well anybody could predict it."""
+    entry: dict[str, Any] = {
+        "source": "SYNTHETIC: virtual patients made by tumorboard.phantom; no real person is behind any row",
+        "seed": seed,
+        "patients": len(drawn),
+        "eta_sd": ETA_SD,
+        "eta_shares": dict(SHARES),
+        **{name: list(value) if isinstance(value, tuple) else value for name, value in facts.items()},
+    }
+    if len(drawn) >= 2:
+        etas = {
+            "full": np.array([p.signal.eta for p in drawn]),
+            "table": np.array([p.signal.table for p in drawn]),
+            "image": np.array([p.signal.image for p in drawn]),
+            "table as recorded": np.array([p.known_table_eta for p in drawn]),
+        }
+        ages = np.array([p.person.age_years for p in drawn])
+        entry["c_index_ceiling"] = ceilings(etas, ages, seed=seed)
+    return entry
