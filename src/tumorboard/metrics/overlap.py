@@ -6,7 +6,6 @@ Dice: Dice 1945, Ecology 26:297. Aggregated Dice: Andrearczyk et al. 2022, HECKT
 from __future__ import annotations
 
 
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -37,5 +36,3 @@ def aggregated_dice(reference: ArrayLike, prediction: ArrayLike, both: ArrayLike
 def relative_volume_error(reference_ml: float, prediction_ml: float) -> float | None:
     """(prediction - reference) / reference; None when the reference is empty."""
     return (prediction_ml - reference_ml) / reference_ml if reference_ml else None
-
-

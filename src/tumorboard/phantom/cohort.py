@@ -64,7 +64,9 @@ def make_cohort(
     """
     root = Path(out).resolve()
     drawn = draw_patients(patients, seed=seed, centres=centres, exams=exams, followed=followed)
-    tables: dict[str, list[dict[str, Any]]] = {name: [] for name in ("patients", "exams", "images", "findings", "relations")}
+    tables: dict[str, list[dict[str, Any]]] = {
+        name: [] for name in ("patients", "exams", "images", "findings", "relations")
+    }
     for patient in drawn:
         tables["patients"].append(_patient_row(patient))
         tables["exams"] += _exam_rows(patient)
@@ -102,9 +104,7 @@ def draw_patients(
         if centre not in CENTRES:
             raise ValueError(f"no virtual centre {centre!r}; there are {', '.join(CENTRES)}")
         numbers[centre] = numbers.get(centre, 0) + 1
-        drawn.append(
-            draw_patient(seed, index, centres=centres, number=numbers[centre], exams=exams, followed=followed)
-        )
+        drawn.append(draw_patient(seed, index, centres=centres, number=numbers[centre], exams=exams, followed=followed))
     return drawn
 
 

@@ -77,7 +77,13 @@ class Disease:
 
 
 def draw_disease(
-    rng: np.random.Generator, *, hpv_share: float, severity: float, age_years: float, exam_days: Sequence[float], response: float
+    rng: np.random.Generator,
+    *,
+    hpv_share: float,
+    severity: float,
+    age_years: float,
+    exam_days: Sequence[float],
+    response: float,
 ) -> Disease:
     """Primary, nodes and benign nodes of one patient.
 
@@ -252,7 +258,12 @@ def _benign_nodes(rng: np.random.Generator, exams: int, *, avoid: Sequence[NDArr
         short = float(rng.uniform(4, 8.5))
         volume = 4 / 3 * np.pi * (short / 2) ** 2 * (short * 0.8) / 1000
         shape, long_axis = make_blob(
-            rng, volume_ml=volume, elongation=0.65, flatness=0.6, lobes=1, frame=_frame(rng, np.array([1.0, 0.2, 0]) * mirror)
+            rng,
+            volume_ml=volume,
+            elongation=0.65,
+            flatness=0.6,
+            lobes=1,
+            frame=_frame(rng, np.array([1.0, 0.2, 0]) * mirror),
         )
         hot = rng.random() < 0.06
         uptake = float(rng.uniform(4, 9) if hot else rng.uniform(1.0, 2.5))
@@ -285,7 +296,9 @@ def _new_lesions(
         if rng.random() < (0.5 if response > 0 else 0.08):
             level = str(rng.choice(["II", "III", "IV", "V"]))
             where = side if rng.random() < 0.6 else ("right" if side == "left" else "left")
-            node = _node(rng, f"N{count + len(found) + 20}", where, level, float(rng.uniform(0.5, 3.0)), hpv=hpv, traits=None)
+            node = _node(
+                rng, f"N{count + len(found) + 20}", where, level, float(rng.uniform(0.5, 3.0)), hpv=hpv, traits=None
+            )
             later = [0.0] * exam + [1.0 + 0.6 * step for step in range(len(exam_days) - exam)]
             found.append(node.with_courses(later))
     return found

@@ -121,9 +121,10 @@ def ceilings(
     for _ in range(repeats):
         recurrence = recurrence_days(etas["full"], rng.exponential(size=n))
         other = rng.exponential(size=n) / (OTHER_DEATH_PER_YEAR * 1.5 ** ((ages - 62) / 10)) * DAYS_PER_YEAR
-        lost = np.minimum(
-            CENSORING_SCALE_YEARS * rng.weibull(CENSORING_SHAPE, n), 6.0 * rng.uniform(0.55, 1.6, n)
-        ) * DAYS_PER_YEAR
+        lost = (
+            np.minimum(CENSORING_SCALE_YEARS * rng.weibull(CENSORING_SHAPE, n), 6.0 * rng.uniform(0.55, 1.6, n))
+            * DAYS_PER_YEAR
+        )
         first = np.minimum(recurrence, other)
         event, days = first <= lost, np.minimum(first, lost)
         for name, score in etas.items():
