@@ -19,7 +19,8 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(READY)
-	$(BIN)/python -m tumorboard demo --out demo
+	$(BIN)/python -m tumorboard phantom demo/cohort
+	$(BIN)/python -m tumorboard run demo/cohort --out demo/run
 
 # Two test processes with one thread each: more threads than cores only get in each other's way.
 test: $(READY) lint

@@ -1,13 +1,12 @@
 """Writes `docs/reference/` from the registry, the tables, the codes, the metrics and the command line.
 
-Nothing in the reference is typed by hand: `make docs` writes it, and a test compares it with what this file would write.
+Nothing in the reference is typed by hand: `make docs` writes it, and a test compares it with what this file would
+write.
 """
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -126,21 +125,15 @@ def _metrics() -> str:
 
 
 def _codes() -> str:
+    from tumorboard.cli.explain import load_all_codes
     from tumorboard.core.errors import all_codes
 
-    _import_everything("tumorboard")
+    examples = load_all_codes()
     parts = ["# Codes of messages and findings\n", "`tumorboard explain CODE` prints one of these.\n"]
-    parts += [f"## {c.id}: {c.title}\n\n{c.why}\n\nFix: {c.fix}.\n" for c in all_codes()]
+    for code in all_codes():
+        example = f"\n\nFor example: {examples[code.id]}" if code.id in examples else ""
+        parts.append(f"## {code.id}: {code.title}\n\n{code.why}{example}\n\nFix: {code.fix}.\n")
     return "\n".join(parts)
-
-
-def _import_everything(package: str) -> None:
-    """Codes are defined where they belong, so every light module is imported once; none may need more than that."""
-    root = importlib.import_module(package)
-    for module in pkgutil.walk_packages(root.__path__, f"{package}."):
-        room = module.name.split(".")[1]
-        if room == "checks" or module.name.endswith(".codes"):
-            importlib.import_module(module.name)
 
 
 def _command_line() -> str:

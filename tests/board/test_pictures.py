@@ -70,9 +70,13 @@ def test_the_outline_encloses_the_cross_section() -> None:
     x, y, z = np.indices(mask.shape)
     mask.array[(x - 40) ** 2 + (y - 40) ** 2 + (2 * z - 40) ** 2 <= 20**2] = 2
     plane = plane_through("axial", (0, 0, 40), low_mm=(10, 10, 0), high_mm=(70, 70, 80), pixels=240)
-    path = pictures.outline(pictures.region_on(mask, 2, plane), plane)
+    region = pictures.region_of(mask, 2)
+    assert region is not None
+    path = pictures.outline(pictures.region_on(region, plane), plane)
     assert area_mm2(path) == pytest.approx(np.pi * 20**2, rel=0.02)
-    assert pictures.outline(pictures.region_on(mask, 1, plane), plane) == ""
+    assert pictures.region_of(mask, 1) is None
+    elsewhere = plane_through("axial", (0, 0, 500), low_mm=(10, 10, 0), high_mm=(70, 70, 80))
+    assert pictures.outline(pictures.region_on(region, elsewhere), elsewhere) == ""
 
 
 def test_an_oblique_scan_is_projected_in_world_space() -> None:

@@ -41,7 +41,7 @@ def test_rankings_are_sorted_and_a_defeat_is_said_in_words() -> None:
     (ranking,) = rank_scores(rows, baselines={"segmentation": {"flat"}})
     assert [s.run for s in ranking.standings] == ["good", "close", "flat", "same", "net", "none"]
     verdicts = {s.run: (s.verdict, s.beaten) for s in ranking.standings}
-    assert verdicts["net"] == ("worse than the baseline flat (0.5)", True)
+    assert verdicts["net"] == ("worse than the baseline flat (0.5); no interval given", True)
     assert verdicts["same"] == ("no better than the baseline flat", True)
     assert verdicts["good"] == ("ahead of the best baseline flat (0.5)", False)
     assert verdicts["close"][0].endswith("its interval includes the baseline's value")
@@ -56,6 +56,26 @@ def test_distances_rank_the_other_way_round() -> None:
     assert [s.run for s in ranking.standings] == ["near", "far"]
     assert ranking.standings[0].verdict == "ahead of the best baseline far (9)"
     assert ranking.title.endswith("(voxel borders)")
+
+
+def test_a_paired_difference_stands_in_the_verdict() -> None:
+    rows = [
+        score("flat", 0.5),
+        score("net", 0.6, low=0.4, high=0.8),
+        score("net", 0.1, metric="dice minus flat", low=0.02, high=0.18),
+        score("late", 0.4, low=0.3, high=0.5),
+        score("late", -0.1, metric="dice minus flat", low=-0.3, high=0.1),
+    ]
+    (ranking,) = rank_scores(rows, baselines={"segmentation": {"flat"}})
+    verdicts = {s.run: (s.verdict, s.beaten) for s in ranking.standings}
+    assert verdicts["net"] == (
+        "ahead of the best baseline flat (0.5): paired difference +0.100 (+0.020 to +0.180)",
+        False,
+    )
+    assert verdicts["late"] == (
+        "worse than the baseline flat (0.5): paired difference -0.100 (-0.300 to +0.100, which includes 0)",
+        True,
+    )
 
 
 def test_errors_with_a_sign_rank_by_their_size() -> None:

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 import tumorboard.checks
 from tumorboard.cli import pipeline
+from tumorboard.cli.board import _stored_scores
 from tumorboard.cli.stages import acquired, digest_of_inputs
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
@@ -134,6 +135,7 @@ def test_a_run_scores_stores_and_draws(folder: Path) -> None:
     row = cohort.row("images", image_id="P1.0.mask.fill")
     assert row["path"].startswith("runs/fill/")
     assert cohort.image("P1.0.mask.fill").array.max() == 1
+    assert _stored_scores(cohort) == report.scores
     json.dumps(report.to_json())
 
 

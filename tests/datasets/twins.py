@@ -88,8 +88,8 @@ def cohort_of(images: list[dict[str, Any]], *, name: str = "twin", **tables: Any
     return Cohort.build(name, loader=load_image, exams=rows, images=images, **tables)
 
 
-def assert_same_images(left: Cohort, right: Cohort) -> None:
-    """Same images by id, with equal voxels, grids, units, labels and references."""
+def assert_same_images(left: Cohort, right: Cohort, *, tolerance: float = 0.0) -> None:
+    """Same images by id, with equal voxels (up to `tolerance` of the largest), grids, units, labels and references."""
     mine = {row["image_id"]: row for row in left.rows("images")}
     theirs = {row["image_id"]: row for row in right.rows("images")}
     assert mine.keys() == theirs.keys()
@@ -101,7 +101,10 @@ def assert_same_images(left: Cohort, right: Cohort) -> None:
             "evaluation_cut"
         )
         a, b = left.image(image_id), right.image(image_id)
-        np.testing.assert_array_equal(a.array, b.array, err_msg=image_id)
+        if not tolerance or row["role"] == Role.MASK:
+            np.testing.assert_array_equal(a.array, b.array, err_msg=image_id)
+        else:
+            np.testing.assert_allclose(a.array, b.array, atol=tolerance * np.abs(a.array).max(), err_msg=image_id)
         assert a.same_grid(b, tolerance_mm=1e-4), image_id
 
 

@@ -10,15 +10,28 @@ from typing import Any
 import numpy as np
 
 from tumorboard.board import pictures
-from tumorboard.board.lesions import Lesion
+from tumorboard.board.lesions import Lesion, bounding_box
 from tumorboard.board.planes import AXIS, VIEWS, Plane, plane_through, sample
-from tumorboard.board.scene import Focus, MaskLayer, Scene, find_focus, load_scene
+from tumorboard.board.scene import Focus, Scene, find_focus, load_scene
 from tumorboard.core.volume import Volume
 
-__all__ = ["ExamPage", "Picture", "draw_exam", "save_picture"]
+__all__ = ["ExamPage", "Outline", "Picture", "draw_exam", "save_picture"]
+
+Region = tuple[str, str, Volume]
+"""run_id, label, and the label's voxels as 0 and 1."""
 
 SLICES = 8
 """Axial slices shown from the top of the lesions to their bottom."""
+
+
+@dataclass(frozen=True)
+class Outline:
+    """One label of one run: an SVG path in millimetres from the picture's top left corner, and its rightmost point."""
+
+    run_id: str
+    label: str
+    path: str
+    anchor_mm: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -31,8 +44,7 @@ class Picture:
     width_mm: float
     height_mm: float
     marks: str
-    outlines: list[tuple[str, str, str]]
-    """(run_id, label, SVG path)"""
+    outlines: list[Outline]
     crosshair_mm: tuple[float, float] | None = None
 
 
@@ -73,9 +85,11 @@ def draw_exam(
     kinds = [kind for kind, there in _kinds(scene).items() if there]
     folder.mkdir(parents=True, exist_ok=True)
 
+    regions = _regions(scene)
+
     def picture(plane: Plane, name: str, title: str, wanted: Sequence[str]) -> Picture:
         files = _write(_rasters(scene, plane, top, wanted), folder, name)
-        outlines = _outlines(scene.layers, plane)
+        outlines = _outlines(regions, plane)
         return Picture(plane.view, title, files, *plane.size_mm, plane.marks, outlines)
 
     planes = [_plane(view, focus) for view in VIEWS]
@@ -87,7 +101,7 @@ def draw_exam(
             picture(plane, f"slice-{i}", f"{_side(plane)}", kinds[:1])
             for i, plane in enumerate(_through(focus) if scene.layers and kinds else [])
         ],
-        projections=_projections(scene, top, folder) if scene.pet is not None else [],
+        projections=_projections(scene, regions, top, folder) if scene.pet is not None else [],
         lesions=lesions,
         kinds=kinds,
         top=top,
@@ -157,32 +171,49 @@ def _rasters(scene: Scene, plane: Plane, top: float | None, wanted: Sequence[str
     return made
 
 
-def _outlines(layers: Sequence[MaskLayer], plane: Plane) -> list[tuple[str, str, str]]:
+def _regions(scene: Scene) -> list[Region]:
+    """Every label of every mask that has a voxel."""
     found = []
-    for layer in layers:
+    for layer in scene.layers:
         for value, label in layer.label_names.items():
-            path = pictures.outline(pictures.region_on(layer.mask, value, plane), plane)
-            if path:
-                found.append((layer.run_id, label, path))
+            region = pictures.region_of(layer.mask, value)
+            if region is not None:
+                found.append((layer.run_id, label, region))
     return found
 
 
-def _projections(scene: Scene, top: float | None, folder: Path) -> list[Picture]:
+def _outlines(regions: Sequence[Region], plane: Plane) -> list[Outline]:
+    found = []
+    for run, label, region in regions:
+        path = pictures.outline(pictures.region_on(region, plane), plane)
+        if path:
+            corners = [pair.split() for pair in path.replace("Z", "").replace("M", "L").split("L") if pair]
+            x, y = max((float(a), float(b)) for a, b in corners)
+            found.append(Outline(run, label, path, (x, y)))
+    return found
+
+
+def _projections(scene: Scene, regions: Sequence[Region], top: float | None, folder: Path) -> list[Picture]:
     """Maximum intensity projections of the whole PET, with the projected outlines."""
     assert scene.pet is not None and top is not None
-    low, high = scene.pet.geometry.bounds_mm()
+    low, high = _body_box(scene.pet, top)
     made = []
     for view in ("coronal", "sagittal"):
         plane = plane_through(view, (low + high) / 2, low_mm=low, high_mm=high, pixels=420)
         suv = sample(pictures.flattened(scene.pet, view), plane.points_mm())
         files = _write({"pet": pictures.pet_picture(suv, top_suv=top)}, folder, f"mip-{view}")
-        flat = [
-            MaskLayer(layer.run_id, layer.image_id, pictures.flattened(layer.mask, view), layer.label_names, [])
-            for layer in scene.layers
-        ]
+        flat = [(run, label, pictures.flattened(region, view)) for run, label, region in regions]
         title = f"{view.capitalize()} maximum of the PET"
         made.append(Picture(view, title, files, *plane.size_mm, plane.marks, _outlines(flat, plane)))
     return made
+
+
+def _body_box(pet: Volume, top: float) -> tuple[np.ndarray, np.ndarray]:
+    """World box of what is darker than nearly white in the projections; the whole scan where nothing is."""
+    box = bounding_box(pet.array > 0.03 * top)
+    if box is None:
+        return pet.geometry.bounds_mm()
+    return pet.geometry.crop([s.start for s in box], [s.stop for s in box]).bounds_mm()
 
 
 def _write(rasters: Mapping[str, pictures.Rgb], folder: Path, name: str) -> dict[str, str]:
@@ -195,4 +226,4 @@ def save_picture(path: Path, rgb: pictures.Rgb) -> None:
     """Write a PNG file."""
     from matplotlib.image import imsave
 
-    imsave(path, rgb)
+    imsave(path, rgb, pil_kwargs={"compress_level": 3})

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,16 @@ from tumorboard.board import summary
 from tumorboard.board.exam import ExamPage
 from tumorboard.board.lesions import Lesion
 from tumorboard.board.pictures import CT_WINDOW_HU
-from tumorboard.board.runs import RunStyle, baseline_names, pretty_json
+from tumorboard.board.runs import HIDDEN, RunStyle, baseline_names, pretty_json
 from tumorboard.board.scoreboard import Ranking, rank_scores
 from tumorboard.core.cohort import Cohort
+from tumorboard.core.registry import tasks
 from tumorboard.core.tables import EXPERT
 
 __all__ = ["LESIONS_SHOWN", "PATIENTS_PER_PAGE", "Plot", "Writer", "plain_finding"]
 
 PATIENTS_PER_PAGE = 100
-LESIONS_SHOWN = 10
+LESIONS_SHOWN = 6
 """Largest lesions listed per run and label; the smaller ones are counted and summed."""
 FINDINGS_SHOWN = 50
 """Findings listed per code; the others are counted."""
@@ -36,10 +37,19 @@ class Plot:
     section: str
 
 
+@dataclass(frozen=True)
+class TaskScores:
+    """What stands about one task: the rankings to read first, and the others."""
+
+    title: str
+    first: list[Ranking]
+    further: list[Ranking]
+
+
 def plain_finding(finding: Any) -> dict[str, str]:
-    """code, severity, where, message and fix of a check finding, as text."""
-    record = asdict(finding) if is_dataclass(finding) and not isinstance(finding, type) else dict(finding)
-    return {key: str(record[key]) for key in ("code", "severity", "where", "message", "fix")}
+    """code, severity, where, message and fix of a check finding (an object or a dictionary), as text."""
+    get = finding.get if isinstance(finding, Mapping) else partial(getattr, finding)
+    return {key: str(get(key)) for key in ("code", "severity", "where", "message", "fix")}
 
 
 @dataclass(frozen=True)
@@ -60,7 +70,9 @@ class Writer:
         ids = self.cohort.patient_ids
         template = self._templates.get_template("patient.html")
         findings = summary.findings_by_patient(self.cohort, self.findings)
-        by_patient = _grouped(self.cohort.rows("outcomes"), "patient_id")
+        hidden = {run["run_id"] for run in self.cohort.rows("runs", kind=HIDDEN)}
+        outcomes = [row for row in self.cohort.rows("outcomes") if row["run_id"] not in hidden]
+        by_patient = _grouped(outcomes, "patient_id")
         images = _grouped(self.cohort.rows("images"), "exam_id")
         exams = _grouped(self.cohort.rows("exams"), "patient_id")
         scores = _grouped([row for row in self.scores if row.get("subset") in self.names], "subset")
@@ -113,13 +125,19 @@ class Writer:
             (self.out / f"patients-{number}.html").write_text(text, encoding="utf-8")
 
     # ---- what stands on them ------------------------------------------------------------------------
-    def _rankings(self) -> dict[str, list[Ranking]]:
-        """Task -> rankings over the cohort, those of whole subsets, not of single patients."""
+    def _rankings(self) -> list[TaskScores]:
+        """Rankings over the cohort by task; those of the task's first metric over everybody come first."""
         rows = [row for row in self.scores if row.get("subset") not in self.names]
         found: dict[str, list[Ranking]] = {}
         for ranking in rank_scores(rows, baselines=baseline_names()):
             found.setdefault(ranking.task, []).append(ranking)
-        return found
+        made = []
+        for task, rankings in found.items():
+            spec = tasks().get(task)
+            leading = spec.metrics[0] if spec and spec.metrics else rankings[0].metric
+            first = [r for r in rankings if r.metric == leading and r.subset in ("", "all")] or rankings[:1]
+            made.append(TaskScores(spec.title if spec else task, first, [r for r in rankings if r not in first]))
+        return made
 
     def _facts(self, record: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts = [

@@ -77,15 +77,28 @@ def flattened(volume: Volume, view: str) -> Volume:
     return Volume(upright.array.max(axis=axis, keepdims=True), affine, volume.unit)
 
 
-def region_on(mask: Volume, value: int, plane: Plane) -> NDArray[np.float32]:
-    """How much of a label's voxels is in each pixel (0 to 1, interpolated): its outline is the line at 0.5."""
+def region_of(mask: Volume, value: int) -> Volume | None:
+    """One label of a mask as 0 and 1, cropped to it with a rim of one voxel; None when no voxel has it."""
     inside = mask.array == value
     box = bounding_box(inside)
     if box is None:
-        return np.zeros(plane.shape, np.float32)
+        return None
     start, stop = [s.start - 1 for s in box], [s.stop + 1 for s in box]
-    part = Volume(inside.astype(np.float32), mask.affine, mask.unit).crop(start, stop, fill=0.0)
-    return np.nan_to_num(sample(part, plane.points_mm()))
+    whole = Volume(inside.view(np.uint8), mask.affine, mask.unit)
+    return whole.crop(start, stop, fill=0).astype(np.float32)
+
+
+def region_on(region: Volume, plane: Plane) -> NDArray[np.float32]:
+    """How much of a region's voxels is in each pixel (0 to 1, interpolated): its outline is the line at 0.5."""
+    share = np.zeros(plane.shape, np.float32)
+    low, high = region.geometry.bounds_mm()
+    if low[AXIS[plane.view]] <= plane.level_mm <= high[AXIS[plane.view]]:
+        places = plane.to_picture(region.geometry.corners_mm()) / plane.size_mm * plane.shape[::-1]
+        (left, top), (right, bottom) = np.floor(places.min(axis=0)), np.ceil(places.max(axis=0))
+        rows = slice(max(int(top), 0), max(int(bottom), 0))
+        columns = slice(max(int(left), 0), max(int(right), 0))
+        share[rows, columns] = np.nan_to_num(sample(region, plane.points_mm()[rows, columns]))
+    return share
 
 
 def outline(region: NDArray[np.float32], plane: Plane) -> str:

@@ -10,7 +10,10 @@ from tumorboard.core.cohort import Cohort
 from tumorboard.core.registry import tasks
 from tumorboard.core.tables import EXPERT
 
-__all__ = ["RunStyle", "baseline_names", "run_styles"]
+__all__ = ["HIDDEN", "RunStyle", "baseline_names", "run_styles"]
+
+HIDDEN = "truth"
+"""Kind of the runs that hold what a virtual patient really is."""
 
 COLOURS = 7
 """Line styles of `board.css`, `run-0` (truth) to `run-6`; further runs share the last one."""
@@ -33,9 +36,12 @@ def baseline_names() -> dict[str, frozenset[str]]:
 
 
 def run_styles(cohort: Cohort) -> list[RunStyle]:
-    """Every run with masks: the expert, then models, then baselines, each in the order of the table `runs`."""
+    """Every run with masks: the expert, then models, then baselines, each in the order of the table `runs`.
+
+    The hidden truth of virtual patients (kind ``truth``: organs, true risks) is nobody's reading and not shown.
+    """
     drawn = set(cohort.images.column("run_id").to_pylist())
-    rows = [row for row in cohort.rows("runs") if row["run_id"] in drawn]
+    rows = [row for row in cohort.rows("runs") if row["run_id"] in drawn and row["kind"] != HIDDEN]
     simple = frozenset().union(*baseline_names().values())
     rows.sort(key=lambda row: (row["run_id"] != EXPERT, _is_baseline(row, simple)))
     styles = []

@@ -121,10 +121,10 @@ def find_focus(scene: Scene) -> Focus | None:
         low, high = _world_box(inside, layer.mask.geometry)
         centre = _best_cuts(layer, max(layer.lesions, key=lambda lesion: lesion.volume_ml))
         view_low, view_high = _view_box(low, high, centre, bounds)
-        return Focus(centre, view_low, view_high, (low[2], high[2]), f"largest lesion of {layer.run_id}")
+        return Focus(centre, view_low, view_high, (low[2], high[2]), f"through the largest lesion of {layer.run_id}")
     middle = (bounds[0] + bounds[1]) / 2
     low, high = _view_box(bounds[0], bounds[1], middle, bounds)
-    return Focus(middle, low, high, (low[2], high[2]), "no lesion drawn: the middle of the scan")
+    return Focus(middle, low, high, (low[2], high[2]), "no lesion drawn, through the middle of the scan")
 
 
 def _world_box(inside: NDArray[np.bool_], grid: Geometry) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -12,6 +12,8 @@ from tumorboard.metrics.registry import METRICS, Metric
 __all__ = ["Ranking", "Standing", "metric_of", "rank_scores"]
 
 Row = Mapping[str, Any]
+Key = tuple[str, str, str, str]
+"""Task, metric, label, subset."""
 
 # What a smaller number of each kind means "better" by.
 _COST: dict[str, Callable[[float], float]] = {"higher": lambda v: -v, "lower": lambda v: v, "zero": abs}
@@ -62,16 +64,25 @@ def metric_of(identifier: str) -> Metric | None:
 def rank_scores(scores: Sequence[Row], *, baselines: Mapping[str, Collection[str]]) -> list[Ranking]:
     """Score rows -> one ranking per task, metric, label and subset, in the order in which they first appear.
 
-    `baselines` names the baseline runs of each task.
+    `baselines` names the baseline runs of each task. Rows whose metric is ``<metric> minus <baseline>`` are paired
+    differences: they stand in the verdict on their run, not in a table of their own.
     """
-    groups: dict[tuple[str, str, str, str], list[Row]] = {}
+    groups: dict[Key, list[Row]] = {}
+    paired: dict[tuple[Key, str, str], Row] = {}
     for row in scores:
-        key = (row["task"], row["metric"], row.get("label") or "", row.get("subset") or "")
-        groups.setdefault(key, []).append(row)
-    return [_rank(*key, rows, baselines.get(key[0], ())) for key, rows in groups.items()]
+        metric, minus, baseline = row["metric"].partition(" minus ")
+        key = (row["task"], metric, row.get("label") or "", row.get("subset") or "")
+        if minus:
+            paired[key, row["run"], baseline] = row
+        else:
+            groups.setdefault(key, []).append(row)
+    return [_rank(key, rows, baselines.get(key[0], ()), paired) for key, rows in groups.items()]
 
 
-def _rank(task: str, metric: str, label: str, subset: str, rows: Sequence[Row], baselines: Collection[str]) -> Ranking:
+def _rank(
+    key: Key, rows: Sequence[Row], baselines: Collection[str], paired: Mapping[tuple[Key, str, str], Row]
+) -> Ranking:
+    task, metric, label, subset = key
     entry = metric_of(metric)
     better = entry.better if entry else "none"
     title = metric if entry is None else entry.title + metric[len(metric.split(" (")[0]) :]
@@ -84,24 +95,35 @@ def _rank(task: str, metric: str, label: str, subset: str, rows: Sequence[Row], 
     for row in ordered:
         is_baseline = row["run"] in baselines
         compared = not is_baseline and simple and cost is not None
-        verdict, beaten = _verdict(row, simple[0], cost) if compared and cost else ("", False)
+        verdict, beaten = "", False
+        if compared and cost:
+            difference = paired.get((key, row["run"], simple[0]["run"]))
+            verdict, beaten = _verdict(row, simple[0], cost, difference)
         standings.append(
             Standing(row["run"], row["value"], row["low"], row["high"], row["n"], is_baseline, verdict, beaten)
         )
     return Ranking(task, metric, title, label, subset, standings, better)
 
 
-def _verdict(row: Row, best: Row, cost: Callable[[float], float]) -> tuple[str, bool]:
+def _verdict(row: Row, best: Row, cost: Callable[[float], float], difference: Row | None) -> tuple[str, bool]:
+    """How a run does against the best baseline, and whether it fails to beat it."""
     if row["value"] is None:
         return "undefined", False
     mine, theirs = cost(row["value"]), cost(best["value"])
-    if mine > theirs:
-        return f"worse than the baseline {best['run']} ({best['value']:.3g})", True
     if mine == theirs:
         return f"no better than the baseline {best['run']}", True
+    words = "worse than the baseline" if mine > theirs else "ahead of the best baseline"
+    return f"{words} {best['run']} ({best['value']:.3g}){_doubt(row, best, cost, difference)}", mine > theirs
+
+
+def _doubt(row: Row, best: Row, cost: Callable[[float], float], difference: Row | None) -> str:
+    """What the intervals say about the difference; the paired one where there is one."""
+    if difference is not None and None not in (difference["value"], difference["low"], difference["high"]):
+        low, high = difference["low"], difference["high"]
+        tail = ", which includes 0" if low <= 0 <= high else ""
+        return f": paired difference {difference['value']:+.3f} ({low:+.3f} to {high:+.3f}{tail})"
     ends = [row["low"], row["high"]]
-    clear = None not in ends and max(cost(end) for end in ends) < theirs
-    tail = "" if clear else "; its interval includes the baseline's value"
     if None in ends:
-        tail = "; no interval given"
-    return f"ahead of the best baseline {best['run']} ({best['value']:.3g}){tail}", False
+        return "; no interval given"
+    sides = {cost(end) < cost(best["value"]) for end in ends}
+    return "; its interval includes the baseline's value" if len(sides) > 1 else ""

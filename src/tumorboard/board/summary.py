@@ -65,7 +65,10 @@ class FindingGroup:
 
 def is_synthetic(cohort: Cohort) -> bool:
     """Whether any step of the cohort's history says that its patients are virtual."""
-    return any(bool(entry.get("synthetic")) for entry in cohort.provenance)
+    return any(
+        entry.get("synthetic") or any(str(value).startswith("SYNTHETIC") for value in entry.values())
+        for entry in cohort.provenance
+    )
 
 
 def _centre_of(cohort: Cohort) -> dict[str, str]:

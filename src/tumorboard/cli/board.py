@@ -81,9 +81,5 @@ def _draw(cohort: Cohort, out: Path, *, workers: int) -> Path:
 
 
 def _stored_scores(cohort: Cohort) -> list[dict[str, Any]]:
-    """The score rows that runs in the cohort carry."""
-    scores: list[dict[str, Any]] = []
-    for run in cohort.rows("runs"):
-        kept = json.loads(run["metrics"] or "[]")
-        scores += kept if isinstance(kept, list) else []
-    return scores
+    """The score rows that runs in the cohort carry among their metrics."""
+    return [row for run in cohort.rows("runs") for row in json.loads(run["metrics"] or "{}").get("scores", [])]

@@ -50,7 +50,9 @@ def import_cohort(
     from tumorboard.cli.progress import counted_progress
     from tumorboard.io.store import save_cohort
 
-    _refuse_early(target, replace=replace)
+    onto = options.get("onto")
+    if onto is None or Path(onto).resolve() != target.resolve():  # adding to the cohort that is there is no replacing
+        _refuse_early(target, replace=replace)
     new = not target.exists()
     try:
         if "progress" in inspect.signature(read).parameters:

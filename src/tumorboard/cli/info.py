@@ -24,10 +24,14 @@ def command(
     lists = {"tasks": _tasks, "layouts": _layouts, "metrics": _metrics}
     if what in lists:
         rows = lists[what]()
+        rules = _rules() if what == "metrics" else []
         if as_json:
-            print_json({what: rows})
-        else:
-            _print_rows(rows)
+            print_json({what: rows} | ({"rules": rules} if rules else {}))
+            return
+        _print_rows(rows)
+        if rules:
+            typer.echo("\nRules of challenges (tumorboard evaluate --rules NAME):")
+            _print_rows(rules)
         return
     from tumorboard.io.store import open_cohort
 
@@ -94,7 +98,7 @@ def print_description(description: dict[str, Any]) -> None:
         classes = ", ".join(f"{value} {count}" for value, count in row["classes"].items())
         timed = f"{row['timed']} with a time, {row['events']} events" if row["timed"] else ""
         typer.echo(f"  {row['endpoint']}: " + "; ".join(part for part in (timed, classes) if part))
-    known = [f"{v['name']} {v['known']}" for v in description["variables"] if v["known"] is not None]
+    known = [f"{v['name']} {v['known']}" for v in description["variables"] if v["known"]]
     if known:
         typer.echo("  known values: " + ", ".join(known))
     for code, count in description["problems"].items():
@@ -137,14 +141,33 @@ def _tasks() -> list[dict[str, Any]]:
 
 
 def _metrics() -> list[dict[str, Any]]:
-    """Every metric that a task reports, with the tasks that do."""
+    """Every metric, with the tasks that report it."""
     from tumorboard.core.registry import tasks
+    from tumorboard.metrics.registry import METRICS
 
-    used: dict[str, list[str]] = {}
+    used: dict[str, list[str]] = {name: [] for name in METRICS}
     for task in tasks().values():
         for metric in task.metrics:
             used.setdefault(metric, []).append(task.name)
-    return [{"name": name, "tasks": names} for name, names in sorted(used.items())]
+    listed = []
+    for name, names in used.items():
+        row: dict[str, Any] = {"name": name, "tasks": names}
+        if name in METRICS:
+            metric = METRICS[name]
+            row |= {"title": metric.title, "unit": metric.unit, "better": metric.better, "empty": metric.empty}
+            row["summary"] = metric.meaning
+        listed.append(row)
+    return listed
+
+
+def _rules() -> list[dict[str, Any]]:
+    """Every challenge's rules, for `tumorboard evaluate --rules`."""
+    from tumorboard.metrics.official import RULE_SETS
+
+    return [
+        {"name": r.name, "title": r.title, "task": r.task, "metrics": list(r.metrics), "source": r.source}
+        for r in RULE_SETS.values()
+    ]
 
 
 def _print_rows(rows: list[dict[str, Any]]) -> None:

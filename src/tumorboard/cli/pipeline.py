@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from tumorboard.board.build import build_board
 from tumorboard.board.names import safe_names
+from tumorboard.board.pages import plain_finding
 from tumorboard.board.summary import findings_by_patient
 from tumorboard.cli.stages import Stages, acquired, digest_of_inputs, digest_of_program
 from tumorboard.core.cohort import Cohort
@@ -21,7 +22,7 @@ from tumorboard.core.registry import TaskSpec, resolve, tasks
 from tumorboard.io.files import atomic_file, sha256_of
 from tumorboard.io.store import open_cohort, update_cohort
 
-__all__ = ["RunReport", "count_findings", "plain_finding", "run_cohort"]
+__all__ = ["RunReport", "count_findings", "run_cohort"]
 
 Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 """`with bar(title) as report: report(done, total)`."""
@@ -76,7 +77,8 @@ def run_cohort(
     leave_cohort : do not add the runs to the cohort's folder.
     """
     folder, out = folder.resolve(), out.resolve()
-    cohort = acquired(open_cohort(folder))
+    shown = open_cohort(folder)
+    cohort = acquired(shown)
     stages, report = Stages(out), RunReport()
     with bar("Reading every image once"):
         inputs = digest_of_inputs(cohort)
@@ -84,7 +86,6 @@ def run_cohort(
     checked = stages.once("checks", basis, lambda: {"findings": _check(cohort, bar=bar, map=map)})
     report.findings = checked["findings"]
     analysed = _without_errors(cohort, report, despite_errors=despite_errors)
-    shown = cohort
     if analysed is not None:
         for spec in (tasks()[name] for name in configs):
             missing = list(resolve(spec.missing)(analysed)) if spec.benchmark else ["a benchmark"]
@@ -114,11 +115,6 @@ def _check(cohort: Cohort, *, bar: Bar, map: Map) -> list[dict[str, str]]:
         return [plain_finding(finding) for finding in run_checks(cohort, map=map)]
 
 
-def plain_finding(finding: Any) -> dict[str, str]:
-    """A check finding as `--json` prints it."""
-    return {key: str(getattr(finding, key)) for key in ("code", "severity", "where", "message", "fix")}
-
-
 def count_findings(findings: Sequence[Mapping[str, str]]) -> dict[str, int]:
     """How many findings there are of each severity."""
     return {s: sum(f["severity"] == s for f in findings) for s in ("error", "warning", "info")}
@@ -144,14 +140,28 @@ def _benchmark(spec: TaskSpec, cohort: Cohort, out: Path, *, config: Any, bar: B
         assert spec.benchmark is not None
         with bar(spec.title) as report:
             result = resolve(spec.benchmark)(cohort, out, config=config, progress=report)
-        return {"scores": list(result.scores), "tables": dict(result.rows)}
+        scores, tables = list(result.scores), dict(result.rows)
+        tables["runs"] = [_with_scores(run, scores) for run in tables.get("runs", [])]
+        return {"scores": scores, "tables": tables}
 
     return work
 
 
+def _with_scores(run: Mapping[str, Any], scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The run's row with its scores among its metrics, so that a board can be drawn from the cohort alone."""
+    mine = [dict(row) for row in scores if row["run"] == run["run_id"]]
+    return {**run, "metrics": json.dumps({**json.loads(run.get("metrics") or "{}"), "scores": mine}, sort_keys=True)}
+
+
 def _settled(tables: Mapping[str, Any], runs: Path | None) -> dict[str, list[dict[str, Any]]]:
-    """Result rows, their images copied to `runs/<run_id>/` so that the cohort owns them."""
+    """Rows of the result's own runs, their images copied to `runs/<run_id>/` so that the cohort owns them.
+
+    What a program measured in the expert's masks is not the expert's and would change the input of the next run;
+    the board measures them anew.
+    """
     rows = {name: _rows(name, table) for name, table in tables.items()}
+    own = {run["run_id"] for run in rows.get("runs", [])}
+    rows = {name: [row for row in listed if row.get("run_id", "") in own] for name, listed in rows.items()}
     if runs is None:
         return rows
     images = rows.get("images", [])

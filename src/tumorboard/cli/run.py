@@ -55,31 +55,22 @@ def command(
 
 def _configs(only: list[str], settings: list[str]) -> dict[str, Any]:
     """Task name -> settings, defaults but for the words of `--set`. Mistakes end with exit code 2."""
-    from pydantic import ValidationError
-
+    from tumorboard.cli.settings import task_config, task_spec
     from tumorboard.core.registry import resolve, tasks
 
-    known = tasks()
-    unknown = [name for name in only if name not in known]
-    if unknown:
-        raise typer.BadParameter(f"no task {unknown[0]!r}. Tasks: {', '.join(known)}", param_hint="--task")
-    classes: dict[str, Any] = {name: resolve(known[name].config) for name in only or known}
-    chosen: dict[str, dict[str, str]] = {name: {} for name in classes}
+    specs = [task_spec(name, able_to="benchmark") for name in only] or [s for s in tasks().values() if s.benchmark]
+    fields: dict[str, list[str]] = {spec.name: list(resolve(spec.config).model_fields) for spec in specs}  # type: ignore[attr-defined]
+    chosen: dict[str, list[str]] = {name: [] for name in fields}
     for setting in settings:
         key, sign, value = setting.partition("=")
-        task, dot, name = key.rpartition(".")
-        able = [t for t, c in classes.items() if name in c.model_fields and (not dot or t == task)]
+        task, dot, name = key.strip().rpartition(".")
+        able = [one for one in fields if name.replace("-", "_") in fields[one] and (not dot or one == task)]
         if not sign or not able:
-            keys = ", ".join(f"{t}.{field}" for t, c in classes.items() for field in c.model_fields)
-            raise typer.BadParameter(f"{setting!r} is no setting here. Settings: {keys}", param_hint="--set")
-        for t in able:
-            chosen[t][name] = value
-    try:
-        return {name: classes[name].model_validate(values) for name, values in chosen.items()}
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise typer.BadParameter(f"{where}: {first['msg']}", param_hint="--set") from None
+            listed = ", ".join(f"{one}.{field}" for one in fields for field in fields[one])
+            raise typer.BadParameter(f"{setting!r} is no setting here. Settings: {listed}", param_hint="--set")
+        for one in able:
+            chosen[one].append(f"{name}={value}")
+    return {spec.name: task_config(spec, chosen[spec.name]) for spec in specs}
 
 
 def _tell(report: RunReport) -> None:

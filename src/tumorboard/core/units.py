@@ -20,6 +20,9 @@ class Unit(StrEnum):
     GREY16 = "grey16"
     PROBABILITY = "probability"
     ZSCORE = "z-score"
+    FRACTION = "fraction"
+    """0 to 1 of a stated window."""
+    MM = "mm"
     UNKNOWN = "unknown"
     """Stated ignorance: checks report it, analyses refuse it."""
 

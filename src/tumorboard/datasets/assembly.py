@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,12 +16,26 @@ from tumorboard.core.geometry import Geometry
 from tumorboard.core.tables import EXPERT
 from tumorboard.core.units import Modality, Role, Unit
 from tumorboard.datasets import codes
+from tumorboard.datasets.identifiers import natural_key
 from tumorboard.io.images import FORMATS, describe_image
 
-__all__ = ["Assembly", "ImageFile", "Progress", "choice", "image_suffix", "import_entry", "parse_labels", "row_grid"]
+__all__ = [
+    "Assembly",
+    "ImageFile",
+    "Progress",
+    "choice",
+    "files_below",
+    "image_suffix",
+    "import_entry",
+    "parse_labels",
+    "row_grid",
+]
 
 Progress = Callable[[int, int], None]
 """Called with the number of files done and of files in all."""
+
+SYNTHETIC_FILE = "SYNTHETIC.txt"
+"""Lies in a layout that was written from virtual patients, so that they stay known as such."""
 
 KINDS = {
     "CT": (Modality.CT, Role.IMAGE, Unit.HU),
@@ -28,6 +43,7 @@ KINDS = {
     "mask": (Modality.SEG, Role.MASK, Unit.LABEL),
     "dose": (Modality.RTDOSE, Role.DOSE, Unit.GY),
     "CTplan": (Modality.CT, Role.IMAGE, Unit.HU),
+    "MR": (Modality.MR, Role.IMAGE, Unit.UNKNOWN),
 }
 """Kind of a file, as its image id ends -> modality, role, unit."""
 
@@ -111,7 +127,7 @@ def attach_masks(rows: list[dict[str, Any]], files: Mapping[str, ImageFile]) -> 
     for members in exams.values():
         images = [row for row in members if row["role"] == Role.IMAGE]
         for mask in (row for row in members if row["role"] == Role.MASK):
-            order = [files[mask["image_id"]].prefer, "CT", "PT", "CTplan"]
+            order = [files[mask["image_id"]].prefer, *KINDS]
             images.sort(key=lambda row: order.index(files[row["image_id"]].kind))
             grid = row_grid(mask)
             shared = next((row for row in images if row_grid(row).same_grid(grid)), None)
@@ -123,6 +139,22 @@ def attach_masks(rows: list[dict[str, Any]], files: Mapping[str, ImageFile]) -> 
 def row_grid(row: Mapping[str, Any]) -> Geometry:
     """Grid of an image row."""
     return Geometry(tuple(row["shape"]), np.asarray(row["affine"], float).reshape(4, 4))
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Every file below a folder in natural order; links to folders are followed, each real folder is entered once,
+    and hidden files and folders are left out."""
+    found: list[Path] = []
+    entered: set[Path] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = Path(place).resolve()
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place) / name for name in names if not name.startswith(".")]
+    return sorted(found, key=lambda path: natural_key(str(path)))
 
 
 def image_suffix(path: Path) -> str | None:
@@ -147,6 +179,9 @@ def import_entry(layout: str, source: Path, *, notes: Sequence[str] = (), **opti
         "options": {name: str(value) if isinstance(value, Path) else value for name, value in options.items()},
         "version": __version__,
     }
+    for folder in (source, source.parent):
+        if (folder / SYNTHETIC_FILE).is_file():
+            entry["synthetic"] = (folder / SYNTHETIC_FILE).read_text(encoding="utf-8")[:200].strip()
     return {**entry, "notes": list(notes)} if notes else entry
 
 

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from tumorboard.core.errors import TumorboardError
 from tumorboard.datasets import codes
 from tumorboard.datasets.tablefile import read_sheet, write_csv
 
-__all__ = ["ID_TABLE", "file_names", "natural_key", "read_ids", "require_safe", "write_ids"]
+__all__ = [
+    "ID_TABLE",
+    "Original",
+    "file_names",
+    "natural_key",
+    "read_ids",
+    "read_originals",
+    "require_safe",
+    "write_ids",
+]
 
 ID_TABLE = "patient_ids.csv"
-"""Columns `written`, `patient_id`: written beside the files when an id could not be a file name as it is."""
+"""Columns `written`, `patient_id` (and `centre`, in layouts where the id says it): written beside the files when an
+id could not be a file name as it is."""
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -50,32 +61,50 @@ def file_names(patient_ids: Iterable[str], *, allowed: str = r"[A-Za-z0-9][A-Za-
     return names
 
 
-def write_ids(folder: Path, names: Mapping[str, str]) -> None:
-    """Write the table of ids, if any id was changed."""
-    if any(written != patient_id for patient_id, written in names.items()):
+@dataclass(frozen=True)
+class Original:
+    """Who a written name was: the patient's id and, where the table says it, the centre."""
+
+    patient_id: str
+    centre: str | None = None
+
+
+def write_ids(folder: Path, names: Mapping[str, str], *, centres: Mapping[str, str | None] | None = None) -> None:
+    """Write the table of ids (patient id -> written name), if any id was changed or `centres` are to be kept."""
+    if centres is not None:
+        rows = sorted((written, patient_id, centres.get(patient_id)) for patient_id, written in names.items())
+        write_csv(folder / ID_TABLE, ["written", "patient_id", "centre"], rows)
+    elif any(written != patient_id for patient_id, written in names.items()):
         write_csv(folder / ID_TABLE, ["written", "patient_id"], sorted((w, p) for p, w in names.items()))
 
 
 def read_ids(folder: Path) -> dict[str, str]:
-    """Written name -> patient id, from the table in `folder`; empty when there is none.
+    """Written name -> patient id, from the table in `folder`; empty when there is none. Errors as `read_originals`."""
+    return {written: who.patient_id for written, who in read_originals(folder).items()}
+
+
+def read_originals(folder: Path) -> dict[str, Original]:
+    """Written name -> who it was, from the table in `folder`; empty when there is none.
     LAY106 when two written names mean one patient or the other way round."""
     path = folder / ID_TABLE
     if not path.is_file():
         return {}
     sheet = read_sheet(path)
     sheet.require("written", "patient_id")
-    found: dict[str, str] = {}
+    found: dict[str, Original] = {}
+    known: set[str] = set()
     for index, row in enumerate(sheet.rows):
         written = require_safe(row["written"], sheet.where(index))
         patient_id = str(row["patient id"] or "").strip()
-        if not patient_id or written in found or patient_id in found.values():
+        if not patient_id or written in found or patient_id in known:
             raise TumorboardError(
                 codes.PATIENT_ID,
                 sheet.where(index),
                 found=f"{written!r} for {patient_id!r}",
                 expected="every name and every id once",
             )
-        found[written] = patient_id
+        known.add(patient_id)
+        found[written] = Original(patient_id, row.get("centre"))
     return found
 
 

@@ -7,7 +7,8 @@ import io
 import re
 import warnings
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from tumorboard.core.errors import TumorboardError
 from tumorboard.datasets import codes
 
-__all__ = ["MAX_TABLE_BYTES", "Sheet", "heading", "read_sheet", "write_csv"]
+__all__ = ["MAX_TABLE_BYTES", "Sheet", "heading", "read_sheet", "sheet_names", "write_csv", "write_xlsx"]
 
 MAX_TABLE_BYTES = 64 * 2**20
 """A table of patients is small; a larger file is not one."""
@@ -76,6 +77,24 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
         writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
 
 
+def write_xlsx(path: Path, sheets: Mapping[str, Sequence[Sequence[Any]]]) -> None:
+    """Write a workbook, a list of rows per worksheet; same rows, same bytes."""
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for title, rows in sheets.items():
+        page = book.create_sheet(title)
+        for row in rows:
+            page.append(list(row))
+    buffer = io.BytesIO()
+    book.save(buffer)
+    with zipfile.ZipFile(buffer) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            data = re.sub(rb"\d{4}-\d\d-\d\dT[\d:]+Z", b"2000-01-01T00:00:00Z", source.read(name))
+            target.writestr(zipfile.ZipInfo(name, (2000, 1, 1, 0, 0, 0)), data)
+
+
 def _form(path: Path, found: str, expected: str) -> TumorboardError:
     return TumorboardError(codes.TABLE_FORM, path, found=found, expected=expected)
 
@@ -116,7 +135,9 @@ def _separator(path: Path, text: str) -> str:
     return winners[0]
 
 
-def _xlsx_lines(path: Path, sheet: str | None) -> list[tuple[int, list[Any]]]:
+@contextmanager
+def _workbook(path: Path) -> Iterator[Any]:
+    """The workbook, opened for reading alone; LAY103 when it is none or unpacks to more than a table can be."""
     import openpyxl
     from openpyxl.utils.exceptions import InvalidFileException
 
@@ -129,17 +150,26 @@ def _xlsx_lines(path: Path, sheet: str | None) -> list[tuple[int, list[Any]]]:
             warnings.simplefilter("ignore")  # notices about cell styles, which carry no values
             book = openpyxl.load_workbook(path, read_only=True, data_only=True)
             try:
-                page = _worksheet(path, book, sheet)
-                return [
-                    (number, [None if _blank(cell) else cell for cell in row])
-                    for number, row in enumerate(page.iter_rows(values_only=True), 1)
-                ]
+                yield book
             finally:
                 book.close()
-    except TumorboardError:
-        raise
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, TypeError, SyntaxError) as error:
+    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, TypeError, SyntaxError, OSError) as error:
         raise _form(path, f"{type(error).__name__}: {error}", "an XLSX workbook") from error
+
+
+def sheet_names(path: Path) -> list[str]:
+    """Names of the worksheets of a workbook. LAY103 when it is none."""
+    with _workbook(path) as book:
+        return list(book.sheetnames)
+
+
+def _xlsx_lines(path: Path, sheet: str | None) -> list[tuple[int, list[Any]]]:
+    with _workbook(path) as book:
+        page = _worksheet(path, book, sheet)
+        return [
+            (number, [None if _blank(cell) else cell for cell in row])
+            for number, row in enumerate(page.iter_rows(values_only=True), 1)
+        ]
 
 
 def _worksheet(path: Path, book: Any, sheet: str | None) -> Any:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
 
 from tumorboard.core.errors import TumorboardError
 from tumorboard.io import codes
@@ -40,16 +43,21 @@ def refuse_pickle(path: Path) -> None:
     # Protocol 2 and later begin with 0x80 and the protocol's number, and end in a full stop.
     if len(head) > 1 and head[0] == 0x80 and head[1] <= 5:
         raise _pickle(path, f"pickle protocol {head[1]}")
-    if head.startswith(b"\x93NUMPY") and _npy_holds_objects(head):
+    if head.startswith(b"\x93NUMPY") and _npy_holds_objects(head, path):
         raise _pickle(path, "an array of Python objects")
     if head.startswith(b"PK\x03\x04"):
         _refuse_pickled_members(path)
 
 
-def _npy_holds_objects(head: bytes) -> bool:
-    """Whether the dtype in an .npy header (NumPy enhancement proposal 1) has an object in it."""
-    description = head[10:].split(b"\n", 1)[0]
-    return b"'|O'" in description or b"'O'" in description or b'"|O"' in description or b'"O"' in description
+def _npy_holds_objects(head: bytes, where: Path) -> bool:
+    """Whether the dtype in an .npy header has a Python object in it. FIL107 for a header that cannot be read."""
+    stream = io.BytesIO(head)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+        return bool(read(stream)[2].hasobject)
+    except (ValueError, KeyError, SyntaxError) as error:
+        raise TumorboardError(codes.FILE_HEADER, where, found=f"{error}", expected="an .npy header") from error
 
 
 def _refuse_pickled_members(path: Path) -> None:
@@ -63,7 +71,7 @@ def _refuse_pickled_members(path: Path) -> None:
                     raise _pickle(path, f"a member {member.filename}")
                 if name.suffix == ".npy":
                     with archive.open(member) as file:
-                        if _npy_holds_objects(file.read(_NPY_HEADER_BYTES)):
+                        if _npy_holds_objects(file.read(_NPY_HEADER_BYTES), path):
                             raise _pickle(path, f"an array of Python objects in {member.filename}")
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         raise TumorboardError(codes.FILE_DAMAGED, path, found=f"{error}", expected="a readable archive") from error

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.geometry import Geometry
 from tumorboard.core.registry import resolve
@@ -50,14 +52,23 @@ def image_path(row: Mapping[str, Any], root: Path | None) -> Path:
 
 
 def load_image(row: Mapping[str, Any], root: Path | None) -> Volume:
-    """Read the voxels of one row of `images`, in its stated unit."""
+    """Read the voxels of one row of `images`, in its stated unit.
+
+    Its `options` may hold ``read`` (keyword arguments of the reader) and ``convert`` (``from_unit`` and ``factor``: the
+    file is in another unit, and its values times the factor are in the row's).
+    """
     reader = READERS.get(row["format"])
     if reader is None:
         raise TumorboardError(
             codes.FILE_FORMAT, row["path"], found=f"format {row['format']!r}", expected=", ".join(READERS)
         )
-    options = json.loads(row.get("options") or "{}").get("read", {})
-    volume: Volume = resolve(reader)(image_path(row, root), unit=Unit(row["unit"]), **options)
+    options = json.loads(row.get("options") or "{}")
+    convert = options.get("convert")
+    stored = Unit(convert["from_unit"] if convert else row["unit"])
+    volume: Volume = resolve(reader)(image_path(row, root), unit=stored, **options.get("read", {}))
+    if convert:
+        scaled = volume.array.astype(np.float32) * np.float32(convert["factor"])
+        volume = volume.with_array(scaled, Unit(row["unit"]))
     return volume
 
 

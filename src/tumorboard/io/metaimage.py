@@ -92,9 +92,9 @@ def read_meta_header(path: Path) -> MetaHeader:
     element = fields.get("ElementType", "")
     if element not in _DTYPES:
         raise TumorboardError(codes.FILE_FORMAT, path, found=f"ElementType {element!r}", expected=", ".join(_DTYPES))
-    big = _flag(fields, "BinaryDataByteOrderMSB") or _flag(fields, "ElementByteOrderMSB")
+    big = _flag(fields, "BinaryDataByteOrderMSB", path) or _flag(fields, "ElementByteOrderMSB", path)
     dtype = np.dtype((">" if big else "<") + _DTYPES[element])
-    compressed = _flag(fields, "CompressedData")
+    compressed = _flag(fields, "CompressedData", path)
     bytes_declared = math.prod(dims) * dtype.itemsize
     data_path, start, available = _data(fields, path, end, None if compressed else bytes_declared)
     header = MetaHeader(path, dtype, dims, compressed, data_path, start, available, geometry)
@@ -256,8 +256,11 @@ def _numbers(fields: dict[str, str], key: str, path: Path, kind: type, *, count:
     return values
 
 
-def _flag(fields: dict[str, str], key: str) -> bool:
-    return fields.get(key, "False").lower() in ("true", "1", "t", "y", "yes")
+def _flag(fields: dict[str, str], key: str, path: Path) -> bool:
+    value = fields.get(key, "False").lower()
+    if value not in ("true", "false"):
+        raise _impossible(path, f"{key} = {fields[key]!r}", "True or False")
+    return value == "true"
 
 
 def _geometry(fields: dict[str, str], dims: tuple[int, ...], path: Path) -> Geometry | None:

@@ -5,7 +5,7 @@ from tumorboard.core.errors import define
 MASK_LABEL = define(
     "MET101",
     "A mask holds a value that names no structure",
-    why="A stray 3 or 255 is lost or counted as tumour, depending on the tool; either way the score is of another mask.",
+    why="A stray 3 or 255 is lost or counted as tumour, depending on the tool; the score is of another mask.",
     fix="map the value to a structure, or list it as one to ignore",
 )
 MASK_NOT_INTEGER = define(
@@ -49,4 +49,16 @@ TABLE_REPEATED = define(
     "A patient is predicted more than once",
     why="Which of the two predictions would count is anybody's guess.",
     fix="keep one row per patient",
+)
+PREDICTION_UNKNOWN = define(
+    "MET109",
+    "Nothing to score under this name",
+    why="An empty comparison would look like a failed one.",
+    fix="give a run of this cohort (`tumorboard info COHORT`) or a folder of masks named by patient or image id",
+)
+STRUCTURE_UNKNOWN = define(
+    "MET110",
+    "A mask names a structure that the rules or the reference do not know",
+    why="Structures are compared by name; values alone (1, 2) mean different things in different data sets.",
+    fix="rename the structure in the mask's labels, or score without these rules",
 )

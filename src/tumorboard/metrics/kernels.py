@@ -48,7 +48,7 @@ def border_voxels(labels, first, last, offsets):
     `offsets` (257,) gives each value's place in the output, from its voxel count. Returns coordinates
     (foreground voxels, 3) of which the first `found[value]` after `offsets[value]` are filled.
     """
-    a, b, c = labels.shape
+    a, b, _ = labels.shape
     points = np.empty((offsets[256], 3), np.int32)
     found = np.zeros(256, np.int64)
     for i in range(1, a - 1):
@@ -78,7 +78,7 @@ def surface_elements(labels, first, last, value):
     Corner (i, j, k) lies between voxels (i-1..i, j-1..j, k-1..k) (the map has an empty rim). Returns coordinates
     (n, 3) and neighbourhood codes (n,): bit 4*di + 2*dj + dk stands for voxel (i-1+di, j-1+dj, k-1+dk).
     """
-    a, b, c = labels.shape
+    a, b, _ = labels.shape
     capacity = 4096
     points = np.empty((capacity, 3), np.int32)
     codes = np.empty(capacity, np.uint8)
@@ -186,3 +186,28 @@ def concordance_counts(order, event, time, rank, ranks):
                         node += node & -node
         stop = start
     return concordant, tied, pairs
+
+
+@njit(cache=True, nogil=True)
+def nearest_around(points, goals, corner, shape, steps, distance_mm):
+    """Distance from each lattice point (n, 3) to the nearest of `goals` (m, 3), looked for at the places `steps`
+    (k, 3), sorted by their distance (k,); infinite where none of them is a goal. All points and goals lie in the
+    box that starts at `corner` with `shape`, at least as far from its faces as the longest step."""
+    row, plane = shape[2], shape[1] * shape[2]
+    marked = np.zeros(shape[0] * plane, np.uint8)
+    for m in range(len(goals)):
+        i, j, k = goals[m, 0] - corner[0], goals[m, 1] - corner[1], goals[m, 2] - corner[2]
+        marked[i * plane + j * row + k] = 1
+    away = np.empty(len(steps), np.int64)
+    for s in range(len(steps)):
+        away[s] = steps[s, 0] * plane + steps[s, 1] * row + steps[s, 2]
+    found_mm = np.empty(len(points), np.float64)
+    for n in range(len(points)):
+        i, j, k = points[n, 0] - corner[0], points[n, 1] - corner[1], points[n, 2] - corner[2]
+        here = i * plane + j * row + k
+        found_mm[n] = np.inf
+        for s in range(len(away)):
+            if marked[here + away[s]]:
+                found_mm[n] = distance_mm[s]
+                break
+    return found_mm

@@ -10,18 +10,21 @@ from typing import Any
 import numpy as np
 
 from tumorboard.core.cohort import Cohort
+from tumorboard.core.errors import TumorboardError
 from tumorboard.core.tables import EXPERT
 from tumorboard.io.images import load_image
 from tumorboard.io.store import save_cohort
+from tumorboard.phantom import codes
 from tumorboard.phantom.clinical import DICTIONARY
 from tumorboard.phantom.exam import TRUTH, ImagingOptions, finding_rows, image_rows, scan
-from tumorboard.phantom.outcomes import ETA_SD, SHARES, ceilings
+from tumorboard.phantom.outcomes import ETA_SD, SHARES, ceilings, rfs_risk
 from tumorboard.phantom.patient import VirtualPatient, centre_of, draw_patient
 from tumorboard.phantom.scanner import CENTRES
 
 __all__ = ["DEFAULT_CENTRES", "draw_patients", "make_cohort"]
 
 DEFAULT_CENTRES = ("VA", "VB", "VC", "VD")
+REGIONS = ("head-neck", "whole-body")
 TRUTH_RUNS = (TRUTH, "truth-table", "truth-image", "truth-known")
 
 
@@ -59,10 +62,12 @@ def make_cohort(
     faults : names of `phantom.faults.FAULTS`, planted after the fact.
     map : where the patients are scanned (an executor's ``map``); the result does not depend on it.
 
-    Hidden truth carries the runs ``truth`` (true eta, complete stages and HPV), ``truth-table``, ``truth-image`` (the
-    parts of eta) and ``truth-known`` (the table as recorded): risks whose C-index no honest model beats.
+    Hidden truth carries the runs ``truth`` (the best risk of RFS, eta as endpoint ``recurrence``, complete stages and HPV),
+    ``truth-table``, ``truth-image`` (parts of eta) and ``truth-known`` (the table as recorded). The provenance holds the
+    C-index that each of them reaches over redrawn follow-ups: what no honest model beats.
     """
     root = Path(out).resolve()
+    _refuse(root, region=region, centres=centres)
     drawn = draw_patients(patients, seed=seed, centres=centres, exams=exams, followed=followed)
     tables: dict[str, list[dict[str, Any]]] = {
         name: [] for name in ("patients", "exams", "images", "findings", "relations")
@@ -90,7 +95,17 @@ def make_cohort(
         from tumorboard.phantom.faults import plant
 
         cohort = plant(cohort, faults, seed=seed)
-    return save_cohort(cohort, root, replace=True)
+    return save_cohort(cohort, root)
+
+
+def _refuse(root: Path, *, region: str, centres: Sequence[str]) -> None:
+    for name, known in ((region, REGIONS), *((centre, tuple(CENTRES)) for centre in centres)):
+        if name not in known:
+            raise TumorboardError(
+                codes.UNKNOWN_NAME, "phantom", found=repr(name), expected=f"a name among {', '.join(known)}"
+            )
+    if root.exists() and any(root.iterdir()):
+        raise TumorboardError(codes.OCCUPIED, root, found="files in it", expected="an empty or new folder")
 
 
 def draw_patients(
@@ -101,8 +116,6 @@ def draw_patients(
     drawn = []
     for index in range(count):
         centre = centre_of(seed, index, centres)
-        if centre not in CENTRES:
-            raise ValueError(f"no virtual centre {centre!r}; there are {', '.join(CENTRES)}")
         numbers[centre] = numbers.get(centre, 0) + 1
         drawn.append(draw_patient(seed, index, centres=centres, number=numbers[centre], exams=exams, followed=followed))
     return drawn
@@ -152,7 +165,9 @@ def _outcome_rows(patient: VirtualPatient) -> list[dict[str, Any]]:
     rows.append({"patient_id": me, "endpoint": "HPV", "run_id": TRUTH, "class_value": status})
     rows.append({"patient_id": me, "endpoint": "T stage", "run_id": TRUTH, "class_value": f"T{disease.t}"})
     rows.append({"patient_id": me, "endpoint": "N stage", "run_id": TRUTH, "class_value": f"N{disease.n}"})
-    scores = (signal.eta, signal.table, signal.image, patient.known_table_eta)
+    best = float(rfs_risk(signal.eta, patient.person.age_years))
+    rows.append({"patient_id": me, "endpoint": "recurrence", "run_id": TRUTH, "score": signal.eta})
+    scores = (best, signal.table, signal.image, patient.known_table_eta)
     rows += [
         {"patient_id": me, "endpoint": "RFS", "run_id": run, "score": score}
         for run, score in zip(TRUTH_RUNS, scores, strict=True)
@@ -189,12 +204,15 @@ def _provenance(drawn: Sequence[VirtualPatient], *, seed: int, **facts: Any) -> 
         **{name: list(value) if isinstance(value, tuple) else value for name, value in facts.items()},
     }
     if len(drawn) >= 2:
-        etas = {
-            "full": np.array([p.signal.eta for p in drawn]),
+        eta = np.array([p.signal.eta for p in drawn])
+        ages = np.array([p.person.age_years for p in drawn])
+        scores = {
+            "best": rfs_risk(eta, ages),
+            "eta": eta,
             "table": np.array([p.signal.table for p in drawn]),
             "image": np.array([p.signal.image for p in drawn]),
             "table as recorded": np.array([p.known_table_eta for p in drawn]),
         }
-        ages = np.array([p.person.age_years for p in drawn])
-        entry["c_index_ceiling"] = ceilings(etas, ages, seed=seed)
+        repeats = 40 if len(drawn) < 2000 else 5
+        entry["c_index_ceiling_rfs"] = ceilings(scores, eta=eta, age_years=ages, seed=seed, repeats=repeats)
     return entry

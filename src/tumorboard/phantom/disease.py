@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tumorboard.phantom.lesions import Lesion, make_blob, quantile
+from tumorboard.phantom.solids import Blob, ball, blob
 
-__all__ = ["ImageTraits", "LEVELS", "SITES", "Disease", "draw_disease", "n_stage", "t_stage"]
+__all__ = ["LEVELS", "SITES", "Disease", "ImageTraits", "benign_nodes", "draw_disease", "follow", "n_stage", "t_stage"]
 
 GTVP_ML = ((0.0, 0.15), (0.05, 0.5), (0.25, 3.6), (0.50, 14.4), (0.75, 33.9), (0.95, 108.0), (1.0, 190.0))
 """Quantiles of the volume of primaries (phantom.md 4.1, measured on HN1, n 137)."""
@@ -61,7 +62,7 @@ class ImageTraits:
 
 @dataclass(frozen=True)
 class Disease:
-    """What the patient has: lesions (benign nodes among them), traits, stage by geometry and as written down."""
+    """What the patient has: lesions, traits, stage by geometry and as written down."""
 
     site: str
     side: str
@@ -71,12 +72,8 @@ class Disease:
     t: int
     n: int
 
-    @property
-    def malignant(self) -> tuple[Lesion, ...]:
-        return tuple(lesion for lesion in self.lesions if lesion.malignant)
-
-
 def draw_disease(
+<<<<<<< HEAD
     rng: np.random.Generator,
     *,
     hpv_share: float,
@@ -84,11 +81,11 @@ def draw_disease(
     age_years: float,
     exam_days: Sequence[float],
     response: float,
+=======
+    rng: np.random.Generator, *, hpv_share: float, severity: float
+>>>>>>> main
 ) -> Disease:
-    """Primary, nodes and benign nodes of one patient.
-
-    severity : shift of log volume in SD. response : the patient's mean log change of volume per 120 days of follow-up.
-    """
+    """Primary and nodes of one patient at the first exam. severity: shift of log volume in SD."""
     names = list(SITES)
     site = names[int(rng.choice(len(names), p=_shares()))]
     side = "left" if rng.random() < 0.5 else "right"
@@ -103,10 +100,15 @@ def draw_disease(
     n = n_stage([lesion for lesion in lesions if lesion.kind == "node"], side)
     if not lesions:
         lesions.append(primary)
-    lesions = [_followed(rng, lesion, exam_days, response) for lesion in lesions]
-    lesions += _new_lesions(rng, side, hpv=hpv, exam_days=exam_days, response=response, count=len(lesions))
-    lesions += _benign_nodes(rng, len(exam_days), avoid=[lesion.centre for lesion in lesions])
     return Disease(site, side, hpv, tuple(lesions), traits, t, n)
+
+
+def follow(rng: np.random.Generator, disease: Disease, *, exam_days: Sequence[float], response: float) -> Disease:
+    """The same disease with its course over the exams. `response`: the patient's mean log change of volume per 120 days;
+    his lesions share most of it."""
+    lesions = [_followed(rng, lesion, exam_days, response) for lesion in disease.lesions]
+    lesions += _new_lesions(rng, disease.side, hpv=disease.hpv, exam_days=exam_days, response=response, count=len(lesions))
+    return replace(disease, lesions=tuple(lesions))
 
 
 def _shares() -> NDArray[np.float64]:
@@ -169,7 +171,7 @@ def _primary(
     )  # fmt: skip
 
 
-def _extent(shape, direction: NDArray[np.float64]) -> float:
+def _extent(shape: Blob, direction: NDArray[np.float64]) -> float:
     """Width of a blob along a direction, by the support of its parts (mm)."""
     unit = direction / np.linalg.norm(direction)
     turned = shape.parts[:, 6:15].reshape(-1, 3, 3)
@@ -180,7 +182,7 @@ def _extent(shape, direction: NDArray[np.float64]) -> float:
 
 def t_stage(primary: Lesion) -> int:
     """T1 up to 20 mm, T2 to 40, T3 above; T4 where a large tumour is deep enough to reach its neighbours."""
-    if primary.long_axis_mm > 40 and primary.thickness_mm > 30:
+    if primary.long_axis_mm > 40 and primary.thickness_mm > 38:
         return 4
     return 1 if primary.long_axis_mm <= 20 else 2 if primary.long_axis_mm <= 40 else 3
 
@@ -204,7 +206,7 @@ def _nodes(
     involved: list[tuple[str, str]] = []
     other = "right" if side == "left" else "left"
     for where, chance in ((side, 1.0), (other, 0.22 * middle)):
-        second = rng.random() < min((0.86 if hpv else 0.56) * factor * chance, 0.95)
+        second = rng.random() < min((0.95 if hpv else 0.76) * factor * chance, 0.95)
         third = rng.random() < (0.46 if second else 0.06) * factor * chance
         fourth = rng.random() < (0.26 if third else 0.02) * factor * chance
         extra = {"I": 0.09, "V": 0.05, "VII": 0.14}
@@ -246,7 +248,7 @@ def _node(
     )  # fmt: skip
 
 
-def _benign_nodes(rng: np.random.Generator, exams: int, *, avoid: Sequence[NDArray[np.float64]]) -> list[Lesion]:
+def benign_nodes(rng: np.random.Generator, exams: int, *, avoid: Sequence[NDArray[np.float64]]) -> list[Lesion]:
     """6-12 ordinary nodes, short axis 4-9 mm, oval, SUV 1-2.5, now and then a reactive hot one; none is ever drawn."""
     found = []
     names = list(LEVELS)
@@ -257,6 +259,7 @@ def _benign_nodes(rng: np.random.Generator, exams: int, *, avoid: Sequence[NDArr
         centre = centre + rng.normal(0, [4, 6, 9])
         short = float(rng.uniform(4, 8.5))
         volume = 4 / 3 * np.pi * (short / 2) ** 2 * (short * 0.8) / 1000
+<<<<<<< HEAD
         shape, long_axis = make_blob(
             rng,
             volume_ml=volume,
@@ -265,6 +268,11 @@ def _benign_nodes(rng: np.random.Generator, exams: int, *, avoid: Sequence[NDArr
             lobes=1,
             frame=_frame(rng, np.array([1.0, 0.2, 0]) * mirror),
         )
+=======
+        half = (750 * volume / (np.pi * 0.65 * 0.6)) ** (1 / 3)
+        frame = _frame(rng, np.array([1.0, 0.2, 0]) * mirror)
+        shape, long_axis = blob(ball((0, 0, 0), (half, 0.65 * half, 0.6 * half), turned=frame)), 2 * half
+>>>>>>> main
         hot = rng.random() < 0.06
         uptake = float(rng.uniform(4, 9) if hot else rng.uniform(1.0, 2.5))
         if any(np.linalg.norm(centre - other) < 14 for other in avoid):

@@ -19,6 +19,7 @@ from tumorboard.io.images import describe_image
 from tumorboard.io.nifti import write_nifti
 from tumorboard.phantom.body import body_solids
 from tumorboard.phantom.build import Build
+from tumorboard.phantom.disease import benign_nodes
 from tumorboard.phantom.imaging import acquire_ct, acquire_pet
 from tumorboard.phantom.lesions import Lesion, lesion_solids, lesion_tissues
 from tumorboard.phantom.patient import VirtualPatient
@@ -124,7 +125,8 @@ def _contents(
     tissues = draw_tissues(patient.rng("tissue"), age_years=patient.person.age_years, bmi=build.bmi, contrast=contrast)
     lesions: list[Solid] = []
     rng = patient.rng("tissue", exam + 1)
-    for lesion in patient.disease.lesions:
+    ordinary = benign_nodes(patient.rng("benign"), len(patient.exam_days), avoid=[x.centre for x in patient.disease.lesions])
+    for lesion in (*patient.disease.lesions, *ordinary):
         lesions += lesion_solids(lesion, exam, scale=scale, drawn_grow_mm=patient.protocol.drawn_grow_mm,
                                  drawn_rough_mm=float(rng.uniform(0.5, 1.0)))  # fmt: skip
         tissues |= lesion_tissues(lesion, contrast=contrast)
@@ -152,7 +154,7 @@ def _measured(
     pet, grid = volumes["PT"], volumes["CT"].geometry
     boxes = ndimage.find_objects(drawn.labels)
     found = []
-    for lesion in patient.disease.malignant:
+    for lesion in patient.disease.lesions:
         number = numbers.get(lesion.name)
         box = boxes[number - 1] if number is not None and number <= len(boxes) else None
         if lesion.courses[exam] <= 0 or box is None:

@@ -30,48 +30,61 @@ def _tile(tile, x, y, z):
 
 
 @njit(cache=True)
-def body_places(matrix, shape, tile, warp, bends):
-    """Standard-body coordinates of every voxel centre.
+def _place(px, py, pz, tile, warp, bends):
+    """One point of the posed body -> standard body: head turn, breathing, smooth warp."""
+    turn, tilt, top, bottom, breath, pivot = bends
+    if pz > bottom:  # the head turns and nods on the neck
+        t = min(1.0, (pz - bottom) / (top - bottom))
+        t = t * t * (3 - 2 * t)
+        ca, sa = math.cos(turn * t), math.sin(turn * t)
+        qx, qy = px, py - pivot
+        px, py = ca * qx - sa * qy, sa * qx + ca * qy + pivot
+        ct, st = math.cos(tilt * t), math.sin(tilt * t)
+        qz = pz - bottom
+        px, pz = ct * px - st * qz, bottom + st * px + ct * qz
+    pz += breath * math.exp(-(((pz + 480.0) / 90.0) ** 2))
+    sx = warp[0, 0] * _tile(tile, px * warp[0, 1] + warp[0, 2], py * warp[0, 1] + warp[0, 3], pz * warp[0, 1] + warp[0, 4])
+    sy = warp[1, 0] * _tile(tile, px * warp[1, 1] + warp[1, 2], py * warp[1, 1] + warp[1, 3], pz * warp[1, 1] + warp[1, 4])
+    sz = warp[2, 0] * _tile(tile, px * warp[2, 1] + warp[2, 2], py * warp[2, 1] + warp[2, 3], pz * warp[2, 1] + warp[2, 4])
+    return px + sx, py + sy, pz + sz
 
-    matrix (3, 4): voxel (i, j, k) -> millimetres of the posed body. warp (3, 5): amplitude, 1/cell and offset of the
-    smooth displacement of each axis. bends (6,): head turn and tilt in radians, the two heights between which
-    they fade in, breathing shift in mm at the diaphragm, pivot y.
+
+@njit(cache=True)
+def body_places(matrix, shape, steps, tile, warp, bends):
+    """Standard-body coordinates of every voxel centre: exact on a lattice of every `steps` (i, j, k) voxels, linear
+    between, since warps are smooth over many centimetres.
+
+    matrix (3, 4): voxel (i, j, k) -> millimetres of the posed body. warp (3, 5): amplitude, cells per mm and offsets of the
+    smooth displacement of each axis. bends (6,): head turn and tilt in radians, the two heights between which they fade
+    in, breathing shift in mm at the diaphragm, pivot y.
     """
     ni, nj, nk = shape
-    x = np.empty((nk, nj, ni), np.float32)
-    y = np.empty((nk, nj, ni), np.float32)
-    z = np.empty((nk, nj, ni), np.float32)
-    turn, tilt, top, bottom, breath, pivot = bends
-    for k in range(nk):
-        for j in range(nj):
-            for i in range(ni):
+    mi, mj, mk = (ni - 1) // steps[0] + 2, (nj - 1) // steps[1] + 2, (nk - 1) // steps[2] + 2
+    lattice = np.empty((3, mk, mj, mi), np.float64)
+    for c in range(mk):
+        for b in range(mj):
+            for a in range(mi):
+                i, j, k = a * steps[0], b * steps[1], c * steps[2]
                 px = matrix[0, 0] * i + matrix[0, 1] * j + matrix[0, 2] * k + matrix[0, 3]
                 py = matrix[1, 0] * i + matrix[1, 1] * j + matrix[1, 2] * k + matrix[1, 3]
                 pz = matrix[2, 0] * i + matrix[2, 1] * j + matrix[2, 2] * k + matrix[2, 3]
-                if pz > bottom:  # the head turns and nods on the neck
-                    t = min(1.0, (pz - bottom) / (top - bottom))
-                    t = t * t * (3 - 2 * t)
-                    ca, sa = math.cos(turn * t), math.sin(turn * t)
-                    qx, qy = px, py - pivot
-                    px, py = ca * qx - sa * qy, sa * qx + ca * qy + pivot
-                    ct, st = math.cos(tilt * t), math.sin(tilt * t)
-                    qz = pz - bottom
-                    px, pz = ct * px - st * qz, bottom + st * px + ct * qz
-                if breath != 0.0:
-                    pz += breath * math.exp(-(((pz + 480.0) / 90.0) ** 2))
-                sx = warp[0, 0] * _tile(
-                    tile, px * warp[0, 1] + warp[0, 2], py * warp[0, 1] + warp[0, 3], pz * warp[0, 1] + warp[0, 4]
-                )
-                sy = warp[1, 0] * _tile(
-                    tile, px * warp[1, 1] + warp[1, 2], py * warp[1, 1] + warp[1, 3], pz * warp[1, 1] + warp[1, 4]
-                )
-                sz = warp[2, 0] * _tile(
-                    tile, px * warp[2, 1] + warp[2, 2], py * warp[2, 1] + warp[2, 3], pz * warp[2, 1] + warp[2, 4]
-                )
-                x[k, j, i] = px + sx
-                y[k, j, i] = py + sy
-                z[k, j, i] = pz + sz
-    return x, y, z
+                x0, y0, z0 = _place(px, py, pz, tile, warp, bends)
+                lattice[0, c, b, a], lattice[1, c, b, a], lattice[2, c, b, a] = x0, y0, z0
+    out = np.empty((3, nk, nj, ni), np.float32)
+    row = np.empty(mi, np.float64)
+    for axis in range(3):
+        for k in range(nk):
+            c, fk = k // steps[2], (k % steps[2]) / steps[2]
+            for j in range(nj):
+                b, fj = j // steps[1], (j % steps[1]) / steps[1]
+                for a in range(mi):
+                    near = lattice[axis, c, b, a] * (1 - fj) + lattice[axis, c, b + 1, a] * fj
+                    far = lattice[axis, c + 1, b, a] * (1 - fj) + lattice[axis, c + 1, b + 1, a] * fj
+                    row[a] = near * (1 - fk) + far * fk
+                for i in range(ni):
+                    a, fi = i // steps[0], (i % steps[0]) / steps[0]
+                    out[axis, k, j, i] = row[a] * (1 - fi) + row[a + 1] * fi
+    return out[0], out[1], out[2]
 
 
 @njit(cache=True, inline="always")
@@ -90,12 +103,16 @@ def _power(u, n):
 
 
 @njit(cache=True)
-def _superquadric(px, py, pz, part):
-    """First-order signed distance to one superquadric: (rho - 1) / |grad rho|."""
+def _superquadric(px, py, pz, part, reach):
+    """First-order signed distance to one superquadric: (rho - 1) / |grad rho|; further out than `reach`, where
+    nothing is painted, the distance to its box instead."""
     dx, dy, dz = px - part[0], py - part[1], pz - part[2]
     a = part[6] * dx + part[7] * dy + part[8] * dz
     b = part[9] * dx + part[10] * dy + part[11] * dz
     c = part[12] * dx + part[13] * dy + part[14] * dz
+    outside = max(abs(a) - part[3], abs(b) - part[4], abs(c) - part[5])
+    if outside > reach:
+        return outside
     u, v, w = a / part[3], b / part[4], c / part[5]
     n = part[15]
     if n == 2.0:
@@ -117,16 +134,16 @@ def _superquadric(px, py, pz, part):
 
 
 @njit(cache=True)
-def blob_distance(x, y, z, box, parts, blend, d):
+def blob_distance(x, y, z, box, parts, blend, reach, d):
     """Smooth union of superquadrics over the voxel box (k0, k1, j0, j1, i0, i1), into d."""
     k0, k1, j0, j1, i0, i1 = box
     for k in range(k0, k1):
         for j in range(j0, j1):
             for i in range(i0, i1):
                 px, py, pz = x[k, j, i], y[k, j, i], z[k, j, i]
-                best = _superquadric(px, py, pz, parts[0])
+                best = _superquadric(px, py, pz, parts[0], reach + blend)
                 for m in range(1, parts.shape[0]):
-                    other = _superquadric(px, py, pz, parts[m])
+                    other = _superquadric(px, py, pz, parts[m], reach + blend)
                     h = blend - abs(best - other)
                     best = min(best, other)
                     if h > 0:
@@ -135,7 +152,7 @@ def blob_distance(x, y, z, box, parts, blend, d):
 
 
 @njit(cache=True)
-def tube_distance(x, y, z, box, segments, stretch, boxes, d):
+def tube_distance(x, y, z, box, segments, stretch, boxes, reach, d):
     """Union of round cones; segment rows are x0 y0 z0 r0 x1 y1 z1 r1, each in its own voxel box of `boxes`.
 
     stretch (3,): axes are divided by it first (flattened tubes such as ribs and plates); the distance is scaled by
@@ -150,6 +167,7 @@ def tube_distance(x, y, z, box, segments, stretch, boxes, d):
         ex, ey, ez, r1 = segments[m, 4] * ax, segments[m, 5] * ay, segments[m, 6] * az, segments[m, 7]
         vx, vy, vz = ex - sx, ey - sy, ez - sz
         length = vx * vx + vy * vy + vz * vz + 1e-9
+        far = (max(r0, r1) + max(reach, 0.0) / scale) ** 2
         for k in range(max(k0, boxes[m, 0]), min(k1, boxes[m, 1])):
             for j in range(max(j0, boxes[m, 2]), min(j1, boxes[m, 3])):
                 for i in range(max(i0, boxes[m, 4]), min(i1, boxes[m, 5])):
@@ -157,13 +175,16 @@ def tube_distance(x, y, z, box, segments, stretch, boxes, d):
                     t = (wx * vx + wy * vy + wz * vz) / length
                     t = min(1.0, max(0.0, t))
                     ox, oy, oz = wx - t * vx, wy - t * vy, wz - t * vz
-                    near = (math.sqrt(ox * ox + oy * oy + oz * oz) - (r0 + t * (r1 - r0))) * scale
+                    square = ox * ox + oy * oy + oz * oz
+                    if square > far:
+                        continue
+                    near = (math.sqrt(square) - (r0 + t * (r1 - r0))) * scale
                     if near < d[k - k0, j - j0, i - i0]:
                         d[k - k0, j - j0, i - i0] = near
 
 
 @njit(cache=True)
-def loft_distance(x, y, z, box, z_low, step, rows, d):
+def loft_distance(x, y, z, box, z_low, step, rows, reach, d):
     """Stack of superelliptic sections; rows (n, 5) are cx, cy, half width, half depth, exponent from z_low upwards."""
     k0, k1, j0, j1, i0, i1 = box
     last = rows.shape[0] - 1
@@ -179,10 +200,14 @@ def loft_distance(x, y, z, box, z_low, step, rows, d):
                 n = rows[m, 4]
                 px = x[k, j, i] - (rows[m, 0] * (1 - f) + rows[m + 1, 0] * f)
                 py = y[k, j, i] - (rows[m, 1] * (1 - f) + rows[m + 1, 1] * f)
+                outside = max(abs(px) - a, abs(py) - b, pz - (z_low + last * step), z_low - pz)
+                if outside > reach:
+                    d[k - k0, j - j0, i - i0] = outside
+                    continue
                 pu, pv = _power(px / a, n), _power(py / b, n)
                 total = pu + pv
-                if total < 1e-8:
-                    near = -min(a, b)
+                if total < 0.03:  # the middle: how far in does not matter
+                    near = -0.4 * min(a, b)
                 else:
                     rho = total ** (1.0 / n)
                     gu = pu / (abs(px) + 1e-9)

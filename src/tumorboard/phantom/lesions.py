@@ -82,7 +82,7 @@ _DIRECTIONS = np.random.default_rng(5).normal(size=(48, 3))
 _DIRECTIONS /= np.linalg.norm(_DIRECTIONS, axis=1)[:, None]
 
 
-def measure_blob(shape: Blob, *, cells: int = 18) -> tuple[float, float]:
+def measure_blob(shape: Blob, *, cells: int = 15) -> tuple[float, float]:
     """Volume (ml) and longest diameter (mm) of a blob, by sampling its box with `cells` points a side."""
     low, high = shape.bounds()
     step = (high - low) / cells

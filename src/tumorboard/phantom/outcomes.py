@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ETA_SD", "SHARES", "Course", "Signal", "ceilings", "draw_course", "signal", "table_score"]
+__all__ = ["ETA_SD", "SHARES", "Course", "Signal", "ceilings", "draw_course", "harrell", "recurrence_days", "rfs_risk", "signal", "table_score"]
 
 DAYS_PER_YEAR = 365.25
 EDGES_YEARS = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0])
@@ -29,9 +29,8 @@ SHARES: Mapping[str, float] = {"table": 0.5, "image": 0.3, "interaction": 0.2}
 
 # Mean and SD of the raw table score over the default population, and the mean of exp(eta): measured once on 40,000
 # virtual patients and kept here, so that no patient's times depend on who else is in the cohort.
-TABLE_MEAN, TABLE_SD = 0.45, 0.85
-INTERACTION_SD = 0.46
-MEAN_EXP_ETA = 1.5
+TABLE_MEAN, TABLE_SD = 0.78, 0.94
+MEAN_EXP_ETA = 1.59
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def table_score(
     return float(score + {2: np.log(2.5), 3: np.log(5.1)}.get(n_stage, 0.0))
 
 
-def signal(raw_table: float, *, image: float, hpv: bool, necrosis: float, table_only: bool = False) -> Signal:
+def signal(raw_table: float, *, image: float, hpv: bool, necrosis: float) -> Signal:
     """The planted parts, each of its share of the variance. `image`, `necrosis`: standard normal traits.
 
     The interaction is necrosis with opposite sign in HPV-negative and HPV-positive disease.
@@ -78,7 +77,7 @@ def signal(raw_table: float, *, image: float, hpv: bool, necrosis: float, table_
     return Signal(
         parts["table"] * (raw_table - TABLE_MEAN) / TABLE_SD,
         parts["image"] * image,
-        parts["interaction"] * necrosis * (float(not hpv) - 0.4) / INTERACTION_SD,
+        parts["interaction"] * necrosis * (-1.0 if hpv else 1.0),
     )
 
 
@@ -91,14 +90,26 @@ def recurrence_days(eta: ArrayLike, unit_exponential: ArrayLike) -> NDArray[np.f
     return (EDGES_YEARS[piece] + (target - cumulative[piece]) / RECURRENCE_PER_YEAR[piece]) * DAYS_PER_YEAR
 
 
+def rfs_risk(eta: ArrayLike, age_years: ArrayLike) -> NDArray[np.float64]:
+    """Log of the expected number of RFS events within three years: recurrence by eta, other death by age. The score that no
+    model of recurrence-free survival beats but by chance."""
+    recurrence = float((RECURRENCE_PER_YEAR[:5] * np.diff(EDGES_YEARS[:6])).sum()) * np.exp(np.asarray(eta)) / MEAN_EXP_ETA
+    return np.log(recurrence + 3.0 * other_death_per_year(age_years))
+
+
+def other_death_per_year(age_years: ArrayLike) -> NDArray[np.float64]:
+    """Hazard of death without recurrence: .04 per year at 62, times 1.5 per decade of age."""
+    return OTHER_DEATH_PER_YEAR * 1.5 ** ((np.asarray(age_years, float) - 62) / 10)
+
+
 def draw_course(rng: np.random.Generator, *, eta: float, age_years: float, follow_up_years: float) -> Course:
     """Times of one patient. `follow_up_years`: the centre's administrative cut, reached by the earliest patients."""
     recurrence = float(recurrence_days(eta, rng.exponential()))
-    other = rng.exponential() / (OTHER_DEATH_PER_YEAR * 1.5 ** ((age_years - 62) / 10)) * DAYS_PER_YEAR
+    other = float(rng.exponential() / other_death_per_year(age_years)) * DAYS_PER_YEAR
     after = rng.exponential() * DEATH_AFTER_RECURRENCE_MEDIAN_DAYS / np.log(2)
     death = min(other, recurrence + after)
     lost = CENSORING_SCALE_YEARS * rng.weibull(CENSORING_SHAPE) * DAYS_PER_YEAR
-    cut = rng.uniform(0.55, 1.6) * follow_up_years * DAYS_PER_YEAR
+    cut = rng.uniform(0.7, 1.5) * follow_up_years * DAYS_PER_YEAR
     censor = min(lost, cut)
     first = min(recurrence, death)
     return Course(
@@ -111,27 +122,34 @@ def _days(value: float) -> float:
 
 
 def ceilings(
-    etas: Mapping[str, NDArray[np.float64]], ages: NDArray[np.float64], *, seed: int, repeats: int = 40
+    scores: Mapping[str, NDArray[np.float64]], *, eta: NDArray[np.float64], age_years: NDArray[np.float64], seed: int, repeats: int = 40
 ) -> dict[str, dict[str, float]]:
-    """The best C-index there is for each score in `etas` (key ``full`` holds the true eta): mean and SD over `repeats`
-    redrawn follow-ups of the same patients. A model above its ceiling by more than sampling is a leak."""
+    """The C-index that each score reaches for recurrence-free survival: mean and SD over `repeats` redrawn follow-ups of the
+    same patients. A model above the ceiling of what it was given, by more than sampling, has seen a leak."""
     rng = np.random.default_rng([seed, 77])
-    n = len(ages)
-    values: dict[str, list[float]] = {name: [] for name in etas}
+    n = len(eta)
+    found: dict[str, list[float]] = {name: [] for name in scores}
     for _ in range(repeats):
+<<<<<<< HEAD
         recurrence = recurrence_days(etas["full"], rng.exponential(size=n))
         other = rng.exponential(size=n) / (OTHER_DEATH_PER_YEAR * 1.5 ** ((ages - 62) / 10)) * DAYS_PER_YEAR
         lost = (
             np.minimum(CENSORING_SCALE_YEARS * rng.weibull(CENSORING_SHAPE, n), 6.0 * rng.uniform(0.55, 1.6, n))
             * DAYS_PER_YEAR
         )
+=======
+        recurrence = recurrence_days(eta, rng.exponential(size=n))
+        other = rng.exponential(size=n) / other_death_per_year(age_years) * DAYS_PER_YEAR
+        lost = CENSORING_SCALE_YEARS * rng.weibull(CENSORING_SHAPE, n)
+        lost = np.minimum(lost, 8.0 * rng.uniform(0.7, 1.5, n)) * DAYS_PER_YEAR
+>>>>>>> main
         first = np.minimum(recurrence, other)
         event, days = first <= lost, np.minimum(first, lost)
-        for name, score in etas.items():
-            values[name].append(harrell(event, days, score))
+        for name, score in scores.items():
+            found[name].append(harrell(event, days, score))
+    values = {name: np.array([c for c in each if np.isfinite(c)]) for name, each in found.items()}
     return {
-        name: {"c_index": float(np.nanmean(found)), "sd": float(np.nanstd(found))}
-        for name, found in values.items()
+        name: {"c_index": float(c.mean()), "sd": float(c.std())} for name, c in values.items() if len(c)
     }  # fmt: skip
 
 

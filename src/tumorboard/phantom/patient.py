@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from tumorboard.phantom.clinical import Clinical, Person, draw_clinical, draw_person, recorded
-from tumorboard.phantom.disease import Disease, draw_disease
+from tumorboard.phantom.disease import Disease, draw_disease, follow
 from tumorboard.phantom.outcomes import Course, Signal, draw_course, signal, table_score
 from tumorboard.phantom.scanner import CENTRES, Protocol
 
 __all__ = ["VirtualPatient", "draw_patient", "stream"]
 
-_STREAMS = ("case", "person", "clinical", "record", "course", "build", "tissue", "exam", "ct", "pet", "pose", "dose")
+_STREAMS = ("case", "person", "clinical", "record", "course", "build", "tissue", "exam", "ct", "pet", "pose", "dose", "follow", "benign")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +61,7 @@ def draw_patient(
     """Patient `index` of the cohort of this seed; `number` is the running number within its centre."""
     protocol = CENTRES[centre_of(seed, index, centres)]
     case = stream(seed, index, "case")
+<<<<<<< HEAD
     planned = exams if case.random() < followed else 1
     days = tuple([0.0] + [float(round(case.uniform(140, 210) * step)) for step in range(1, planned)])
     response = float(case.normal(-1.3, 1.0))
@@ -72,6 +73,9 @@ def draw_patient(
         exam_days=days,
         response=response,
     )
+=======
+    disease = draw_disease(case, hpv_share=protocol.hpv_share, severity=protocol.severity)
+>>>>>>> main
     person = draw_person(stream(seed, index, "person"), hpv=disease.hpv, site=disease.site)
     clinical = draw_clinical(stream(seed, index, "clinical"), person, hpv=disease.hpv, t=disease.t, n=disease.n)
     record_rng = stream(seed, index, "record")
@@ -84,13 +88,17 @@ def draw_patient(
         )
         for hpv in (disease.hpv, disease.hpv if hpv_known else None)
     )
+    later = stream(seed, index, "follow")
+    planned = exams if later.random() < followed else 1
+    days = (0.0, *(float(round(later.uniform(140, 210) * step)) for step in range(1, planned)))
+    response = float(-1.2 + 0.6 * planted.eta + later.normal(0, 0.7))  # who recurs early responds badly
     return VirtualPatient(
         patient_id=f"{protocol.name}-{number:03d}",
         index=index,
         seed=seed,
         protocol=protocol,
         person=person,
-        disease=disease,
+        disease=follow(later, disease, exam_days=days, response=response),
         clinical=clinical,
         record=recorded(record_rng, clinical, person, protocol, site=disease.site),
         hpv_known=hpv_known,

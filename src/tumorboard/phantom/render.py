@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from tumorboard.core.geometry import Geometry
 from tumorboard.phantom.frame import STANDARD_HEIGHT_MM
 from tumorboard.phantom.noise import noise_tile
-from tumorboard.phantom.solids import Blob, Loft, Solid, Tube
+from tumorboard.phantom.solids import Blob, Loft, Shape, Solid
 from tumorboard.phantom.tissue import TissueValues
 
 __all__ = ["AIR_HU", "Pose", "Rendering", "render"]
 
 AIR_HU = -1000.0
+_LATTICE_MM = 12.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,88 +78,137 @@ def render(
     """Paint the solids on the grid, deeper layers last; occupancy of a voxel falls over one voxel width."""
     from tumorboard.phantom import kernels
 
-    tile = noise_tile()
-    ni, nj, nk = grid.shape
-    matrix = pose.matrix(grid)
-    x, y, z = kernels.body_places(matrix, np.array([ni, nj, nk]), tile, pose.warp, pose.bends())
-    out = np.full((nk, nj, ni), AIR_HU if what == "hu" else 0.0, np.float32)
-    labels = np.zeros((nk, nj, ni) if with_labels else (1, 1, 1), np.uint8)
-    boxes = _BoxFinder(x, y, z, matrix)
-    ramp = float(np.prod(grid.spacing_mm) ** (1 / 3)) * pose.scale
-    numbers: dict[str, int] = {}
-    buffer = np.empty(0, np.float32)
-    for solid in solids:
-        if not (solid.on_ct if what == "hu" else solid.on_pet):
-            continue
-        margin = solid.grow_mm + 3.0 * solid.rough_mm + ramp + max(solid.drawn_grow_mm + 3 * solid.drawn_rough_mm, 0)
-        box = boxes.find(*solid.shape.bounds(), margin)
-        if box is None:
-            continue
-        label = numbers.setdefault(solid.label, len(numbers) + 1) if with_labels and solid.label else 0
-        shape = (box[1] - box[0], box[3] - box[2], box[5] - box[4])
-        size = shape[0] * shape[1] * shape[2]
-        if buffer.size < size:
-            buffer = np.empty(size, np.float32)
-        d = buffer[:size].reshape(shape)
-        _distance(kernels, solid, x, y, z, box, boxes, margin, d)
-        tissue = tissues[solid.tissue]
-        hu = what == "hu"
+    painter = _Painter(grid, pose, what=what, with_labels=with_labels)
+    shown = [solid for solid in solids if (solid.on_ct if what == "hu" else solid.on_pet)]
+    distances = _Distances(painter, shown)
+    for solid in shown:
+        painter.paint(solid, distances.take(solid), tissues[solid.tissue])
+    return painter.rendering()
+
+
+class _Painter:
+    """The canvas: where each voxel lies in the standard body, and what has been laid on it so far."""
+
+    def __init__(self, grid: Geometry, pose: Pose, *, what: str, with_labels: bool) -> None:
+        from tumorboard.phantom import kernels
+
+        ni, nj, nk = grid.shape
+        matrix = pose.matrix(grid)
+        steps = np.maximum(1, np.round(_LATTICE_MM / grid.spacing_mm)).astype(np.int64)
+        shape = np.array([ni, nj, nk], np.int64)
+        self.kernels = kernels
+        self.tile = noise_tile()
+        self.x, self.y, self.z = kernels.body_places(matrix, shape, steps, self.tile, pose.warp, pose.bends())
+        self.ramp = float(np.prod(grid.spacing_mm) ** (1 / 3)) * pose.scale
+        self.boxes = _BoxFinder(self.x, self.y, self.z, matrix)
+        self.hu = what == "hu"
+        self.out = np.full((nk, nj, ni), AIR_HU if self.hu else 0.0, np.float32)
+        self.labels = np.zeros((nk, nj, ni) if with_labels else (1, 1, 1), np.uint8)
+        self.with_labels = with_labels
+        self.numbers: dict[str, int] = {}
+
+    def paint(self, solid: Solid, found: _Field | None, tissue: TissueValues) -> None:
+        if found is None:
+            return
+        label = 0
+        if self.with_labels and solid.label:
+            label = self.numbers.setdefault(solid.label, len(self.numbers) + 1)
         # Relief and texture belong to the structure, at the same place in every image of the patient:
         offset = np.array([crc32(f"{solid.tissue}{axis}{solid.label}".encode()) % 6400 / 100 for axis in "xyz"])
-        kernels.paint(
-            d, x, y, z, box, tile, offset, solid.grow_mm, solid.rough_mm, solid.rough_scale, solid.planes, ramp,
-            tissue.hu if hu else tissue.suv, tissue.hu_texture if hu else tissue.suv_texture, tissue.cells_per_mm,
-            tissue.slope_y if hu else 0.0, out, labels, label, solid.drawn_grow_mm, solid.drawn_rough_mm,
+        value, texture = (tissue.hu, tissue.hu_texture) if self.hu else (tissue.suv, tissue.suv_texture)
+        self.kernels.paint(
+            found.distance, self.x, self.y, self.z, found.box, self.tile, offset, solid.grow_mm, solid.rough_mm,
+            solid.rough_scale, solid.planes, self.ramp, value, texture, tissue.cells_per_mm,
+            tissue.slope_y if self.hu else 0.0, self.out, self.labels, label, solid.drawn_grow_mm, solid.drawn_rough_mm,
         )  # fmt: skip
-    names = {number: name for name, number in numbers.items()}
-    return Rendering(out.T, labels.T if with_labels else np.zeros(grid.shape, np.uint8), names)
+
+    def rendering(self) -> Rendering:
+        ni, nj, nk = self.out.T.shape
+        labels = self.labels.T if self.with_labels else np.zeros((ni, nj, nk), np.uint8)
+        return Rendering(self.out.T, labels, {number: name for name, number in self.numbers.items()})
+
+
+@dataclass(frozen=True, eq=False)
+class _Field:
+    """Signed distance to a shape over a box of voxels (k0, k1, j0, j1, i0, i1)."""
+
+    box: NDArray[np.int64]
+    distance: NDArray[np.float32]
+
+
+class _Distances:
+    """Distance fields of shapes: made once for all solids that share a shape (a bone and its marrow), dropped after the
+    last of them."""
+
+    def __init__(self, painter: _Painter, solids: Sequence[Solid]) -> None:
+        self.painter = painter
+        self.waiting: dict[int, int] = {}
+        self.margins: dict[int, float] = {}
+        self.fields: dict[int, _Field | None] = {}
+        for solid in solids:
+            key = id(solid.shape)
+            drawn = max(solid.drawn_grow_mm + 3 * solid.drawn_rough_mm, 0.0)
+            margin = solid.grow_mm + 3.0 * solid.rough_mm + painter.ramp + drawn
+            self.waiting[key] = self.waiting.get(key, 0) + 1
+            self.margins[key] = max(self.margins.get(key, -np.inf), margin)
+
+    def take(self, solid: Solid) -> _Field | None:
+        key = id(solid.shape)
+        if key not in self.fields:
+            self.fields[key] = self._make(solid.shape, self.margins[key])
+        self.waiting[key] -= 1
+        return self.fields[key] if self.waiting[key] else self.fields.pop(key)
+
+    def _make(self, shape: Shape, margin: float) -> _Field | None:
+        p = self.painter
+        low, high = shape.bounds()
+        found = p.boxes.find(low[None], high[None], margin)[0]
+        if not found.any():
+            return None
+        d = np.empty((found[1] - found[0], found[3] - found[2], found[5] - found[4]), np.float32)
+        if isinstance(shape, Blob):
+            p.kernels.blob_distance(p.x, p.y, p.z, found, shape.parts, shape.blend_mm, margin, d)
+        elif isinstance(shape, Loft):
+            p.kernels.loft_distance(p.x, p.y, p.z, found, shape.z_low, shape.step, shape.rows, margin, d)
+        else:
+            each = p.boxes.find(*shape.segment_bounds(), margin)
+            p.kernels.tube_distance(p.x, p.y, p.z, found, shape.segments, np.asarray(shape.stretch, float), each, margin, d)
+        return _Field(found, d)
 
 
 class _BoxFinder:
-    """Voxel box of a region of the standard body, margins for head turn and warp included."""
+    """Voxel boxes of regions of the standard body, with margins for head turn and warp."""
 
     def __init__(self, x: NDArray, y: NDArray, z: NDArray, matrix: NDArray[np.float64]) -> None:
-        # Displacement of the true places against the plain affine ones, on a sparse lattice: the margin it takes.
+        # Displacement of the true places against the plain affine ones, on a sparse lattice, by slice of height:
         step = 8
-        k, j, i = (np.arange(0, n, step) for n in x.shape)
+        k, j, i = (np.unique(np.append(np.arange(0, n, step), n - 1)) for n in x.shape)
         kk, jj, ii = np.meshgrid(k, j, i, indexing="ij")
         plain = np.einsum("ab,bkji->akji", matrix[:, :3], np.stack([ii, jj, kk])) + matrix[:, 3][:, None, None, None]
+        shift = np.stack([a[np.ix_(k, j, i)] for a in (x, y, z)]) - plain
         self.inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 0, 1]]))
         self.shape = x.shape
-        self.heights = plain[2]
-        self.shift = [a[::step, ::step, ::step] - plain[n] for n, a in enumerate((x, y, z))]
+        slices = plain[2].reshape(len(k), -1)
+        self.slice_low, self.slice_high = slices.min(axis=1), slices.max(axis=1)
+        self.most = shift.reshape(3, len(k), -1).max(axis=2)
+        self.least = shift.reshape(3, len(k), -1).min(axis=2)
 
-    def find(self, low: NDArray[np.float64], high: NDArray[np.float64], margin: float) -> NDArray[np.int64] | None:
-        near = (self.heights > low[2] - 60) & (self.heights < high[2] + 60)
+    def find(self, low: NDArray[np.float64], high: NDArray[np.float64], margin: float) -> NDArray[np.int64]:
+        """Boxes (n, 6) of regions low to high (n, 3); zeros where a region lies outside the grid. The displacement is
+        bounded over the whole height of all the regions."""
+        near = (self.slice_high > low[:, 2].min() - 70) & (self.slice_low < high[:, 2].max() + 70)
         if not near.any():
-            return None
-        lows, highs = low - margin, high + margin
-        for axis in range(3):
-            moved = self.shift[axis][near]
-            lows[axis] -= max(moved.max(), 0) + 2
-            highs[axis] -= min(moved.min(), 0) - 2
-        corners = np.array(np.meshgrid(*zip(lows, highs, strict=True), indexing="ij")).reshape(3, -1)
-        index = self.inverse[:3, :3] @ corners + self.inverse[:3, 3][:, None]
-        first = np.floor(index.min(axis=1)).astype(int)
-        last = np.ceil(index.max(axis=1)).astype(int) + 1
+            return np.zeros((len(low), 6), np.int64)
+        lows = low - margin - np.maximum(self.most[:, near].max(axis=1), 0) - 2
+        highs = high + margin - np.minimum(self.least[:, near].min(axis=1), 0) + 2
+        middle, half = (lows + highs) / 2, (highs - lows) / 2
+        centre = middle @ self.inverse[:3, :3].T + self.inverse[:3, 3]
+        reach = half @ np.abs(self.inverse[:3, :3]).T
+        first = np.floor(centre - reach).astype(np.int64)
+        last = np.ceil(centre + reach).astype(np.int64) + 1
         nk, nj, ni = self.shape
-        i0, j0, k0 = np.maximum(first, 0)
-        i1, j1, k1 = np.minimum(last, (ni, nj, nk))
-        if i1 <= i0 or j1 <= j0 or k1 <= k0:
-            return None
-        return np.array([k0, k1, j0, j1, i0, i1], np.int64)
-
-
-def _distance(kernels, solid: Solid, x, y, z, box, boxes: _BoxFinder, margin: float, d) -> None:
-    shape = solid.shape
-    if isinstance(shape, Blob):
-        kernels.blob_distance(x, y, z, box, shape.parts, shape.blend_mm, d)
-    elif isinstance(shape, Loft):
-        kernels.loft_distance(x, y, z, box, shape.z_low, shape.step, shape.rows, d)
-    elif isinstance(shape, Tube):
-        low, high = shape.segment_bounds()
-        # The distance is wanted a little beyond the wall it grows by; round joints need no more.
-        found = [boxes.find(a, b, margin) for a, b in zip(low, high, strict=True)]
-        empty = np.zeros(6, np.int64)
-        each = np.stack([empty if f is None else f for f in found])
-        kernels.tube_distance(x, y, z, box, shape.segments, np.asarray(shape.stretch, float), each, d)
+        i0, j0, k0 = np.maximum(first, 0).T
+        i1, j1, k1 = np.minimum(last, (ni, nj, nk)).T
+        boxes = np.stack([k0, k1, j0, j1, i0, i1], axis=1)
+        boxes[(i1 <= i0) | (j1 <= j0) | (k1 <= k0)] = 0
+        return boxes

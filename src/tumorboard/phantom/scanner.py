@@ -48,7 +48,7 @@ class Protocol:
     hpv_share: float = 0.7
     severity: float = 0.0
     dose_map_share: float = 0.5
-    follow_up_years: float = 6.0
+    follow_up_years: float = 8.0
     missing: Mapping[str, float] | None = None
 
 
@@ -65,7 +65,7 @@ CENTRES: dict[str, Protocol] = {
            missing={"tobacco": 0.03, "alcohol": 0.10, "performance_status": 0.05, "weight_kg": 0.0}),
         _p("VB", "early PET/CT", ct_spacing_mm=(0.98, 3.27), ct_field_mm=500, ct_noise_hu=9.5, ct_kernel_fwhm_mm=2.0,
            padding_hu=-2000, pet_spacing_mm=(5.47, 3.27), pet_fwhm_mm=7.5, pet_noise=0.14, dose_mbq_per_kg=0, dose_mbq=580,
-           uptake_min=90, contrast_share=0.0, orientation="LPS", hpv_known=0.4, hpv_share=0.55, severity=-0.25, follow_up_years=9.0,
+           uptake_min=90, contrast_share=0.0, orientation="LPS", hpv_known=0.4, hpv_share=0.55, severity=-0.25, follow_up_years=11.0,
            missing={"tobacco": 0.6, "alcohol": 0.6, "performance_status": 0.8, "weight_kg": 0.1}),
         _p("VC", "full-body time-of-flight", ct_spacing_mm=(1.17, 4.0), ct_field_mm=600, ct_noise_hu=8.0, ct_kernel_fwhm_mm=2.8,
            padding_hu=-1024, pet_spacing_mm=(4.0, 4.0), pet_fwhm_mm=8.0, pet_noise=0.12, dose_mbq_per_kg=0, dose_mbq=325,

@@ -46,7 +46,7 @@ class TissueValues:
 T = Tissue
 TISSUES: Mapping[str, Tissue] = {
     "air": T(-1000, -1000, 0.0, hu_sd=0, suv_cv=0),
-    "skin": T(10, 25, 0.5, hu_texture=10),
+    "skin": T(10, 25, 0.5),
     "fat": T(-100, -98, 0.30, hu_sd=4, suv_cv=0.3, hu_texture=12, suv_texture=0.15, cells_per_mm=0.25),
     "visceral-fat": T(-96, -93, 0.40, hu_sd=5, suv_cv=0.3, hu_texture=14, suv_texture=0.2),
     "muscle": T(46, 62, 0.67, hu_sd=6, suv_cv=0.22, hu_texture=10, suv_texture=0.15),

@@ -1,4 +1,4 @@
-"""What a task gives back: scores to read, and rows to add to the cohort."""
+"""What a benchmark gives back."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ __all__ = ["TaskResult"]
 
 @dataclass(frozen=True)
 class TaskResult:
-    """`scores`: dictionaries with run, task, metric, label, subset, value, low, high, n.
-    `rows`: table name -> row dictionaries, with the `run_id` of the run they belong to."""
+    """Scores, and the rows that predictions add to the cohort.
+
+    `scores`: dictionaries with run, task, metric, label, subset, value, low, high, n (value None when undefined).
+    `rows`: table name -> rows (runs, predicted mask images, findings with measurements, outcomes).
+    """
 
     scores: list[dict[str, Any]]
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)

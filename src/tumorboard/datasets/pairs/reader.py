@@ -69,7 +69,7 @@ def read(
     stated = parse_labels(labels) if labels else None
     patterns = Patterns({"CT": ct, "PT": pet, "mask": mask, "dose": dose}, ignore)
     assembly = Assembly()
-    original = read_ids(source) if source.is_dir() else {}
+    original = read_ids(source)
     for written, exams in _exams_by_patient(source, patterns, assembly.notes).items():
         patient_id = original.get(written, written)
         for order, files in enumerate(exams):

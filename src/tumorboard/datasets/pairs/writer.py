@@ -9,11 +9,10 @@ from typing import Any
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
-from tumorboard.core.tables import EXPERT
 from tumorboard.core.units import Modality, Role
 from tumorboard.datasets import codes
 from tumorboard.datasets.assembly import choice
-from tumorboard.datasets.export import export_nifti, new_folder
+from tumorboard.datasets.export import export_nifti, new_folder, rows_by_patient
 from tumorboard.datasets.identifiers import file_names, write_ids
 from tumorboard.datasets.pairs.cuts import FILE_NAME as CUTS
 from tumorboard.datasets.pairs.cuts import Cut, write_cuts
@@ -39,11 +38,11 @@ def write(cohort: Cohort, out: Path, *, style: str = "folders") -> None:
     """
     style = choice("style", style, ["folders", "flat"])
     names = file_names(cohort.patient_ids, allowed=_WRITABLE)
-    with new_folder(out) as folder:
+    with new_folder(out, cohort) as folder:
         cuts: dict[str, Cut] = {}
-        for patient_id, written in names.items():
-            view = cohort.patient(patient_id)
-            exams = [exam["exam_id"] for exam in view.exams]
+        for patient in rows_by_patient(cohort):
+            patient_id, written = patient.patient_id, names[patient.patient_id]
+            exams = [exam["exam_id"] for exam in patient.exams]
             if style == "flat" and len(exams) > 1:
                 raise TumorboardError(
                     codes.NOT_WRITABLE,
@@ -53,8 +52,7 @@ def write(cohort: Cohort, out: Path, *, style: str = "folders") -> None:
                 )
             for order, exam_id in enumerate(exams):
                 place = folder / written / f"exam-{order}" if len(exams) > 1 else folder / written
-                rows = [row for row in view.images(exam_id=exam_id) if row["run_id"] in (None, EXPERT)]
-                for row, name in _file_names(rows):
+                for row, name in _file_names(patient.images_of(exam_id)):
                     target = folder / f"{written}_{name}" if style == "flat" else place / name
                     export_nifti(cohort, row, target)
                     cut = json.loads(row["options"] or "{}").get("evaluation_cut")

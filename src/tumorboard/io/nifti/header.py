@@ -178,6 +178,8 @@ def parse_header(raw: bytes, where: Path) -> NiftiHeader:
     unset = slope == 0 or math.isnan(slope)
     if math.isinf(slope) or not (unset or math.isfinite(inter)):
         raise _impossible(where, f"slope {slope} and intercept {inter}", "finite scaling")
+    if not {header.qform_code, header.sform_code} <= set(range(6)):
+        raise _impossible(where, f"qform code {header.qform_code}, sform code {header.sform_code}", "codes 0 to 5")
     return header
 
 

@@ -1,0 +1,136 @@
+"""A feature that gives the label away."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorboard.checks.case import AS_PUBLISHED, Case, Column, level_text
+from tumorboard.checks.finding import CheckFinding, finding, listed
+from tumorboard.core.errors import define
+from tumorboard.core.naming import endpoint_of, indicator_polarity, is_date, is_duration, means_missing, words
+
+CODE = define(
+    "OUT207",
+    "A feature that gives the label away",
+    why="A model with this feature scores perfectly here and fails where the feature is filled in before the outcome is "
+    "known, or not at all.",
+    fix="keep the feature out of models of this label (drop it in the schema), or redefine it without the label",
+)
+EXAMPLE = 'a tumour grade with the level "HPV+" beside the HPV status'
+MIN_LEVEL = 8
+CHANCE = 1e-6
+COVER = 0.25
+"""Part of the class that a level must explain."""
+MIN_EACH = 5
+SEPARATED = 0.999
+_LABELS = {"hpv", "p16", "egfr", "kras", "response", "bor", "benefit"}
+_OUTCOME_WORDS = {"death", "dead", "survival", "recurrence", "relapse", "cause", "last", "progression", "response", "bor",
+                  "metastasis", "followup", "distant", "deceased", "event", "censor", "local", "regional", "pfs", "os",
+                  "status", "benefit", "date", "salvage", "surgery", "ccrt", "months"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Label:
+    """A class of each patient (None: not known); `where` it stands; `own` columns that are the label itself."""
+
+    where: str
+    values: NDArray[np.object_]
+    own: frozenset[str]
+    outcome: bool
+
+
+def find(case: Case) -> Iterator[CheckFinding]:
+    features = [c for n, c in case.variables.items() if not n.endswith(AS_PUBLISHED) and 1 <= len(c.counts)]
+    for label in _labels(case):
+        given: dict[bool, list[str]] = {True: [], False: []}
+        for column in features:
+            if column.name in label.own or (set(words(column.name)) & _LABELS & set(words(label.where))):
+                continue
+            text = _levels(column, label.values) or _numbers(column, label.values)
+            if text and not (label.own and label.outcome and _is_outcome(column.name)):
+                given[label.outcome and _is_outcome(column.name)].append(f"{column.name}: {text}")
+        for outcome, texts in given.items():
+            if texts:
+                yield finding(
+                    CODE,
+                    "info" if outcome else "warning",
+                    label.where,
+                    found=("columns recorded with the outcome itself: " if outcome else "") + listed(texts, most=5),
+                    expected="features that are known before, and do not contain, the label",
+                )
+
+
+def _labels(case: Case) -> Iterator[_Label]:
+    for endpoint, values in case.class_endpoints.items():
+        yield _Label(f"outcomes.{endpoint}", values, frozenset(), outcome=False)
+    declared = set()
+    for timed in case.timed:
+        if timed.declared:
+            declared.add(timed.endpoint)
+            yield _Label(f"outcomes.{timed.name} (event)", _as_text(timed.event), frozenset(), outcome=True)
+    for indicator in case.indicators:
+        if endpoint_of(indicator.name) not in declared or not declared:
+            yield _Label(
+                f"patients.{indicator.name}", _as_text(indicator.value), frozenset({indicator.name}), outcome=True
+            )
+    for name, column in case.variables.items():
+        if _LABELS & set(words(name)) and 2 <= len(column.levels) <= 5 and indicator_polarity(name) is None:
+            texts = np.array([level_text(v) if k else None for v, k in zip(column.values, column.known, strict=True)])
+            texts = np.array([None if t is None or means_missing(t) else t for t in texts], dtype=object)
+            yield _Label(f"patients.{name}", texts, frozenset({name}), outcome=False)
+
+
+def _as_text(values: NDArray[np.float64]) -> NDArray[np.object_]:
+    return np.array([None if np.isnan(v) else level_text(float(v)) for v in values], dtype=object)
+
+
+def _is_outcome(name: str) -> bool:
+    return (
+        is_date(name) or is_duration(name) or bool(indicator_polarity(name)) or bool(_OUTCOME_WORDS & set(words(name)))
+    )
+
+
+def _levels(column: Column, label: NDArray[np.object_]) -> str | None:
+    """A level all of whose patients are of one class, by more than chance, and who are much of that class."""
+    known = np.array([value is not None for value in label])
+    classes = [c for c in dict.fromkeys(label[known].tolist()) if (label == c).sum() >= MIN_EACH]
+    if len(classes) < 2:
+        return None
+    masks = dict(column.levels)
+    if not column.known.all():
+        masks["(empty)"] = ~column.known
+    if len(masks) < 2:
+        return None
+    found: list[tuple[float, str]] = []
+    for level, mask in masks.items():
+        mine = mask & known
+        count = int(mine.sum())
+        if count < MIN_LEVEL or count == known.sum():
+            continue
+        for value in classes:
+            members = label == value
+            share = float(members[known].mean())
+            whole = bool(members[mine].all())
+            covered = count / max(int(members.sum()), 1)
+            if whole and share**count * len(masks) < CHANCE and covered >= COVER:
+                found.append((covered, f"{level!r} is always {value} ({count} patients, {covered:.0%} of that class)"))
+    return max(found)[1] if found else None
+
+
+def _numbers(column: Column, label: NDArray[np.object_]) -> str | None:
+    """A number that parts the classes without overlap."""
+    if column.is_text or len(column.counts) < 6:
+        return None
+    known = np.array([value is not None for value in label]) & column.known
+    classes = list(dict.fromkeys(label[known].tolist()))
+    for value in classes if len(classes) > 2 else classes[:1]:
+        mine, rest = column.values[known & (label == value)], column.values[known & (label != value)]
+        if min(len(mine), len(rest)) < MIN_EACH or len(mine) + len(rest) < 25:
+            continue
+        order = np.searchsorted(np.sort(rest), mine, side="left") + np.searchsorted(np.sort(rest), mine, side="right")
+        auc = float(order.sum()) / (2 * len(mine) * len(rest))
+        if max(auc, 1 - auc) >= SEPARATED:
+            return f"AUC {max(auc, 1 - auc):.3f} for {value} ({len(mine)} against {len(rest)} patients)"
+    return None

@@ -1,0 +1,81 @@
+"""`tumorboard phantom OUT`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from tumorboard.cli.output import print_json, say
+
+__all__ = ["command"]
+
+
+def command(
+    out: Path = typer.Argument(help="New folder for the virtual patients."),
+    patients: int = typer.Option(12, "--patients", min=1, help="How many."),
+    seed: int = typer.Option(0, "--seed", help="Which: the same seed gives the same bytes."),
+    region: str = typer.Option("head-neck", "--region", help="head-neck or whole-body."),
+    centres: str = typer.Option("", "--centres", help="Virtual centres in turn, e.g. VA,VA,VC; default VA,VB,VC,VD."),
+    exams: int = typer.Option(2, "--exams", min=1, help="Most exams per patient; a third of the patients have them."),
+    spacing: float = typer.Option(3.0, "--spacing", help="Least voxel edge in mm; 0: the protocols' own grids."),
+    tables_only: bool = typer.Option(False, "--tables-only", help="No images."),
+    organs: bool = typer.Option(False, "--organs", help="Write the organ label maps too."),
+    faults: list[str] = typer.Option([], "--fault", help="Fault to plant, by name; repeatable; `list` lists them."),
+    layout: str = typer.Option("", "--layout", help="Write in this published layout instead of as a cohort."),
+    settings: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Option of the layout; repeatable."),
+    as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
+) -> None:
+    """Make virtual patients with known truth: SYNTHETIC, for tests, demonstrations and teaching."""
+    from tumorboard.phantom.faults import FAULTS
+
+    if "list" in faults:
+        _list_faults(FAULTS, as_json=as_json)
+        return
+    from tumorboard.phantom.cohort import DEFAULT_CENTRES, make_cohort
+
+    wanted = {
+        "patients": patients,
+        "seed": seed,
+        "region": region,
+        "centres": tuple(centres.split(",")) if centres else DEFAULT_CENTRES,
+        "exams": exams,
+        "spacing_mm": spacing or None,
+        "tables_only": tables_only,
+        "organs": organs,
+        "faults": tuple(faults),
+    }
+    if layout:
+        cohort = _in_layout(layout, out, settings, wanted)
+    else:
+        cohort = make_cohort(out, **wanted)
+    if as_json:
+        sizes = {name: table.num_rows for name, table in cohort.tables.items()}
+        print_json({"out": str(out.resolve()), "name": cohort.name, "layout": layout or None, "rows": sizes,
+                    "provenance": list(cohort.provenance)})  # fmt: skip
+        return
+    say(f"{len(cohort)} virtual patients (SYNTHETIC), {cohort.images.num_rows} images in {out}")
+
+
+def _in_layout(layout, out, settings, wanted):
+    """Make the cohort in a temporary folder beside `out` and write it from there through the layout's writer."""
+    import tempfile
+
+    from tumorboard.cli.options import parse_settings, resolve_layout
+    from tumorboard.phantom.cohort import make_cohort
+
+    write = resolve_layout(layout, direction="write")
+    options = parse_settings(settings, write)
+    out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".phantom-", dir=out.absolute().parent) as folder:
+        cohort = make_cohort(Path(folder) / "cohort", **wanted)
+        write(cohort, out, **options)
+    return cohort
+
+
+def _list_faults(faults, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"faults": [{"name": fault.name, "summary": fault.summary} for fault in faults.values()]})
+        return
+    for fault in faults.values():
+        say(f"{fault.name:20} {fault.summary}")

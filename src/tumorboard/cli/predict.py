@@ -1,0 +1,39 @@
+"""`tumorboard predict RUN COHORT`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from tumorboard.cli.output import print_json, say
+
+__all__ = ["command"]
+
+
+def command(
+    run: Path = typer.Argument(help="Folder that `tumorboard train` wrote."),
+    cohort: Path = typer.Argument(help="The cohort's folder; the predictions become a run of it."),
+    task: str = typer.Option("segmentation", "--task", help="The task that the run was trained for."),
+    name: str = typer.Option("", "--name", help="Name of the run in the cohort; default: the run folder's name."),
+    as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
+) -> None:
+    """Predict every patient of a cohort with a trained model and add the result to the cohort."""
+    from tumorboard.cli.progress import counted_progress
+    from tumorboard.cli.settings import task_spec
+    from tumorboard.core.registry import resolve
+    from tumorboard.io.store import open_cohort, update_cohort
+
+    spec = task_spec(task, able_to="predict")
+    run_id = name or run.resolve().name
+    assert spec.predict is not None
+    target = cohort / "runs"
+    with counted_progress(f"Predicting {spec.name}") as report:
+        result = resolve(spec.predict)(run, open_cohort(cohort), out=target, run_id=run_id, progress=report)
+    update_cohort(cohort, lambda newest: newest.without_run(run_id).with_rows(**result.rows))
+    counts = {table: len(rows) for table, rows in result.rows.items()}
+    if as_json:
+        print_json({"run": run_id, "task": spec.name, "cohort": str(cohort.resolve()), "rows": counts})
+        return
+    typer.echo(f"Run {run_id}: " + ", ".join(f"{count} {table}" for table, count in counts.items()))
+    say(f"Next: tumorboard evaluate {spec.name} {cohort} --prediction {run_id}")

@@ -1,0 +1,264 @@
+"""The training loop: seeded, resumable bit for bit, and keeping a real copy of the best weights.
+
+Stopping (or killing) a training and resuming it from its checkpoint gives the same weights as letting it run:
+weights, their running mean, the optimizer, both random generators and the best weights so far are all restored.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tumorboard.core.errors import TumorboardError
+from tumorboard.engine import codes
+from tumorboard.engine.checkpoints import (
+    Checkpoint,
+    load_optimizer,
+    load_weights,
+    pack_optimizer,
+    read_checkpoint,
+    snapshot,
+    write_checkpoint,
+)
+from tumorboard.engine.precision import autocast, choose_precision
+from tumorboard.engine.run_log import RunLog
+from tumorboard.engine.schedule import Stopwatch, TrainingPlan
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
+
+__all__ = ["Fitted", "fit", "seeded"]
+
+LAST = "last.safetensors"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The weights to keep (copies), and how they came about. `score` is None when nothing was scored."""
+
+    weights: Mapping[str, Tensor]
+    step: int
+    score: float | None
+    steps: int
+    seconds: float
+    precision: str
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """torch's generator set to `seed` inside, and as it was outside (initial weights, dropout)."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def fit(
+    network: Module,
+    plan: TrainingPlan,
+    *,
+    draw: Callable[[np.random.Generator], Any],
+    loss_of: Callable[[Module, Any], Tensor],
+    score: Callable[[Module], float] | None = None,
+    folder: Path | None = None,
+    identity: str = "",
+    log: RunLog | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Fitted:
+    """Train `network` in place and return the best weights.
+
+    Parameters
+    ----------
+    draw : a batch from a generator; all randomness of sampling and augmentation comes from it.
+    loss_of : scalar loss of a batch (forward pass inside; runs under the chosen precision).
+    score : higher is better; given the network that holds the weights under test (the running mean, if any).
+        The best are kept; without it, the last.
+    folder : for `last.safetensors`; a training found there is resumed. None: no checkpoints.
+    identity : of data and settings; a checkpoint of another identity or plan is refused (ENG104).
+    progress : told the part done, 0 to 1.
+
+    Errors: ENG103, ENG104 for the checkpoint, ENG105 when the loss stops being finite.
+    """
+    log = log or RunLog(None)
+    with seeded(plan.seed):
+        training = _Training(network, plan, loss_of, score)
+        path = None if folder is None else folder / LAST
+        if path is not None and path.exists():
+            training.restore(read_checkpoint(path), identity, where=path)
+            log.write("resumed", step=training.step, elapsed_s=training.elapsed_s)
+        else:
+            training.begin(draw, log)
+        training.run(draw, path, identity, log, progress or (lambda part: None))
+    return training.result()
+
+
+class _Training:
+    def __init__(
+        self,
+        network: Module,
+        plan: TrainingPlan,
+        loss_of: Callable[[Module, Any], Tensor],
+        score: Callable[[Module], float] | None,
+    ) -> None:
+        import copy
+
+        import torch
+
+        self.network, self.plan, self.loss_of, self.score_of = network, plan, loss_of, score
+        self.optimizer = torch.optim.AdamW(network.parameters(), plan.learning_rate, weight_decay=plan.weight_decay)
+        self.mean = None if plan.ema_decay is None else copy.deepcopy(network)
+        self.random = np.random.default_rng(plan.seed)
+        self.precision = "float32"
+        self.step, self.elapsed_s = 0, 0.0
+        self.best: dict[str, Tensor] | None = None
+        self.best_step, self.best_score = 0, -math.inf
+
+    @property
+    def kept(self) -> Module:
+        """The network whose weights are scored and returned."""
+        return self.network if self.mean is None else self.mean
+
+    def begin(self, draw: Callable[[np.random.Generator], Any], log: RunLog) -> None:
+        import torch
+
+        # A draw of its own, so that choosing the precision does not move the training's generator.
+        batch = draw(np.random.default_rng(self.plan.seed))
+        self.network.eval()
+        with torch.no_grad():
+            self.precision, why = choose_precision(self.plan.precision, lambda: self.loss_of(self.network, batch))
+        log.write("started", plan=self.plan.to_json(), precision=self.precision, why=why)
+
+    def run(
+        self,
+        draw: Callable[[np.random.Generator], Any],
+        path: Path | None,
+        identity: str,
+        log: RunLog,
+        progress: Callable[[float], None],
+    ) -> None:
+        plan = self.plan
+        clock = Stopwatch(plan.budget_clock, before_s=self.elapsed_s)
+        done = plan.progress(self.step, self.elapsed_s)
+        while done < 1.0:
+            loss = self._update(draw(self.random), plan.rate(self.step, done))
+            self.elapsed_s = clock()
+            done = plan.progress(self.step, self.elapsed_s)
+            if self.step % 10 == 0 or done >= 1.0:
+                log.write("step", step=self.step, loss=loss, elapsed_s=round(self.elapsed_s, 3))
+                progress(done)
+            if done >= 1.0 or _due(self.step, plan.score_every):
+                self._judge(log)
+            if path is not None and (done >= 1.0 or _due(self.step, plan.checkpoint_every)):
+                self.save(path, identity)
+        log.write("finished", step=self.step, elapsed_s=round(self.elapsed_s, 3), best_step=self.best_step)
+
+    def _update(self, batch: Any, rate: float) -> float:
+        import torch
+
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.network.train()
+        with autocast(self.precision):
+            loss = self.loss_of(self.network, batch)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TumorboardError(
+                codes.TRAINING_DIVERGED, f"step {self.step}", found=f"a loss of {value}", expected="a finite number"
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.plan.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip_norm)
+        self.optimizer.step()
+        self.step += 1
+        self._average()
+        return value
+
+    def _average(self) -> None:
+        """Running mean of the weights; its memory grows with the steps, so that early weights fade soon."""
+        import torch
+
+        if self.mean is None or self.plan.ema_decay is None:
+            return
+        decay = min(self.plan.ema_decay, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for mine, theirs in zip(self.mean.parameters(), self.network.parameters(), strict=True):
+                mine.lerp_(theirs, 1 - decay)
+            for mine, theirs in zip(self.mean.buffers(), self.network.buffers(), strict=True):
+                mine.copy_(theirs)
+
+    def _judge(self, log: RunLog) -> None:
+        """Keep a copy of the weights when they are the best so far (without a score, the latest are)."""
+        import torch
+
+        value = None
+        if self.score_of is not None:
+            self.kept.eval()
+            # Scoring must not move the generator that training draws dropout from.
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                value = float(self.score_of(self.kept))
+            log.write("scored", step=self.step, score=value)
+        if value is None or value > self.best_score or self.best is None:
+            self.best, self.best_step = snapshot(self.kept), self.step
+            self.best_score = -math.inf if value is None else value
+
+    def save(self, path: Path, identity: str) -> None:
+        import torch
+
+        optimizer, numbers = pack_optimizer(self.optimizer)
+        parts = {"network": snapshot(self.network), "optimizer": optimizer, "best": self.best or {}}
+        if self.mean is not None:
+            parts["mean"] = snapshot(self.mean)
+        tensors = {f"{part}/{name}": value for part, entries in parts.items() for name, value in entries.items()}
+        tensors["random/torch"] = torch.get_rng_state()
+        state = {
+            "identity": identity,
+            "plan": self.plan.to_json(),
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "precision": self.precision,
+            "best_step": self.best_step,
+            "best_score": self.best_score if math.isfinite(self.best_score) else None,
+            "optimizer": numbers,
+            "random": self.random.bit_generator.state,
+        }
+        write_checkpoint(path, tensors=tensors, state=state)
+
+    def restore(self, checkpoint: Checkpoint, identity: str, *, where: Path) -> None:
+        import torch
+
+        state = checkpoint.state
+        if "plan" not in state or state["identity"] != identity or state["plan"] != self.plan.to_json():
+            raise TumorboardError(
+                codes.CHECKPOINT_MISMATCH,
+                where,
+                found="a training with other data, settings or plan",
+                expected="the training that is to be resumed",
+            )
+        load_weights(self.network, checkpoint.part("network"), where=where)
+        if self.mean is not None:
+            load_weights(self.mean, checkpoint.part("mean"), where=where)
+        load_optimizer(self.optimizer, checkpoint.part("optimizer"), state["optimizer"])
+        self.random.bit_generator.state = state["random"]
+        torch.set_rng_state(checkpoint.tensors["random/torch"])
+        self.step, self.elapsed_s, self.precision = state["step"], state["elapsed_s"], state["precision"]
+        self.best = checkpoint.part("best") or None
+        self.best_step = state["best_step"]
+        self.best_score = -math.inf if state["best_score"] is None else state["best_score"]
+
+    def result(self) -> Fitted:
+        assert self.best is not None  # the last step is always judged
+        score = self.best_score if math.isfinite(self.best_score) else None
+        return Fitted(self.best, self.best_step, score, self.step, self.elapsed_s, self.precision)
+
+
+def _due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0

@@ -1,0 +1,1 @@
+"""DICOM objects <-> nouns: image series, SUV, RTSTRUCT, SEG, RTDOSE."""

@@ -1,0 +1,40 @@
+"""Codes of the operations on volumes."""
+
+from tumorboard.core.errors import define
+
+NO_OVERLAP = define(
+    "OPS101",
+    "Two grids that do not meet in the patient",
+    why="Resampled onto the other's grid, such an image is nothing but fill: an empty PET that looks like a cold one.",
+    fix="check both affines; if the images truly belong together, register them first",
+)
+BLENDED_LABELS = define(
+    "OPS102",
+    "A label map about to be interpolated",
+    why="Between label 2 and background lies label 1, which is another structure.",
+    fix='use method="nearest", or resample one probability map per label',
+)
+BOX_EMPTY = define(
+    "OPS103",
+    "Nothing to crop to",
+    why="A box round no voxel has no place.",
+    fix="give a mask with voxels, or say what box to take for an empty one",
+)
+RECORD_MISMATCH = define(
+    "OPS104",
+    "A volume that is not on the grid its crop record describes",
+    why="Undone with the wrong record, a prediction lands beside the lesion, or with the wrong size.",
+    fix="pass the record made together with this volume",
+)
+GRID_SHEARED = define(
+    "OPS105",
+    "A sheared grid where lengths along the axes are needed",
+    why="On axes that are not at right angles the distance between voxels is not what their spacings say.",
+    fix="resample onto an orthogonal grid first",
+)
+WINDOW_EMPTY = define(
+    "OPS106",
+    "A window or scale of no width",
+    why="Every value would become 0, 1 or infinity.",
+    fix="give two different, finite ends, or a standard deviation above 0",
+)

@@ -1,0 +1,1 @@
+"""Segmentation of tumours in PET/CT."""

@@ -1,0 +1,195 @@
+"""Cross-validation by patient: the trained network and every baseline on the same parts of the same exams.
+
+Each patient is predicted by the network that has not seen that patient. Baselines that learn something (the inset of
+the ellipsoid) learn it from the same training patients. Nothing that is scored has seen voxels outside the part of
+the exam on which scores are taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tumorboard.core.cohort import Cohort
+from tumorboard.core.errors import TumorboardError
+from tumorboard.core.units import Unit
+from tumorboard.core.volume import Volume
+from tumorboard.engine.executors import executor
+from tumorboard.ops.resample import resample_to
+from tumorboard.tasks.result import TaskResult
+from tumorboard.tasks.segmentation import codes
+from tumorboard.tasks.segmentation.baselines import (
+    ELLIPSOID,
+    INSETS_MM,
+    THRESHOLDS,
+    ellipsoid,
+    ellipsoid_dice,
+    fit_inset,
+    threshold_labels,
+)
+from tumorboard.tasks.segmentation.cache import CaseCache, Fingerprint, take_fingerprint
+from tumorboard.tasks.segmentation.cases import Case, find_cases, load_case, structures_of
+from tumorboard.tasks.segmentation.comparison import scores_of_runs
+from tumorboard.tasks.segmentation.config import SegmentationConfig
+from tumorboard.tasks.segmentation.folds import FoldJob, HeldOut, part_done, run_fold, split_patients
+from tumorboard.tasks.segmentation.predict import measured_rows
+from tumorboard.tasks.segmentation.progress import Watch
+from tumorboard.tasks.segmentation.rows import mask_path, mask_row, run_row, write_mask
+from tumorboard.tasks.segmentation.train import fit_preprocessing
+
+__all__ = ["benchmark"]
+
+Progress = Callable[[int, int], None]
+_COARSE_MM = 4.0
+"""Voxel edge on which the ellipsoid is fitted."""
+
+
+def benchmark(
+    cohort: Cohort, out: Path, *, config: SegmentationConfig | None = None, progress: Progress | None = None
+) -> TaskResult:
+    """Cross-validate on every exam with CT, PET and an expert's mask; results and caches go below `out`.
+
+    Resumable: finished folds of the same data and settings are taken over, a stopped one continues. Scores are means
+    over patients with bootstrap intervals, out of fold, for all patients and per centre, and paired differences
+    between the network and each baseline. SGM102 with fewer patients than folds need.
+    """
+    config = config or SegmentationConfig()
+    cases = find_cases(cohort, labelled=True)
+    centre_of = {case.patient_id: case.centre for case in cases}
+    if len(centre_of) < 2:
+        raise TumorboardError(
+            codes.NOTHING_TO_LEARN, cohort.name, found=f"{len(centre_of)} usable patients", expected="2 or more"
+        )
+    structures = structures_of(cases)
+    held_out = split_patients(centre_of, config.folds, seed=config.seed)
+    watch = Watch(progress, cases=len(cases))
+    masks = out / "masks"
+    jobs = _jobs(cohort, cases, held_out, out, structures=structures, config=config, watch=watch)
+    facts = _train(jobs, config, watch)
+    fits = _draw_baselines(cohort, cases, held_out, masks, structures=structures, watch=watch)
+    network = config.network
+    runs = [run_row(network, kind="model", config=config.model_dump(mode="json"), inputs={}, metrics={"folds": facts})]
+    for name in (*THRESHOLDS, ELLIPSOID):
+        fitted = {"inset_mm_per_fold": fits} if name == ELLIPSOID else {}
+        runs.append(run_row(name, kind="baseline", config=fitted, inputs={}, metrics={}))
+    images, findings = [], []
+    for run in runs:
+        for case in cases:
+            path = mask_path(masks, case, run["run_id"])
+            images.append(mask_row(path, case, run["run_id"], structures, like=cohort.geometry(case.ct_id)))
+            findings += measured_rows(cohort, case, path, run["run_id"], structures)
+        watch.measured()
+    findings += _expert_measures(cohort, cases)
+    predicted = cohort.subset(list(centre_of)).with_rows(runs=runs, images=images)
+    scores = scores_of_runs(predicted, network, baselines=[*THRESHOLDS, ELLIPSOID], seed=config.seed)
+    watch.finished()
+    return TaskResult(scores, {"runs": runs, "images": images, "findings": findings})
+
+
+def _jobs(
+    cohort: Cohort,
+    cases: Sequence[Case],
+    held_out: Sequence[Sequence[str]],
+    out: Path,
+    *,
+    structures: tuple[str, ...],
+    config: SegmentationConfig,
+    watch: Watch,
+) -> list[FoldJob]:
+    """One job per fold, with everything it needs in the cache."""
+    cache = CaseCache(out / "cache", cohort)
+    fingerprints: dict[str, Fingerprint] = {}
+    for case in cases:
+        fingerprints[case.case_id] = take_fingerprint(cohort, case)
+    jobs = []
+    for number, patients in enumerate(held_out):
+        training = [case for case in cases if case.patient_id not in patients]
+        preprocessing = fit_preprocessing([fingerprints[c.case_id] for c in training], structures, config)
+        tests = []
+        for case in (case for case in cases if case.patient_id in patients):
+            whole = cohort.geometry(case.ct_id)
+            native = whole.crop(*case.evaluation)
+            target = mask_path(out / "masks", case, config.network)
+            tests.append(HeldOut(cache.evaluation(case, preprocessing), case.evaluation, native, whole, target))
+            watch.prepared()
+        job = FoldJob(
+            number=number,
+            folder=out / f"fold-{number}",
+            config=config.model_dump(mode="json"),
+            preprocessing=preprocessing.to_json(),
+            training=tuple(cache.training(case, preprocessing) for case in training),
+            patients=tuple(sorted({case.patient_id for case in training})),
+            held_out=tuple(tests),
+            share=1.0,
+        )
+        jobs.append(job)
+    return jobs
+
+
+def _train(jobs: Sequence[FoldJob], config: SegmentationConfig, watch: Watch) -> list[dict[str, Any]]:
+    """Run the folds side by side, one thread each: two networks on one core each cost less than one network on two."""
+    from dataclasses import replace
+
+    with executor(config.workers) as pool:
+        workers = min(getattr(pool, "workers", 1), len(jobs))
+        rounds = -(-len(jobs) // workers) if config.budget_clock == "wall" else len(jobs)
+        shared = [replace(job, share=1 / rounds) for job in jobs]
+        with watch.training(lambda: part_done([job.folder for job in jobs])):
+            return list(pool.map(run_fold, shared))
+
+
+def _draw_baselines(
+    cohort: Cohort,
+    cases: Sequence[Case],
+    held_out: Sequence[Sequence[str]],
+    masks: Path,
+    *,
+    structures: tuple[str, ...],
+    watch: Watch,
+) -> list[float]:
+    """Write the masks of all baselines; returns the ellipsoid's inset of each fold."""
+    dice: dict[str, np.ndarray[Any, Any]] = {}
+    for case in cases:
+        volumes = load_case(cohort, case, structures=structures).crop(case.evaluation)
+        assert volumes.mask is not None
+        whole = cohort.geometry(case.ct_id)
+        for name in THRESHOLDS:
+            labels = threshold_labels(volumes.pet, name, structures=len(structures))
+            write_mask(labels, case.evaluation, whole, mask_path(masks, case, name))
+        dice[case.case_id] = ellipsoid_dice(_coarse(volumes.mask))
+        watch.drawn()
+    insets = []
+    for patients in held_out:
+        inset_mm = fit_inset([dice[case.case_id] for case in cases if case.patient_id not in patients], INSETS_MM)
+        insets.append(inset_mm)
+        for case in (case for case in cases if case.patient_id in patients):
+            whole = cohort.geometry(case.ct_id)
+            shape = ellipsoid(whole.crop(*case.evaluation), inset_mm)
+            write_mask(shape, case.evaluation, whole, mask_path(masks, case, ELLIPSOID))
+    return insets
+
+
+def _coarse(mask: Volume) -> Volume:
+    grid = mask.geometry
+    edges_mm = np.maximum(grid.spacing_mm, _COARSE_MM)
+    count = np.maximum(np.rint(grid.extent_mm / edges_mm), 1)
+    return resample_to(mask, grid.with_spacing(grid.extent_mm / count), method="nearest", fill=0)
+
+
+def _expert_measures(cohort: Cohort, cases: Sequence[Case]) -> list[dict[str, Any]]:
+    """Measurements of the experts' masks, unless the cohort came with findings on them."""
+    from tumorboard.core.tables import EXPERT
+    from tumorboard.tasks.segmentation.measure import measure_mask
+
+    have = {row["image_id"] for row in cohort.rows("findings", run_id=EXPERT)}
+    rows: list[dict[str, Any]] = []
+    for case in cases:
+        if case.mask_id is None or case.mask_id in have:
+            continue
+        mask = cohort.image(case.mask_id)
+        pet = cohort.image(case.pet_id).require(Unit.SUVBW)
+        rows += measure_mask(mask, pet, labels=case.labels, image_id=case.mask_id, run_id=EXPERT)
+    return rows

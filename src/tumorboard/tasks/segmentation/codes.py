@@ -1,0 +1,34 @@
+"""Codes of segmentation."""
+
+from tumorboard.core.errors import define
+
+INPUT_MISSING = define(
+    "SGM101",
+    "An exam without PET or without CT",
+    why="The network was trained on both; a picture of zeros in place of one gives a confident wrong answer.",
+    fix="import the missing image, or leave the patient out",
+)
+NOTHING_TO_LEARN = define(
+    "SGM102",
+    "Too few patients with CT, PET and an expert's mask",
+    why="Out-of-fold scores need patients on both sides of every split.",
+    fix="import masks on the grid of their CT (see `tumorboard check`), or lower `folds`",
+)
+APART = define(
+    "SGM103",
+    "CT and PET that do not lie over each other",
+    why="Uptake taken from another place than the anatomy makes every voxel wrong.",
+    fix="register them, or repair the affine of one from the original DICOM",
+)
+MODEL_UNKNOWN = define(
+    "SGM104",
+    "Not a segmentation model of this version",
+    why="Weights without the preprocessing they were trained with predict nonsense.",
+    fix="train with `tumorboard train segmentation COHORT --out RUN` and give that folder",
+)
+SETTING = define(
+    "SGM105",
+    "Settings that contradict each other",
+    why="A patch that the network cannot halve often enough, or more folds than patients, cannot be trained.",
+    fix="see the message",
+)

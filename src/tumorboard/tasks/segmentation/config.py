@@ -1,0 +1,95 @@
+"""Settings of segmentation, with their reasons."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from tumorboard.engine.schedule import TrainingPlan
+
+__all__ = ["SegmentationConfig"]
+
+
+class SegmentationConfig(BaseModel):
+    """Settings of one training, and of the cross-validation round it.
+
+    Defaults train a small network in about three minutes of one core, the same for cohorts of every size: with the
+    number of steps fixed, the result depends on the data and the seed alone.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = 0
+    folds: int = Field(5, ge=2, description="Of the cross-validation; fewer when there are fewer patients.")
+    workers: int = Field(0, ge=0, description="Folds trained side by side, one thread each; 0: one per core.")
+
+    spacing_mm: float | None = Field(
+        None, gt=0, description="Working voxel edge; default: from the lesions of the training patients."
+    )
+    ct_window_hu: tuple[float, float] = (-160.0, 240.0)
+    patch_voxels: int = Field(40, ge=8)
+    random_cut_mm: float = Field(
+        45.0, ge=0, description="Most that is cut off each side of a training image, so that its border tells nothing."
+    )
+    foreground: float = Field(0.67, ge=0, le=1, description="Share of patches placed on a lesion.")
+
+    network: Literal["unet"] = "unet"
+    channels: tuple[int, ...] = (16, 32, 64, 128)
+    residual_units: int = Field(2, ge=0)
+
+    batch: int = Field(4, ge=1)
+    steps: int = Field(900, ge=1)
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(1e-2, ge=0)
+    warmup_steps: int = Field(30, ge=0)
+    schedule: Literal["poly", "cosine", "constant"] = "poly"
+    ema_decay: float | None = Field(0.99, gt=0, lt=1)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    budget_minutes: float | None = Field(
+        None, gt=0, description="Time limit of all trainings of a verb together; the folds of a benchmark share it."
+    )
+    budget_clock: Literal["wall", "cpu"] = "wall"
+    checkpoint_every: int = Field(100, ge=0)
+
+    overlap: float = Field(0.5, ge=0, lt=1, description="Of neighbouring windows at prediction.")
+    window_voxels: int = Field(64, ge=8, description="Largest edge predicted in one piece.")
+    mirror: bool = Field(True, description="Average predictions over mirrored inputs.")
+
+    @field_validator("channels", "ct_window_hu", mode="before")
+    @classmethod
+    def _split_words(cls, value: Any) -> Any:
+        """`16,32,64` of the command line."""
+        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("spacing_mm", "budget_minutes", "ema_decay", mode="before")
+    @classmethod
+    def _none_word(cls, value: Any) -> Any:
+        return None if isinstance(value, str) and value.casefold() == "none" else value
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        step = 2 ** (len(self.channels) - 1)
+        if self.patch_voxels % step or self.window_voxels % step:
+            raise ValueError(
+                f"patch_voxels and window_voxels must be multiples of {step} for {len(self.channels)} levels"
+            )
+        if self.ct_window_hu[0] >= self.ct_window_hu[1]:
+            raise ValueError("ct_window_hu must rise")
+        return self
+
+    def plan(self, *, seed: int, share: float = 1.0) -> TrainingPlan:
+        """The training plan; `share` is the part of the time budget that this training may use."""
+        return TrainingPlan(
+            steps=self.steps,
+            seed=seed,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            warmup_steps=self.warmup_steps,
+            schedule=self.schedule,
+            ema_decay=self.ema_decay,
+            precision=self.precision,
+            budget_minutes=None if self.budget_minutes is None else self.budget_minutes * share,
+            budget_clock=self.budget_clock,
+            checkpoint_every=self.checkpoint_every,
+        )

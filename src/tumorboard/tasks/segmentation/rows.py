@@ -1,0 +1,73 @@
+"""Predictions as rows of the cohort's tables: masks on the CT grid, their measurements, the run they belong to."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tumorboard import __version__
+from tumorboard.core.geometry import Geometry
+from tumorboard.core.units import Modality, Role, Unit
+from tumorboard.core.volume import Volume
+from tumorboard.io.images import describe_image
+from tumorboard.io.nifti import write_nifti
+from tumorboard.tasks.segmentation.cases import Box, Case
+
+__all__ = ["mask_id", "mask_path", "mask_row", "run_row", "write_mask"]
+
+
+def mask_id(case: Case, run_id: str) -> str:
+    return f"{case.case_id}.mask.{run_id}"
+
+
+def mask_path(folder: Path, case: Case, run_id: str) -> Path:
+    """`folder/<run>/<exam>.nii.gz` with names of plain characters; equal names are told apart by the caller's ids."""
+    return folder / _plain(run_id) / f"{_plain(case.case_id)}.nii.gz"
+
+
+def write_mask(part: Volume, box: Box, whole: Geometry, path: Path) -> None:
+    """Write a label map of a part of the CT on the CT's whole grid, 0 outside the part."""
+    labels = np.zeros(whole.shape, np.uint8)
+    labels[tuple(slice(a, b) for a, b in zip(*box, strict=True))] = part.array
+    write_nifti(Volume(labels, whole.affine, Unit.LABEL), path)
+
+
+def mask_row(path: Path, case: Case, run_id: str, structures: Sequence[str], *, like: Geometry) -> dict[str, Any]:
+    """The row of `images` of a written mask. Its affine is the CT's own, not the file's rounding of it."""
+    row = describe_image(
+        path,
+        image_id=mask_id(case, run_id),
+        exam_id=case.case_id,
+        modality=Modality.SEG,
+        role=Role.MASK,
+        unit=Unit.LABEL,
+        run_id=run_id,
+        reference_image_id=case.ct_id,
+        labels=dict(enumerate(structures, start=1)),
+    )
+    return row | {"affine": like.affine.ravel().tolist()}
+
+
+def run_row(
+    run_id: str, *, kind: str, config: Mapping[str, Any], inputs: Mapping[str, Any], metrics: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A row of `runs`. `kind` is model or baseline."""
+    return {
+        "run_id": run_id,
+        "task": "segmentation",
+        "kind": kind,
+        "config": json.dumps(config, sort_keys=True),
+        "code_version": __version__,
+        "inputs": json.dumps(inputs, sort_keys=True),
+        "metrics": json.dumps(metrics, sort_keys=True),
+    }
+
+
+def _plain(identifier: str) -> str:
+    words = identifier.replace(">", "-above-").replace("%", "-percent")
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", words).strip("-.") or "run"

@@ -1,0 +1,145 @@
+"""Training: cached cases -> model. Everything that is fitted is fitted on the cases given, and on nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tumorboard.core.cohort import Cohort
+from tumorboard.core.errors import TumorboardError
+from tumorboard.engine.loop import fit, seeded
+from tumorboard.engine.run_log import RunLog
+from tumorboard.engine.schedule import TrainingPlan
+from tumorboard.tasks.segmentation import codes
+from tumorboard.tasks.segmentation.cache import CaseCache, Fingerprint, take_fingerprint
+from tumorboard.tasks.segmentation.cases import find_cases, structures_of
+from tumorboard.tasks.segmentation.config import SegmentationConfig
+from tumorboard.tasks.segmentation.model import MODEL_FILE, SegmentationModel, build_network
+from tumorboard.tasks.segmentation.preprocess import Preprocessing, choose_spacing
+from tumorboard.tasks.segmentation.sampling import Batch, PatchSampler
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
+
+__all__ = ["dice_and_cross_entropy", "fit_preprocessing", "train", "train_network"]
+
+Progress = Callable[[int, int], None]
+_PARTS = 100
+
+
+def train(
+    cohort: Cohort, out: Path, *, config: SegmentationConfig, progress: Progress | None = None
+) -> SegmentationModel:
+    """Train on every exam of `cohort` with CT, PET and mask; the model is written to `out`. Resumes a training that
+    was stopped there. SGM102 without such an exam."""
+    cases = find_cases(cohort, labelled=True)
+    if not cases:
+        raise TumorboardError(codes.NOTHING_TO_LEARN, cohort.name, found="no exam with all three", expected="one")
+    structures = structures_of(cases)
+    cache = CaseCache(out / "cache", cohort)
+    report = progress or (lambda done, total: None)
+    total = len(cases) + _PARTS
+    fingerprints = []
+    for done, case in enumerate(cases):
+        fingerprints.append(take_fingerprint(cohort, case))
+        report(done + 1, total)
+    preprocessing = fit_preprocessing(fingerprints, structures, config)
+    paths = [cache.training(case, preprocessing) for case in cases]
+    return train_network(
+        paths,
+        config=config,
+        preprocessing=preprocessing,
+        plan=config.plan(seed=config.seed),
+        folder=out,
+        facts={"patients": sorted({case.patient_id for case in cases})},
+        progress=lambda part: report(len(cases) + round(part * _PARTS), total),
+    )
+
+
+def fit_preprocessing(
+    fingerprints: Sequence[Fingerprint], structures: Sequence[str], config: SegmentationConfig
+) -> Preprocessing:
+    """Preprocessing for these training cases: the working spacing is chosen from their lesions, unless it is set."""
+    spacing_mm = config.spacing_mm or choose_spacing(
+        [ml for print_ in fingerprints for ml in print_.lesions_ml], [print_.spacing_mm for print_ in fingerprints]
+    )
+    return Preprocessing(spacing_mm, config.ct_window_hu, tuple(structures))
+
+
+def train_network(
+    paths: Sequence[Path],
+    *,
+    config: SegmentationConfig,
+    preprocessing: Preprocessing,
+    plan: TrainingPlan,
+    folder: Path,
+    facts: dict[str, Any],
+    progress: Callable[[float], None] | None = None,
+) -> SegmentationModel:
+    """Train on cached cases and save the model to `folder`; a finished one there is taken, a stopped one resumed."""
+    identity = _identity(paths, config, preprocessing)
+    if (folder / MODEL_FILE).exists():
+        model = SegmentationModel.load(folder)
+        if model.facts.get("identity") == identity:
+            return model
+        for name in (MODEL_FILE, "last.safetensors"):
+            (folder / name).unlink(missing_ok=True)
+    arrays = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
+    with seeded(plan.seed):
+        network = build_network(config, len(preprocessing.structures))
+    fitted = fit(
+        network,
+        plan,
+        draw=PatchSampler(arrays, config, spacing_mm=preprocessing.spacing_mm),
+        loss_of=_loss_of,
+        folder=folder,
+        identity=identity,
+        log=RunLog(folder / "log.jsonl"),
+        progress=progress,
+    )
+    network.load_state_dict(dict(fitted.weights))
+    outcome = {"steps": fitted.steps, "seconds": round(fitted.seconds, 1), "precision": fitted.precision}
+    model = SegmentationModel(network, config, preprocessing, {**facts, **outcome, "identity": identity})
+    model.save(folder)
+    (folder / "last.safetensors").unlink(missing_ok=True)
+    return model
+
+
+def _loss_of(network: Module, batch: Batch) -> Tensor:
+    return dice_and_cross_entropy(network(batch.inputs).float(), batch.target)
+
+
+def dice_and_cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
+    """Cross-entropy plus soft Dice loss.
+
+    `logits` (n, 1 + structures, i, j, k), background first; `shares` (n, structures, i, j, k) of each voxel. Dice is
+    taken per sample and structure, only where the structure is present: there is no smoothing term that would reward
+    an empty answer (Milletari et al. 2016; Isensee et al. 2021).
+    """
+    import torch
+
+    background = (1 - shares.sum(1, keepdim=True)).clamp_min(0)
+    truth = torch.cat([background, shares], dim=1)
+    log_probability = torch.log_softmax(logits, dim=1)
+    cross_entropy = -(truth * log_probability).sum(1).mean()
+    probability = log_probability[:, 1:].exp()
+    space = (2, 3, 4)
+    present = shares.sum(space) > 0.5
+    if not bool(present.any()):
+        return cross_entropy
+    dice = 2 * (probability * shares).sum(space) / (probability.sum(space) + shares.sum(space)).clamp_min(1e-6)
+    return cross_entropy + (1 - dice[present]).mean()
+
+
+def _identity(paths: Sequence[Path], config: SegmentationConfig, preprocessing: Preprocessing) -> str:
+    """Digest of the data (cache names carry the digests of their images) and of everything that shapes training.
+    Where the cache lies, how many folds train side by side and how predictions are made do not."""
+    settings = config.model_dump(mode="json", exclude={"workers", "mirror", "overlap", "window_voxels"})
+    whole = {"cases": [path.name for path in paths], "config": settings, "preprocessing": preprocessing.to_json()}
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()

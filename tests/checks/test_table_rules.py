@@ -1,0 +1,347 @@
+"""Every rule on tables: silent on a clean table, loud on the same table with one fault planted under another name."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from tables import clean_columns, codes_of, cohort_of
+
+from tumorboard.checks import run_checks
+from tumorboard.core.cohort import Cohort
+from tumorboard.core.variables import Kind, Variable
+
+
+@pytest.mark.parametrize("seed", [1, 7, 23])
+@pytest.mark.parametrize("declared", [False, True])
+def test_a_clean_table_raises_neither_error_nor_warning(seed: int, declared: bool) -> None:
+    found = run_checks(cohort_of(clean_columns(seed=seed), declared=declared))
+    assert [(f.code, f.where, f.message) for f in found if f.severity != "info"] == []
+
+
+def test_ids_that_differ_in_writing_alone() -> None:
+    columns = clean_columns()
+    columns["patient_id"][5] = "p_0001"
+    (found,) = codes_of(cohort_of(columns), "PAT201")
+    assert "P-0001" in found.where and "p_0001" in found.where
+
+
+def test_a_row_repeated_under_another_id_and_in_another_cohort() -> None:
+    columns = clean_columns()
+    assert codes_of(cohort_of(columns), "PAT202") == []
+    for name, values in columns.items():
+        if name not in ("patient_id", "centre"):
+            values[100] = values[3]
+    (found,) = codes_of(cohort_of(columns), "PAT202")
+    assert "P-0004 = P-0101" in found.where
+
+    other = {k: v[:80] for k, v in clean_columns(seed=3).items()}
+    original = clean_columns()
+    for name in original:
+        if name != "patient_id":
+            other[name] = other[name][:40] + original[name][40:80]
+    other["patient_id"] = [f"X{i}" for i in range(80)]
+    (found,) = codes_of(cohort_of(original), "PAT202", against=[cohort_of(other, name="other")])
+    assert "40 pairs" in found.message and "P-0041 = X40" in found.where
+
+
+def test_an_almost_empty_row() -> None:
+    columns = clean_columns()
+    for name, values in columns.items():
+        if name not in ("patient_id", "centre", "sex"):
+            values[17] = None
+    (found,) = codes_of(cohort_of(columns), "PAT203")
+    assert found.where == "patients: P-0018"
+
+
+def test_cells_kept_as_published() -> None:
+    columns = clean_columns()
+    columns["Weight (kg) (as published)"] = [None] * 239 + [">150"]
+    (found,) = codes_of(cohort_of(columns), "TAB201")
+    assert "'>150'" in found.message
+
+
+@pytest.mark.parametrize("word", ["Not Collected", "n/a", "unknown", "[]", "not reported"])
+def test_words_for_missing(word: str) -> None:
+    columns = clean_columns()
+    columns["T stage"][:9] = [word] * 9
+    (found,) = codes_of(cohort_of(columns), "TAB202")
+    assert found.where == "patients.T stage" and "9 patients" in found.message
+
+
+def test_a_class_that_means_not_known() -> None:
+    rows = [{"patient_id": f"p{i}", "endpoint": "HPV", "run_id": "expert", "class_value": "not tested"} for i in range(4)]
+    cohort = Cohort.build("c", patients=[{"patient_id": f"p{i}"} for i in range(4)], outcomes=rows)
+    (found,) = codes_of(cohort, "TAB202")
+    assert found.severity == "warning" and "4 patients" in found.message
+
+
+@pytest.mark.parametrize("sentinel", [-1.0, 999.0, -99.0])
+def test_numbers_that_stand_for_missing(sentinel: float) -> None:
+    columns = clean_columns()
+    columns["Weight (kg)"][4:8] = [sentinel] * 4
+    (found,) = codes_of(cohort_of(columns), "TAB203")
+    assert found.where == "patients.Weight (kg)"
+
+
+@pytest.mark.parametrize(
+    "pair", [("Glottis", "glottis "), ("concomitant", "concurrent"), ("post wall", "Post-Wall"), ("Yes", "Y")]
+)
+def test_levels_that_mean_the_same(pair: tuple[str, str]) -> None:
+    columns = clean_columns()
+    columns["Note"] = ([pair[0]] * 200) + [pair[1]] * 40
+    (found,) = codes_of(cohort_of(columns), "TAB204")
+    assert found.severity == "warning" and repr(pair[1]) in found.message
+
+
+def test_codes_beyond_the_dictionary() -> None:
+    columns = clean_columns()
+    columns["gender code"] = (["0", "1"] * 120)[:-1] + ["2"]
+    variable = Variable("gender code", Kind.CATEGORICAL, levels={"0": "female", "1": "male"})
+    (found,) = codes_of(cohort_of(columns, variables=(variable,)), "TAB205")
+    assert found.severity == "error" and "P-0240" in found.where
+    columns["gender code"][-1] = "1"
+    assert codes_of(cohort_of(columns, variables=(variable,)), "TAB205") == []
+
+
+@pytest.mark.parametrize(("heading", "value"), [("clinical.N.stage", 4.0), ("M stage", 3.0), ("cT", 5.0)])
+def test_stages_that_do_not_exist(heading: str, value: float) -> None:
+    columns = clean_columns()
+    columns[heading] = [0.0, 1.0] * 119 + [value, value]
+    (found,) = codes_of(cohort_of(columns), "TAB206")
+    assert found.where == f"patients.{heading}" and "2 patients" in found.message
+
+
+@pytest.mark.parametrize(
+    ("heading", "mean", "spread"),
+    [("Age at biopsy (days)", 64, 9), ("Height (m)", 172, 9), ("Hemoglobin g/dL", 135, 12), ("Weight (kg)", 74_000, 9000)],
+)
+def test_values_that_do_not_fit_their_unit(heading: str, mean: float, spread: float) -> None:
+    columns = clean_columns()
+    columns[heading] = np.random.default_rng(1).normal(mean, spread, 240).tolist()
+    (found,) = codes_of(cohort_of(columns), "TAB207")
+    assert found.where == f"patients.{heading}"
+
+
+def test_ages_that_nobody_has() -> None:
+    columns = clean_columns()
+    columns["age_years"][2], columns["age_years"][9] = 182.0, -3.0
+    (found,) = codes_of(cohort_of(columns), "TAB208")
+    assert found.severity == "error" and "P-0003" in found.where and "P-0010" in found.where
+
+
+def test_dates_impossible_serial_and_mixed() -> None:
+    columns = clean_columns()
+    columns["Date of last contact"][0] = datetime.date(5011, 5, 24)
+    assert any(f.severity == "error" for f in codes_of(cohort_of(columns), "TAB209"))
+    columns = clean_columns()
+    columns["Date of biopsy"] = np.linspace(40_000, 41_000, 240).tolist()
+    assert "serial" in codes_of(cohort_of(columns), "TAB209")[0].message
+    columns = clean_columns()
+    columns["Imaging date"] = ["13/2/2011", "2/25/2011"] * 120
+    assert "month first" in codes_of(cohort_of(columns), "TAB209")[0].message
+
+
+def test_dates_in_an_impossible_order() -> None:
+    columns = clean_columns()
+    start = columns["Start of radiotherapy"]
+    relapse = [None] * 200 + [s + datetime.timedelta(days=90) for s in start[200:]]
+    columns["Date of recurrence"] = relapse
+    assert codes_of(cohort_of(columns), "TAB210") == []
+    relapse[210] = start[210]
+    (found,) = codes_of(cohort_of(columns), "TAB210")
+    assert found.where.endswith(": P-0211") and "1 of 40" in found.message
+
+
+def test_a_duration_that_contradicts_its_dates() -> None:
+    columns = clean_columns()
+    assert codes_of(cohort_of(columns), "TAB211") == []
+    columns["os_days"][11] += 730
+    found = [f for f in codes_of(cohort_of(columns), "TAB211") if f.severity == "warning"]
+    assert [f.where for f in found] == ["patients.os_days: P-0012"]
+
+
+def test_headings_with_blanks() -> None:
+    columns = clean_columns()
+    variable = Variable("N stage", Kind.TEXT, source="'N stage ' in x.csv")
+    (found,) = codes_of(cohort_of(columns, variables=(variable,)), "TAB212")
+    assert found.severity == "info"
+
+
+def test_stages_of_two_editions() -> None:
+    columns = clean_columns()
+    columns["UICC edition"] = [7.0] * 240
+    assert codes_of(cohort_of(columns), "TAB213") == []
+    columns["UICC edition"][:50] = [8.0] * 50
+    (found,) = codes_of(cohort_of(columns), "TAB213")
+    assert "8 in 50" in found.message
+
+
+def test_one_value_for_a_whole_centre() -> None:
+    columns = clean_columns()
+    values, centres = columns["Haemoglobin (g/dl)"], columns["centre"]
+    columns["Haemoglobin (g/dl)"] = [13.1 if c == "Hospital B" else v for v, c in zip(values, centres, strict=True)]
+    (found,) = codes_of(cohort_of(columns), "TAB214")
+    assert "of Hospital B" in found.message
+
+
+def test_too_many_positives_for_the_site() -> None:
+    rng = np.random.default_rng(0)
+    columns = clean_columns()
+    usual = {"oropharynx": 0.6, "larynx": 0.05, "oral cavity": 0.05}
+    columns["p16 result"] = [float(rng.random() < usual[s]) for s in columns["Site"]]
+    assert codes_of(cohort_of(columns), "TAB215") == []
+    columns["p16 result"] = [float(rng.random() < 0.6) for _ in columns["Site"]]
+    (found,) = codes_of(cohort_of(columns), "TAB215")
+    assert "oral cavity" in found.message and "larynx" in found.message
+
+
+# ---- outcomes -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("declared", [False, True])
+def test_events_at_time_zero(declared: bool) -> None:
+    columns = clean_columns()
+    columns["rfs_days"][4], columns["rfs_event"][4] = -12.0, 1.0
+    (found,) = codes_of(cohort_of(columns, declared=declared), "OUT201")
+    assert found.severity == "error" and found.where.endswith(": P-0005")
+
+
+def test_outcomes_that_cannot_be_used() -> None:
+    row = {"patient_id": "a", "endpoint": "OS", "run_id": "expert", "raw": "{}", "problem": "time not known"}
+    cohort = Cohort.build("c", patients=[{"patient_id": "a"}], outcomes=[row])
+    (found,) = codes_of(cohort, "OUT202")
+    assert found.where == "outcomes.OS: a"
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_relapse_after_death(declared: bool) -> None:
+    columns = clean_columns()
+    row = next(i for i in range(240) if columns["os_event"][i] == 1.0)
+    columns["rfs_days"][row], columns["rfs_event"][row] = columns["os_days"][row] + 100, 1.0
+    (found,) = codes_of(cohort_of(columns, declared=declared), "OUT203")
+    assert found.severity == "error" and columns["patient_id"][row] in found.where
+
+
+@pytest.mark.parametrize("declared", [False, True])
+@pytest.mark.parametrize(("factor", "severity"), [(365.25 / 12, "error"), (12 / 365.25, "error"), (365.25, "error")])
+def test_one_centre_in_another_unit(declared: bool, factor: float, severity: str) -> None:
+    columns = clean_columns()
+    inside = [c == "Hospital C" for c in columns["centre"]]
+    columns["os_days"] = [d * factor if i else d for d, i in zip(columns["os_days"], inside, strict=True)]
+    found = codes_of(cohort_of(columns, declared=declared), "OUT204")
+    assert [f.severity for f in found] == [severity] and "Hospital C" in found[0].where
+
+
+def test_centres_of_different_prognosis_are_no_unit_mix() -> None:
+    columns = clean_columns()
+    inside = [c == "Hospital C" for c in columns["centre"]]
+    columns["os_days"] = [max(1.0, d / 5) if i else d for d, i in zip(columns["os_days"], inside, strict=True)]
+    assert codes_of(cohort_of(columns), "OUT204") == []
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_a_time_known_for_the_dead_alone(declared: bool) -> None:
+    columns = clean_columns()
+    columns["os_days"] = [d if e == 1.0 else None for d, e in zip(columns["os_days"], columns["os_event"], strict=True)]
+    if declared:
+        keep = [i for i, d in enumerate(columns["os_days"]) if d is not None]
+        plain = dict(columns)
+        plain.pop("os_days"), plain.pop("os_event"), plain.pop("rfs_days"), plain.pop("rfs_event")
+        rows = [
+            {"patient_id": columns["patient_id"][i], "endpoint": "OS", "run_id": "expert",
+             "survival": {"event": True, "time_days": columns["os_days"][i]}} for i in keep
+        ]  # fmt: skip
+        cohort = Cohort.build("c", patients=plain, outcomes=rows)
+    else:
+        cohort = cohort_of(columns)
+    (found,) = codes_of(cohort, "OUT205")
+    assert found.severity == "warning"
+
+
+@pytest.mark.parametrize(
+    ("heading", "flip"),
+    [("OS censoring", False), ("censored_os", False), ("os alive flag censor", False), ("Death indicator", True)],
+)
+def test_an_indicator_that_says_the_opposite_of_its_name(heading: str, flip: bool) -> None:
+    columns = clean_columns()
+    dead = columns.pop("os_event")
+    columns[heading] = [1 - e if flip else e for e in dead]
+    assert [f.where for f in codes_of(cohort_of(columns), "OUT206")] == [f"patients.{heading}"]
+    columns[heading] = [e if flip else 1 - e for e in dead]
+    assert codes_of(cohort_of(columns), "OUT206") == []
+
+
+def test_an_indicator_is_tested_by_time_where_nothing_says_who_died() -> None:
+    rng = np.random.default_rng(2)
+    event = rng.random(200) < 0.4
+    time = np.where(event, rng.uniform(10, 700, 200), rng.uniform(650, 2000, 200))
+    columns = {
+        "patient_id": [f"q{i}" for i in range(200)],
+        "overall survival (days)": time.tolist(),
+        "overall survival censored": event.astype(float).tolist(),
+    }
+    (found,) = codes_of(cohort_of(columns), "OUT206")
+    assert "later in" in found.message
+    columns["overall survival censored"] = (1.0 - event).tolist()
+    assert codes_of(cohort_of(columns), "OUT206") == []
+
+
+def _with_class(columns: dict, values: list[str | None], endpoint: str = "HPV") -> Cohort:
+    plain = {k: v for k, v in columns.items() if k not in ("os_days", "os_event", "rfs_days", "rfs_event")}
+    rows = [
+        {"patient_id": p, "endpoint": endpoint, "run_id": "expert", "class_value": v}
+        for p, v in zip(columns["patient_id"], values, strict=True)
+        if v is not None
+    ]
+    return Cohort.build("c", patients=plain, outcomes=rows)
+
+
+def test_a_level_that_gives_the_class_away() -> None:
+    rng = np.random.default_rng(5)
+    columns, truth = clean_columns(), rng.choice(["positive", "negative"], 240).tolist()
+    assert codes_of(_with_class(columns, truth), "OUT207") == []
+    columns["differentiation"] = [
+        "HPV type" if t == "positive" else str(g) for t, g in zip(truth, rng.choice(["G1", "G2"], 240), strict=True)
+    ]
+    (found,) = codes_of(_with_class(columns, truth), "OUT207")
+    assert found.severity == "warning" and "differentiation" in found.message
+
+
+def test_a_number_that_parts_the_classes() -> None:
+    rng = np.random.default_rng(6)
+    columns, truth = clean_columns(), rng.choice(["yes", "no"], 240).tolist()
+    columns["score"] = [rng.normal(10 if t == "yes" else 0) for t in truth]
+    (found,) = codes_of(_with_class(columns, truth, "response"), "OUT207")
+    assert "score: AUC 1.000" in found.message
+
+
+def test_a_feature_that_is_only_good_is_no_leak() -> None:
+    rng = np.random.default_rng(8)
+    columns, truth = clean_columns(), rng.choice(["yes", "no"], 240).tolist()
+    columns["score"] = [rng.normal(2 if t == "yes" else 0) for t in truth]
+    assert codes_of(_with_class(columns, truth, "response"), "OUT207") == []
+
+
+def test_two_versions_of_a_follow_up() -> None:
+    old = clean_columns()
+    new = {k: list(v) for k, v in old.items()}
+    rng = np.random.default_rng(4)
+    for i in range(240):
+        if old["os_event"][i] == 0.0 and rng.random() < 0.6:
+            new["os_days"][i] += 500.0
+            new["os_event"][i] = float(rng.random() < 0.7)
+    found = codes_of(cohort_of(new), "OUT208", against=[cohort_of(old, name="earlier")])
+    assert len(found) == 1 and "earlier" in found[0].where
+    assert codes_of(cohort_of(old), "OUT208", against=[cohort_of(clean_columns(seed=9), name="others")]) == []
+
+
+def test_a_time_without_unit() -> None:
+    columns = clean_columns()
+    columns["Survival.time"] = columns.pop("os_days")
+    (found,) = codes_of(cohort_of(columns), "OUT209")
+    assert found.severity == "info" and "days" in found.message
