@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tumorboard.metrics.concordance import concordance
 from tumorboard.metrics.survival.calibration import calibration_at, d_calibration
-from tumorboard.metrics.survival.concordance import harrell_c, uno_c
 from tumorboard.metrics.survival.curves import censoring_curve, kaplan_meier, log_rank, restricted_mean
 from tumorboard.metrics.survival.discrimination import antolini_concordance, dynamic_auc
 from tumorboard.metrics.survival.error import brier_scores, integrated_brier, usable_horizons
+from tumorboard.metrics.survival.uno import uno_concordance
 
 # Six patients with an event and a censoring at the same time 2.
 TIME = np.array([1, 2, 2, 3, 4, 5.0])
@@ -219,24 +220,15 @@ HARRELL_RISK = np.array([-0.02, 1.2, -0.56, -1.33, -0.81, 1.02, -1.29])
 
 def test_concordance_on_the_published_fixture() -> None:
     # Discussed in scikit-survival's issue 428: 5 concordant, 5 discordant; Uno at tau 299: 0.3743 there.
-    c = harrell_c(HARRELL_EVENT, HARRELL_TIME, HARRELL_RISK)
-    assert (c.value, c.concordant, c.discordant, c.tied_risk) == (0.5, 5, 5, 0)
+    c = concordance(HARRELL_EVENT, HARRELL_TIME, HARRELL_RISK)
+    assert (c.value, c.concordant, c.discordant, c.tied) == (0.5, 5, 5, 0)
     g = censoring_curve(HARRELL_EVENT, HARRELL_TIME)
-    theirs = uno_c(HARRELL_EVENT, HARRELL_TIME, HARRELL_RISK, censoring=g, tau=299, weights="at time")
+    theirs = uno_concordance(HARRELL_EVENT, HARRELL_TIME, HARRELL_RISK, censoring=g, tau=299, weights="at time")
     assert theirs.value == pytest.approx(0.3743, abs=5e-5)
     # By hand: the event at 11 has weight 1 and 4 of 6 lower, the one at 89 has 0 of 3 lower.
     weight_89 = 1 / g.before(89) ** 2
-    ours = uno_c(HARRELL_EVENT, HARRELL_TIME, HARRELL_RISK, censoring=g, tau=299)
+    ours = uno_concordance(HARRELL_EVENT, HARRELL_TIME, HARRELL_RISK, censoring=g, tau=299)
     assert ours.value == pytest.approx(4 / (6 + 3 * weight_89))
-
-
-def test_concordance_has_a_direction() -> None:
-    time, event = [1, 2, 3], [True, True, False]
-    assert harrell_c(event, time, [3, 2, 1]).value == 1 and harrell_c(event, time, [1, 2, 3]).value == 0
-    assert harrell_c(event, time, [7, 7, 7]).value == 0.5
-    assert np.isnan(harrell_c([False, False], [1, 2], [1, 2]).value)
-    with pytest.raises(ValueError, match="NaN"):
-        harrell_c(event, time, [1, 2, np.nan])
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -247,14 +239,14 @@ def test_concordance_equals_lifelines_and_scikit_survival(seed: int) -> None:
 
     event, time, risk = tied_cohort(300, seed)
     risk = np.round(risk, 1)
-    ours = harrell_c(event, time, risk)
+    ours = concordance(event, time, risk)
     assert ours.value == pytest.approx(concordance_index(time, -risk, event), abs=1e-12)
     theirs = concordance_index_censored(event, time, risk)
-    assert (ours.concordant, ours.discordant, ours.tied_risk) == theirs[1:4]
+    assert (ours.concordant, ours.discordant, ours.tied) == theirs[1:4]
     train, test = slice(0, 150), slice(150, None)
     y = [Surv.from_arrays(event[part], time[part]) for part in (train, test)]
     tau = float(np.quantile(time[train], 0.8))
-    uno = uno_c(
+    uno = uno_concordance(
         event[test],
         time[test],
         risk[test],

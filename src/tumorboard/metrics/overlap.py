@@ -5,10 +5,6 @@ Dice: Dice 1945, Ecology 26:297. Aggregated Dice: Andrearczyk et al. 2022, HECKT
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-
-=======
->>>>>>> main
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -73,9 +73,7 @@ def _liver(build: Build) -> Iterator[Solid]:
 def _spleen_and_pancreas(build: Build) -> Iterator[Solid]:
     size = build.vary("spleen", 0.12)
     spleen = blob(
-        ball(
-            (100 * build.girth, 48, -520), (20 * size, 38 * size, 50 * size), turned=rotation(about_z=-28, about_x=18)
-        ),
+        ball((100 * build.girth, 48, -520), (20 * size, 38 * size, 50 * size), turned=rotation(about_z=-28, about_x=18)),
     )
     yield Solid(spleen, "spleen", layer=Layer.VISCERA, rough_mm=1.5, label="spleen")
     pancreas = tube(
@@ -83,10 +81,7 @@ def _spleen_and_pancreas(build: Build) -> Iterator[Solid]:
     )
     yield Solid(pancreas, "pancreas", layer=Layer.VISCERA, rough_mm=2.5, rough_scale=0.3, label="pancreas")
     for _, side in SIDES:
-        gland = tube(
-            [(34 * side, 26, -538, 2.5), (40 * side, 36, -552, 3)],
-            [(34 * side, 26, -538, 2.5), (46 * side, 28, -554, 2.5)],
-        )
+        gland = tube([(34 * side, 26, -538, 2.5), (40 * side, 36, -552, 3)], [(34 * side, 26, -538, 2.5), (46 * side, 28, -554, 2.5)])
         yield Solid(gland, "adrenal", layer=Layer.VISCERA)
 
 
@@ -107,22 +102,12 @@ def _kidneys(build: Build) -> Iterator[Solid]:
                        (*(centre - np.array([6 * side, 3, 18])), 4.0)], [(*(centre - np.array([18 * side, 9, 0])), 4.5),
                       (36 * side, 22, z - 40, 2.5)])  # fmt: skip
         yield Solid(pelvis, "urine", layer=Layer.LUMEN, label="renal-pelvis")
-        course = tube(
-            [
-                (36 * side, 22, z - 40, 2.2),
-                (36 * side, 10, -690, 2.2),
-                (40 * side, 30, -770, 2.2),
-                (24 * side, 26, -846, 2.2),
-            ],
-            smooth=4,
-        )
+        course = tube([(36 * side, 22, z - 40, 2.2), (36 * side, 10, -690, 2.2), (40 * side, 30, -770, 2.2), (24 * side, 26, -846, 2.2)], smooth=4)
         yield Solid(course, "muscle", layer=Layer.VESSEL)
         rng = build.rng(name + "-ureter")
         for _ in range(int(rng.integers(1, 4))):
             piece = course.segments[int(rng.integers(0, len(course.segments)))]
-            yield Solid(
-                Tube(np.array([piece + [0, 0, 0, 1.0, 0, 0, 0, 1.0]])), "ureter", layer=Layer.VESSEL, label="ureter"
-            )
+            yield Solid(Tube(np.array([piece + [0, 0, 0, 1.0, 0, 0, 0, 1.0]])), "ureter", layer=Layer.VESSEL, label="ureter")
 
 
 def _stomach(build: Build) -> Iterator[Solid]:
@@ -152,13 +137,7 @@ def _bowel(build: Build) -> Iterator[Solid]:
         yield Solid(coil_tube, "bowel-wall", layer=Layer.CAVITY, rough_mm=0.8, label="small-bowel")
         yield Solid(coil_tube, "bowel-content", layer=Layer.CAVITY, grow_mm=-3.0)
         if rng.random() < 0.4:
-            yield Solid(
-                coil_tube,
-                "gut-gas",
-                layer=Layer.CAVITY,
-                grow_mm=-4.0,
-                planes=np.array([[0.0, 1.0, 0.0, coil[5][1] - 4]]),
-            )
+            yield Solid(coil_tube, "gut-gas", layer=Layer.CAVITY, grow_mm=-4.0, planes=np.array([[0.0, 1.0, 0.0, coil[5][1] - 4]]))
     frame = np.array(
         [(-84 * g, 0, -752, 26), (-92 * g, 8, -690, 24), (-90 * g, 2, -630, 22), (-62 * g, -50 * g, -622, 20), (0, -70 * g, -642, 19),
          (58 * g, -62 * g, -622, 19), (88 * g, -10, -580, 18), (100 * g, 26, -610, 17), (98 * g, 18, -680, 16), (84 * g, 0, -750, 15),

@@ -69,9 +69,7 @@ def make_cohort(
     root = Path(out).resolve()
     _refuse(root, region=region, centres=centres)
     drawn = draw_patients(patients, seed=seed, centres=centres, exams=exams, followed=followed)
-    tables: dict[str, list[dict[str, Any]]] = {
-        name: [] for name in ("patients", "exams", "images", "findings", "relations")
-    }
+    tables: dict[str, list[dict[str, Any]]] = {name: [] for name in ("patients", "exams", "images", "findings", "relations")}
     for patient in drawn:
         tables["patients"].append(_patient_row(patient))
         tables["exams"] += _exam_rows(patient)
@@ -117,7 +115,9 @@ def draw_patients(
     for index in range(count):
         centre = centre_of(seed, index, centres)
         numbers[centre] = numbers.get(centre, 0) + 1
-        drawn.append(draw_patient(seed, index, centres=centres, number=numbers[centre], exams=exams, followed=followed))
+        drawn.append(
+            draw_patient(seed, index, centres=centres, number=numbers[centre], exams=exams, followed=followed)
+        )
     return drawn
 
 

@@ -73,17 +73,7 @@ class Disease:
     n: int
 
 def draw_disease(
-<<<<<<< HEAD
-    rng: np.random.Generator,
-    *,
-    hpv_share: float,
-    severity: float,
-    age_years: float,
-    exam_days: Sequence[float],
-    response: float,
-=======
     rng: np.random.Generator, *, hpv_share: float, severity: float
->>>>>>> main
 ) -> Disease:
     """Primary and nodes of one patient at the first exam. severity: shift of log volume in SD."""
     names = list(SITES)
@@ -259,20 +249,9 @@ def benign_nodes(rng: np.random.Generator, exams: int, *, avoid: Sequence[NDArra
         centre = centre + rng.normal(0, [4, 6, 9])
         short = float(rng.uniform(4, 8.5))
         volume = 4 / 3 * np.pi * (short / 2) ** 2 * (short * 0.8) / 1000
-<<<<<<< HEAD
-        shape, long_axis = make_blob(
-            rng,
-            volume_ml=volume,
-            elongation=0.65,
-            flatness=0.6,
-            lobes=1,
-            frame=_frame(rng, np.array([1.0, 0.2, 0]) * mirror),
-        )
-=======
         half = (750 * volume / (np.pi * 0.65 * 0.6)) ** (1 / 3)
         frame = _frame(rng, np.array([1.0, 0.2, 0]) * mirror)
         shape, long_axis = blob(ball((0, 0, 0), (half, 0.65 * half, 0.6 * half), turned=frame)), 2 * half
->>>>>>> main
         hot = rng.random() < 0.06
         uptake = float(rng.uniform(4, 9) if hot else rng.uniform(1.0, 2.5))
         if any(np.linalg.norm(centre - other) < 14 for other in avoid):
@@ -304,9 +283,7 @@ def _new_lesions(
         if rng.random() < (0.5 if response > 0 else 0.08):
             level = str(rng.choice(["II", "III", "IV", "V"]))
             where = side if rng.random() < 0.6 else ("right" if side == "left" else "left")
-            node = _node(
-                rng, f"N{count + len(found) + 20}", where, level, float(rng.uniform(0.5, 3.0)), hpv=hpv, traits=None
-            )
+            node = _node(rng, f"N{count + len(found) + 20}", where, level, float(rng.uniform(0.5, 3.0)), hpv=hpv, traits=None)
             later = [0.0] * exam + [1.0 + 0.6 * step for step in range(len(exam_days) - exam)]
             found.append(node.with_courses(later))
     return found

@@ -76,9 +76,7 @@ def scan(patient: VirtualPatient, exam: int, options: ImagingOptions) -> ExamIma
     couch = table[1] + 125.0 * person.height_mm / 1750
     ct = acquire_ct(drawn.values, ct_place, protocol, patient.rng("ct", exam), couch_mm=couch)
     uptake = render(solids, pet_place, pet_pose, tissues=tissues, what="suv").values
-    suv = acquire_pet(
-        uptake, pet_place, protocol, patient.rng("pet", exam), liver_suv=tissues["liver"].suv, bmi=person.bmi
-    )
+    suv = acquire_pet(uptake, pet_place, protocol, patient.rng("pet", exam), liver_suv=tissues["liver"].suv, bmi=person.bmi)
     organs, mask, per_lesion = _labels(drawn)
     volumes = {
         "CT": Volume(ct, ct_place.affine, Unit.HU),
@@ -104,9 +102,7 @@ def _poses(patient: VirtualPatient, exam: int, table: tuple[float, float, float]
     """The body in the CT and, moved a little, in the PET: head turned by 1-3 degrees, millimetres of shift, free breathing."""
     own = patient.rng("pose")
     rng = patient.rng("pose", exam + 1)
-    warp = np.column_stack(
-        [own.normal(0, 1, 3) * 0 + own.uniform(3.5, 6.5, 3), 1 / own.uniform(38, 60, 3), own.uniform(0, 64, (3, 3))]
-    )
+    warp = np.column_stack([own.normal(0, 1, 3) * 0 + own.uniform(3.5, 6.5, 3), 1 / own.uniform(38, 60, 3), own.uniform(0, 64, (3, 3))])
     warp[:, 2:] += rng.normal(0, 0.05, (3, 3))
     turn, tilt, yaw = float(rng.normal(0, 2.5)), float(rng.normal(0, 2.0)), float(rng.normal(0, 1.2))
     moved = tuple(float(t + d) for t, d in zip(table, rng.normal(0, 1.2, 3), strict=True))
@@ -171,11 +167,7 @@ def _measured(
                 "box_mm": [*world.min(axis=0).tolist(), *world.max(axis=0).tolist()],
                 "measurements": {
                     "volume_ml": float(len(index) * grid.voxel_volume_ml),
-                    **(
-                        {"suv_max": float(suv[inside].max()), "suv_mean": float(suv[inside].mean())}
-                        if inside.any()
-                        else {}
-                    ),
+                    **({"suv_max": float(suv[inside].max()), "suv_mean": float(suv[inside].mean())} if inside.any() else {}),
                 },
             }
         )

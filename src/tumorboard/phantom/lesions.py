@@ -96,13 +96,7 @@ def measure_blob(shape: Blob, *, cells: int = 15) -> tuple[float, float]:
 
 
 def make_blob(
-    rng: np.random.Generator,
-    *,
-    volume_ml: float,
-    elongation: float,
-    flatness: float,
-    lobes: int,
-    frame: NDArray[np.float64],
+    rng: np.random.Generator, *, volume_ml: float, elongation: float, flatness: float, lobes: int, frame: NDArray[np.float64]
 ) -> tuple[Blob, float]:
     """A lobed body of the given volume about the origin, and its long axis in mm.
 
@@ -132,9 +126,7 @@ def _placed(shape: Blob, centre: NDArray[np.float64], factor: float) -> Blob:
     return Blob(parts, shape.blend_mm * factor)
 
 
-def lesion_solids(
-    lesion: Lesion, exam: int, *, scale: float, drawn_grow_mm: float, drawn_rough_mm: float
-) -> list[Solid]:
+def lesion_solids(lesion: Lesion, exam: int, *, scale: float, drawn_grow_mm: float, drawn_rough_mm: float) -> list[Solid]:
     """The lesion as it is at one exam: the whole, its inside and its necrotic core. `scale`: standard mm per real mm."""
     share = lesion.courses[exam]
     if share <= 0:

@@ -105,7 +105,9 @@ def _vessels(build: Build) -> Iterator[Solid]:
             [(16 * side, -12, -306, 4), (23 * side, -10, -265, 3.5), (26 * side, -6, -222, 3.6),
              (26 * side, -6, -205, 4.2), (27 * side, 2, -175, 2.8), (24 * side, -2, -148, 2.6)], smooth=4,
         )  # fmt: skip
-        external = tube([(26 * side, -8, -205, 2.6), (30 * side, -18, -190, 2.2), (42 * side, -6, -165, 2.0)], smooth=3)
+        external = tube(
+            [(26 * side, -8, -205, 2.6), (30 * side, -18, -190, 2.2), (42 * side, -6, -165, 2.0)], smooth=3
+        )
         jugular = tube(
             [(30 * side, -20, -306, 6), (33 * side, -8, -262, 6 * wide), (35 * side, 0, -222, 6 * wide),
              (34 * side, 6, -190, 5 * wide), (29 * side, 8, -152, 4)], smooth=4,

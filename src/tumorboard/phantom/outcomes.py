@@ -130,19 +130,10 @@ def ceilings(
     n = len(eta)
     found: dict[str, list[float]] = {name: [] for name in scores}
     for _ in range(repeats):
-<<<<<<< HEAD
-        recurrence = recurrence_days(etas["full"], rng.exponential(size=n))
-        other = rng.exponential(size=n) / (OTHER_DEATH_PER_YEAR * 1.5 ** ((ages - 62) / 10)) * DAYS_PER_YEAR
-        lost = (
-            np.minimum(CENSORING_SCALE_YEARS * rng.weibull(CENSORING_SHAPE, n), 6.0 * rng.uniform(0.55, 1.6, n))
-            * DAYS_PER_YEAR
-        )
-=======
         recurrence = recurrence_days(eta, rng.exponential(size=n))
         other = rng.exponential(size=n) / other_death_per_year(age_years) * DAYS_PER_YEAR
         lost = CENSORING_SCALE_YEARS * rng.weibull(CENSORING_SHAPE, n)
         lost = np.minimum(lost, 8.0 * rng.uniform(0.7, 1.5, n)) * DAYS_PER_YEAR
->>>>>>> main
         first = np.minimum(recurrence, other)
         event, days = first <= lost, np.minimum(first, lost)
         for name, score in scores.items():

@@ -61,21 +61,7 @@ def draw_patient(
     """Patient `index` of the cohort of this seed; `number` is the running number within its centre."""
     protocol = CENTRES[centre_of(seed, index, centres)]
     case = stream(seed, index, "case")
-<<<<<<< HEAD
-    planned = exams if case.random() < followed else 1
-    days = tuple([0.0] + [float(round(case.uniform(140, 210) * step)) for step in range(1, planned)])
-    response = float(case.normal(-1.3, 1.0))
-    disease = draw_disease(
-        case,
-        hpv_share=protocol.hpv_share,
-        severity=protocol.severity,
-        age_years=60.0,
-        exam_days=days,
-        response=response,
-    )
-=======
     disease = draw_disease(case, hpv_share=protocol.hpv_share, severity=protocol.severity)
->>>>>>> main
     person = draw_person(stream(seed, index, "person"), hpv=disease.hpv, site=disease.site)
     clinical = draw_clinical(stream(seed, index, "clinical"), person, hpv=disease.hpv, t=disease.t, n=disease.n)
     record_rng = stream(seed, index, "record")
@@ -83,9 +69,7 @@ def draw_patient(
     facts = {"age_years": person.age_years, "ecog": clinical.ecog, "pack_years": clinical.pack_years,
              "t_stage": clinical.t_stage, "n_stage": clinical.n_stage}  # fmt: skip
     planted, known = (
-        signal(
-            table_score(hpv=hpv, **facts), image=disease.traits.score, hpv=disease.hpv, necrosis=disease.traits.necrosis
-        )
+        signal(table_score(hpv=hpv, **facts), image=disease.traits.score, hpv=disease.hpv, necrosis=disease.traits.necrosis)
         for hpv in (disease.hpv, disease.hpv if hpv_known else None)
     )
     later = stream(seed, index, "follow")

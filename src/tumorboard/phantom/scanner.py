@@ -120,9 +120,7 @@ def _grid(
     size = np.array([n * in_plane, n * in_plane, nk * slice_mm])
     middle = np.array([0.0, 0.0, table_mm[2] + (top + bottom) / 2])
     first = middle - direction @ (size / 2 - np.array([in_plane, in_plane, slice_mm]) / 2)
-    return Geometry.from_lps(
-        (n, n, nk), spacing_mm=(in_plane, in_plane, slice_mm), origin_mm=first, direction=direction
-    )
+    return Geometry.from_lps((n, n, nk), spacing_mm=(in_plane, in_plane, slice_mm), origin_mm=first, direction=direction)
 
 
 def _coarse(spacing: tuple[float, float], least_mm: float | None) -> tuple[float, float]:

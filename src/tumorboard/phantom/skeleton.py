@@ -51,11 +51,7 @@ def _spine(build: Build) -> Iterator[Solid]:
             body = blob(ball((0, v.y, v.z), (wide, deep, half), exponent=3))
             below = SPINE[index + 1] if index + 1 < len(SPINE) else None
             z_disc = (v.z + below.z) / 2 if below else v.z - half - 5
-            disc = blob(
-                ball(
-                    (0, spine_y(z_disc), z_disc), (wide * 0.96, deep * 0.96, abs(z_disc - v.z) - half + 1.5), exponent=3
-                )
-            )
+            disc = blob(ball((0, spine_y(z_disc), z_disc), (wide * 0.96, deep * 0.96, abs(z_disc - v.z) - half + 1.5), exponent=3))
             yield Solid(disc, "disc", layer=Layer.BONE, label="disc")
             yield Solid(body, "cortical-bone", layer=Layer.BONE, grow_mm=0.6, label=f"vertebra-{v.name}")
             yield Solid(body, "marrow", layer=Layer.MARROW, grow_mm=-1.0)
@@ -85,12 +81,7 @@ def _arch(v, wide: float, deep: float, size: float) -> Iterator[Solid]:
     pieces = []
     for side in (1.0, -1.0):
         pieces.append([(x * side, y, v.z, thick) for x, y in ring])
-        pieces.append(
-            [
-                (13 * side, back - 3, v.z, thick),
-                (spread * side, back - 2 if v.z < -280 else back - 12, v.z - 2, thick * 0.8),
-            ]
-        )
+        pieces.append([(13 * side, back - 3, v.z, thick), (spread * side, back - 2 if v.z < -280 else back - 12, v.z - 2, thick * 0.8)])
         pieces.append([(14 * side, back + 1, v.z + 7, thick), (14 * side, back + 1, v.z - 9, thick)])
     if v.name == "C1":
         pieces.append([(18.0, 2, v.z, 5), (10, -6, v.z, 3.4), (-10, -6, v.z, 3.4), (-18, 2, v.z, 5)])
@@ -155,9 +146,7 @@ def _shoulders(build: Build) -> Iterator[Solid]:
             [(108 * side, 98, -370, 2.0), (124 * side, 88, -410, 2.0)], stretch=(1.5, 1.0, 1.5), smooth=3,
         )  # fmt: skip
         yield Solid(blade, "cortical-bone", layer=Layer.BONE, label="scapula")
-        ridge = tube(
-            [(88 * side, 110, -362, 4), (130 * side, 82, -325 + lift, 5), (168 * side, 36, -303 + lift, 6)], smooth=3
-        )
+        ridge = tube([(88 * side, 110, -362, 4), (130 * side, 82, -325 + lift, 5), (168 * side, 36, -303 + lift, 6)], smooth=3)
         yield from _long_bone(ridge, cortex_mm=1.6, marrow="marrow", label="scapula")
         glenoid = tube([(146 * side, 40, -322 + lift, 9), (148 * side, 38, -344 + lift, 9)])
         yield from _long_bone(glenoid, cortex_mm=1.8, marrow="marrow", label="scapula")

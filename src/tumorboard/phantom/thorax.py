@@ -106,7 +106,6 @@ def _heart(build: Build) -> Iterator[Solid]:
     size = (1.0 if build.male else 0.92) * build.vary("heart", 0.05)
     axis = np.array([0.66, -0.52, -0.54])
     turn = _frame(axis)
-
     def at(x: float, y: float, z: float) -> tuple[float, float, float]:
         return (14 + (x - 14) * size, -28 + (y + 28) * size, -425 + (z + 425) * size)
 
@@ -119,9 +118,7 @@ def _heart(build: Build) -> Iterator[Solid]:
     yield Solid(whole, "visceral-fat", layer=Layer.LUNG, grow_mm=5.0, rough_mm=2.0, rough_scale=0.1, label="heart")
     yield Solid(whole, "myocardium" if build.hot_heart else "cold-myocardium", layer=Layer.VISCERA, label="heart",
                 on_pet=False)  # fmt: skip
-    yield Solid(
-        blob(right, atrium_right, atrium_left, root, blend_mm=10), "heart-cavity", layer=Layer.VISCERA, grow_mm=-2.5
-    )
+    yield Solid(blob(right, atrium_right, atrium_left, root, blend_mm=10), "heart-cavity", layer=Layer.VISCERA, grow_mm=-2.5)
     muscle = blob(left)
     yield Solid(muscle, "myocardium" if build.hot_heart else "cold-myocardium", layer=Layer.VISCERA, label="myocardium",
                 planes=np.array([[*(-axis), float(-axis @ np.array(at(38, -40, -440))) + 34 * size]]))  # fmt: skip

@@ -121,7 +121,9 @@ TISSUES: Mapping[str, Tissue] = {
 }
 
 
-def draw_tissues(rng: np.random.Generator, *, age_years: float, bmi: float, contrast: float) -> dict[str, TissueValues]:
+def draw_tissues(
+    rng: np.random.Generator, *, age_years: float, bmi: float, contrast: float
+) -> dict[str, TissueValues]:
     """One patient's tissues. contrast: 0 none, 1 a typical venous phase (0.75-1.25 is the timing's spread).
 
     Marrow loses 2.5 HU per year of age; tonsil and sublingual uptake falls with age (r -.51 and -.70); brain

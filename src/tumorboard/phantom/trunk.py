@@ -39,9 +39,7 @@ def _stations(build: Build, *, fat: bool) -> list[Station]:
     out = []
     for z, cx, cy, a, b, n, layer in rows:
         back = 0.4 * layer if z < -560 else 0.0
-        out.append(
-            (float(z), float(cx), cy - back / 2 + (0.0 if z < -300 else 0.0), a + layer, b + layer - back / 2, n)
-        )
+        out.append((float(z), float(cx), cy - back / 2 + (0.0 if z < -300 else 0.0), a + layer, b + layer - back / 2, n))
     return out
 
 
@@ -111,9 +109,7 @@ def _back(build: Build) -> Iterator[Solid]:
         yield Solid(psoas, "muscle", layer=Layer.VISCERA, label="psoas")
         iliacus = blob(ball((86 * side, 12, -748), (15, 38, 48)))
         yield Solid(iliacus, "muscle", layer=Layer.MUSCLE, label="muscle")
-        gluteus = blob(
-            ball((84 * side, 74, -830), (60, 36, 78)), ball((118 * side, 40, -780), (30, 44, 50)), blend_mm=10
-        )
+        gluteus = blob(ball((84 * side, 74, -830), (60, 36, 78)), ball((118 * side, 40, -780), (30, 44, 50)), blend_mm=10)
         yield Solid(gluteus, "fat", layer=Layer.MUSCLE, grow_mm=3.0)
         yield Solid(gluteus, "fatty-muscle", layer=Layer.MUSCLE, rough_mm=2.5, label="gluteus")
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorboard.metrics.survival.concordance import harrell_c
+from tumorboard.metrics.concordance import concordance
 from tumorboard.metrics.survival.curves import Curve, kaplan_meier
 from tumorboard.tasks.prognosis.config import MODELS, PrognosisConfig
 from tumorboard.tasks.prognosis.cox import CoxFit, fit_cox
@@ -93,7 +93,7 @@ def _inner_scores(x: Floats, event: Bools, time: Floats, config: PrognosisConfig
     for held_out in stratified_folds(event, folds=config.inner_folds, seed=config.seed):
         kept = np.setdiff1d(np.arange(len(event)), held_out)
         fit = fit_cox(x[kept], event[kept], time[kept], ridge=ridge)
-        scores.append(harrell_c(event[held_out], time[held_out], fit.risk(x[held_out])).value)
+        scores.append(concordance(event[held_out], time[held_out], fit.risk(x[held_out])).value)
     return scores
 
 
@@ -115,7 +115,7 @@ class _SignSum:
 def _fit_sign_sum(x: Floats, event: Bools, time: Floats, config: PrognosisConfig) -> FittedModel:
     """After Rebaud et al.'s ICARE: only signs are learned. Covariates whose own concordance is within 0.02 of one
     half take no part; bagging and feature sampling of the original are left out (our choice)."""
-    alone = np.array([harrell_c(event, time, column).value - 0.5 for column in x.T])
+    alone = np.array([concordance(event, time, column).value - 0.5 for column in x.T])
     signs = np.where(np.abs(alone) > 0.02, np.sign(alone), 0.0)
     centre, spread = x.mean(axis=0), np.where(x.std(axis=0) > 0, x.std(axis=0), 1.0)
     draft = _SignSum(signs, spread, centre, fit_cox(np.zeros((len(x), 0)), event, time))
