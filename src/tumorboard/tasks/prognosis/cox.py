@@ -38,7 +38,8 @@ class CoxFit:
     def survival(self, covariates: ArrayLike, grid: ArrayLike) -> Floats:
         """Event-free probability (n, m) at the times `grid`."""
         steps = np.r_[0.0, self.cumulative_hazard][np.searchsorted(self.times, grid, side="right")]
-        return np.exp(-np.outer(np.exp(self.risk(covariates)), steps))
+        hazards = np.exp(np.minimum(self.risk(covariates), 500.0))  # beyond e^500 nobody survives a step anyway
+        return np.exp(-np.outer(hazards, steps))
 
 
 @njit(cache=True)
