@@ -91,7 +91,7 @@ def report(
 def cell(row: dict[str, Any] | None) -> str:
     if row is None or row["value"] is None:
         return "undefined"
-    digits = 1 if "mm" in row["metric"].split("_")[-1] or "ml" in row["metric"] else 3
+    digits = 1 if row["metric"].startswith(("hd95_mm", "volume_error_ml")) else 3
     if row["low"] is None:
         return f"{row['value']:.{digits}f}"
     return f"{row['value']:.{digits}f} ({row['low']:.{digits}f} to {row['high']:.{digits}f})"

@@ -116,12 +116,20 @@ def _type_words(annotation: Any) -> str:
 
 
 def _metrics() -> str:
+    from tumorboard.core.registry import resolve
+    from tumorboard.metrics.official import RULE_SETS
     from tumorboard.metrics.registry import METRICS
 
     rows = [(f"`{m.name}`", m.title, m.unit, m.better, m.meaning, m.empty) for m in METRICS.values()]
     text = "A surface metric names its definition of a surface in every table, e.g. `hd95_mm (voxel borders)`.\n"
     head = ("Name", "Title", "Unit", "Better", "Meaning", "When empty")
-    return f"# Metrics\n\n{text}\n{_table(head, rows)}"
+    parts = [f"# Metrics\n\n{text}\n{_table(head, rows)}", "## Rules of challenges\n"]
+    parts.append("`tumorboard evaluate TASK COHORT --prediction ... --rules NAME`; their options with `--set`.\n")
+    parts += [
+        f"### {rules.name}\n\n{rules.title}. Source: {rules.source}.\n\n{_doc(resolve(rules.rules))}\n"
+        for rules in RULE_SETS.values()
+    ]
+    return "\n".join(parts)
 
 
 def _codes() -> str:

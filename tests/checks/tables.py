@@ -66,7 +66,11 @@ def outcomes_of(columns: dict[str, list[Any]], endpoint: str, *, unit: str = "da
 
 
 def cohort_of(
-    columns: dict[str, list[Any]], *, variables: tuple[Variable, ...] = (), declared: bool = False, name: str = "made up"
+    columns: dict[str, list[Any]],
+    *,
+    variables: tuple[Variable, ...] = (),
+    declared: bool = False,
+    name: str = "made up",
 ) -> Cohort:
     """The columns as a cohort; `declared`: OS and RFS as endpoints instead of columns."""
     columns = dict(columns)

@@ -18,7 +18,7 @@ from tumorboard.core.volume import Volume
 from tumorboard.io.nifti import write_nifti
 
 Pictures = dict[str, Volume]
-SHAPE = (40, 40, 48)
+SHAPE = (24, 24, 28)
 
 
 class Memory:
@@ -34,20 +34,20 @@ class Memory:
 def patient(number: int) -> tuple[Volume, Volume, Volume]:
     """CT, PET and mask of one body: tapering upwards, bed behind, liver on the right, tumour anywhere."""
     rng = np.random.default_rng(number)
-    affine = np.diag([4.0, 4.0, 4.0, 1.0])
+    affine = np.diag([7.0, 7.0, 7.0, 1.0])
     affine[:3, 3] = rng.uniform(-100, 100, 3)
     x, y, z = np.meshgrid(*(np.linspace(-1, 1, n) for n in SHAPE), indexing="ij")
     ct = np.full(SHAPE, -1000.0)
     ct[(x / 0.8) ** 2 + (y / 0.6) ** 2 < 1 - 0.3 * z] = 20
     ct[(y < -0.8) & (np.abs(x) < 0.7)] = 200
-    ct[(x - 0.4) ** 2 + y**2 + (z + 0.3) ** 2 < 0.12] = 80
+    ct[(x - 0.4) ** 2 + y**2 + (z + 0.3) ** 2 < 0.15] = 280
     ct += rng.normal(0, 10, SHAPE)
     mask = np.zeros(SHAPE, np.uint8)
-    at = rng.integers(6, 34, 3)
-    mask[tuple(slice(a - 2, a + 3) for a in at)] = 1
+    at = np.array([*rng.integers(8, 15, 2), rng.integers(4, 22)])
+    mask[tuple(slice(a - 1, a + 2) for a in at)] = 1
     pet = np.abs(rng.normal(1, 0.2, SHAPE))
     pet[mask > 0] += 8
-    pet[(x - 0.4) ** 2 + y**2 + (z + 0.3) ** 2 < 0.12] += 1.5
+    pet[(x - 0.4) ** 2 + y**2 + (z + 0.3) ** 2 < 0.15] += 3
     return Volume(ct, affine, Unit.HU), Volume(pet, affine, Unit.SUVBW), Volume(mask, affine, Unit.LABEL)
 
 
@@ -164,8 +164,8 @@ def test_pet_in_another_place(mm: float, severity: str) -> None:
 def test_a_bladder_hotter_than_the_tumour() -> None:
     def edit(parts: dict[str, Any]) -> None:
         array = parts["PT"].array.copy()
-        far = 2 if np.argwhere(parts["mask"].array)[0][2] > 20 else 44
-        array[20, 20, far] = 40
+        far = 1 if np.argwhere(parts["mask"].array)[0][2] > 12 else 26
+        array[12, 12, far] = 40
         parts["PT"] = parts["PT"].with_array(array)
 
     (found,) = of_code(cohort_of(only(1, edit)), "IMG205")
@@ -174,7 +174,7 @@ def test_a_bladder_hotter_than_the_tumour() -> None:
 
 def test_a_mask_on_no_grid() -> None:
     def edit(parts: dict[str, Any]) -> None:
-        parts["mask"] = parts["mask"].crop((0, 0, 0), (40, 40, 47))
+        parts["mask"] = parts["mask"].crop((0, 0, 0), (24, 24, 27))
         parts["rows"]["mask"] = {"reference_image_id": None, "problem": "COH106"}
 
     (found,) = of_code(cohort_of(only(4, edit)), "IMG206")
@@ -235,7 +235,7 @@ def test_sheared_default_and_left_over_affines() -> None:
             parts[kind] = Volume(parts[kind].array, np.eye(4), parts[kind].unit)
 
     def stale(parts: dict[str, Any]) -> None:
-        parts["PT"] = Volume(parts["PT"].array[:, :, 18:], parts["PT"].affine, Unit.SUVBW)
+        parts["PT"] = Volume(parts["PT"].array[:, :, 10:], parts["PT"].affine, Unit.SUVBW)
 
     for change, text in ((sheared, "right angles"), (default, "origin 0"), (stale, "another size")):
         found = of_code(cohort_of(only(0, change)), "IMG209")
@@ -332,3 +332,32 @@ def test_voxels_that_are_not_numbers() -> None:
 
 def test_without_voxels_only_headers_speak() -> None:
     assert run_checks(cohort_of(), voxels=False) == []
+
+
+def test_a_mask_stored_backwards() -> None:
+    def edit(parts: dict[str, Any]) -> None:
+        array = np.zeros_like(parts["mask"].array)
+        array[1:4, 1:4, 1:4] = 1  # a corner: air
+        parts["mask"] = parts["mask"].with_array(array)
+        pet = parts["PT"].array.copy()
+        pet[1:4, 1:4, -4:-1] = 9
+        parts["PT"] = parts["PT"].with_array(pet)
+
+    (found,) = of_code(cohort_of(only(2, edit)), "IMG215")
+    assert found.where == "p2: p2.0.PT" and "100% air" in found.message and "head and feet exchanged" in found.message
+
+
+def test_a_unit_that_nobody_stated() -> None:
+    def edit(parts: dict[str, Any]) -> None:
+        parts["CT"] = parts["CT"].with_array(parts["CT"].array, Unit.UNKNOWN)
+
+    (found,) = of_code(cohort_of(only(2, edit)), "IMG214")
+    assert found.where == "images CT: p2.0.CT"
+
+
+def test_a_field_of_view_off_centre_is_no_mirror_image() -> None:
+    def edit(parts: dict[str, Any]) -> None:
+        for kind in ("CT", "PT", "mask"):
+            parts[kind] = parts[kind].crop((3, 0, 0), (24, 24, 28))
+
+    assert of_code(cohort_of(only(3, edit)), "IMG211") == []

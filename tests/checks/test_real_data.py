@@ -32,7 +32,11 @@ def of(cohort: Cohort, code: str, **options: object) -> list[CheckFinding]:
 def test_grading_gives_p16_away(real_data: Path, planned: bool) -> None:
     name = "hancock_clinical" if planned else "hancock_pathological"
     (found,) = of(table(real_data, name, "hancock", planned=planned), "OUT207")
-    assert found.severity == "warning" and "grading: '3' is always" in found.message and "98 patients, 100%" in found.message
+    assert (
+        found.severity == "warning"
+        and "grading: '3' is always" in found.message
+        and "98 patients, 100%" in found.message
+    )
 
 
 @pytest.mark.parametrize("planned", [True, False])

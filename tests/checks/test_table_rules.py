@@ -76,7 +76,9 @@ def test_words_for_missing(word: str) -> None:
 
 
 def test_a_class_that_means_not_known() -> None:
-    rows = [{"patient_id": f"p{i}", "endpoint": "HPV", "run_id": "expert", "class_value": "not tested"} for i in range(4)]
+    rows = [
+        {"patient_id": f"p{i}", "endpoint": "HPV", "run_id": "expert", "class_value": "not tested"} for i in range(4)
+    ]
     cohort = Cohort.build("c", patients=[{"patient_id": f"p{i}"} for i in range(4)], outcomes=rows)
     (found,) = codes_of(cohort, "TAB202")
     assert found.severity == "warning" and "4 patients" in found.message
@@ -102,7 +104,7 @@ def test_levels_that_mean_the_same(pair: tuple[str, str]) -> None:
 
 def test_codes_beyond_the_dictionary() -> None:
     columns = clean_columns()
-    columns["gender code"] = (["0", "1"] * 120)[:-1] + ["2"]
+    columns["gender code"] = [*["0", "1"] * 119, "0", "2"]
     variable = Variable("gender code", Kind.CATEGORICAL, levels={"0": "female", "1": "male"})
     (found,) = codes_of(cohort_of(columns, variables=(variable,)), "TAB205")
     assert found.severity == "error" and "P-0240" in found.where
@@ -120,7 +122,12 @@ def test_stages_that_do_not_exist(heading: str, value: float) -> None:
 
 @pytest.mark.parametrize(
     ("heading", "mean", "spread"),
-    [("Age at biopsy (days)", 64, 9), ("Height (m)", 172, 9), ("Hemoglobin g/dL", 135, 12), ("Weight (kg)", 74_000, 9000)],
+    [
+        ("Age at biopsy (days)", 64, 9),
+        ("Height (m)", 172, 9),
+        ("Hemoglobin g/dL", 135, 12),
+        ("Weight (kg)", 74_000, 9000),
+    ],
 )
 def test_values_that_do_not_fit_their_unit(heading: str, mean: float, spread: float) -> None:
     columns = clean_columns()
@@ -345,3 +352,27 @@ def test_a_time_without_unit() -> None:
     columns["Survival.time"] = columns.pop("os_days")
     (found,) = codes_of(cohort_of(columns), "OUT209")
     assert found.severity == "info" and "days" in found.message
+
+
+def test_few_patients_in_another_unit() -> None:
+    columns = {k: v[:9] for k, v in clean_columns().items()}
+    columns["centre"] = ["A"] * 5 + ["B"] * 4
+    columns["os_days"] = [900.0, 1100.0, 700.0, 1500.0, 1250.0, 30.1, 38.0, 44.9, 25.5]
+    columns["rfs_days"] = list(columns["os_days"])
+    found = codes_of(cohort_of(columns, declared=True), "OUT204")
+    assert {f.where.split(":")[0] for f in found} == {"outcomes.OS, centre B", "outcomes.RFS, centre B"}
+
+
+def test_a_level_that_names_the_label_in_a_small_cohort() -> None:
+    columns = {k: v[:9] for k, v in clean_columns().items()}
+    columns["grading"] = ["HPV associated"] * 4 + ["G1", "G2", "G1", "G3", "G2"]
+    truth: list[str | None] = ["positive"] * 4 + ["negative"] * 2 + [None] * 3
+    (found,) = codes_of(_with_class(columns, truth), "OUT207")
+    assert "names the label" in found.message
+
+
+def test_an_early_outcome_told_by_its_code() -> None:
+    row = {"patient_id": "a", "endpoint": "RFS", "run_id": "expert", "raw": "{}", "problem": "COH104"}
+    cohort = Cohort.build("c", patients=[{"patient_id": "a"}], outcomes=[row])
+    (found,) = run_checks(cohort)
+    assert found.code == "OUT201" and found.severity == "error"

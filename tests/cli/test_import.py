@@ -69,6 +69,17 @@ def test_a_failed_import_leaves_nothing(source, tmp_path):
     assert not (tmp_path / "c").exists()
 
 
+def test_a_table_joins_the_cohort_that_is_there(source, tmp_path):
+    cohort, table = tmp_path / "c", tmp_path / "clinical.csv"
+    assert run("import", "pairs", source, cohort).exit_code == 0
+    table.write_text("id,smoker\nA,1\nB,0\n")
+    said = json.loads(run("import", "table", table, cohort, "--set", f"onto={cohort}", "--json").stdout)
+    assert (said["tables"]["patients"], said["tables"]["images"]) == (2, 3)
+    assert [entry["layout"] for entry in said["provenance"]] == ["pairs", "table"]
+    elsewhere = run("import", "table", table, cohort)
+    assert isinstance(elsewhere.exception, TumorboardError)  # without `onto` it would replace what is there
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -199,6 +199,30 @@ def test_anti_aliasing_removes_what_the_coarse_grid_cannot_show() -> None:
     assert set(np.unique(resample_to(checkers, shifted).array)) <= {0.0, 1.0}, "plain sampling sees only one colour"
 
 
+@pytest.mark.parametrize("dtype", ["?", ">i2", ">f4", "f2", "u2", "i8"])
+@pytest.mark.parametrize("degrees", [0.0, 10.0])
+def test_every_way_of_storing_numbers(dtype: str, degrees: float) -> None:
+    whole = scan(grid((12, 12, 12)), "f4")
+    array = (whole.array.round() > 100 if dtype == "?" else whole.array.round()).astype(dtype)[::2, :, ::-1]
+    volume = Volume(array, whole.affine, Unit.SUVBW)
+    plain = Volume(np.ascontiguousarray(array, np.float32), whole.affine, Unit.SUVBW)
+    where = grid((9, 9, 9), spacing=(0.8, 0.8, 0.8), centre=(-3, 0, 0), degrees=degrees)
+    for method in ("linear", "nearest"):
+        ours = resample_to(volume, where, method=method)
+        np.testing.assert_array_equal(ours.array, resample_to(plain, where, method=method).array)
+        assert method == "linear" or ours.array.dtype == np.dtype(dtype)
+
+
+def test_a_fill_value_must_fit_the_voxels() -> None:
+    volume = Volume(np.ones((3, 3, 3), np.uint8), grid((3, 3, 3)).affine, Unit.HU)
+    where = grid((9, 9, 9))
+    for fill in (None, -1, 256, 0.5, float("nan")):
+        with pytest.raises(TumorboardError, match="OPS107"):
+            resample_to(volume, where, method="nearest", fill=fill)
+    assert resample_to(volume, where, method="nearest", fill=255).array.max() == 255
+    assert resample_to(volume, where, method="linear").array.min() == -1000
+
+
 def test_threads_do_not_change_a_bit() -> None:
     volume = scan(grid((31, 33, 35)))
     for degrees in (0.0, 10.0):

@@ -39,7 +39,9 @@ def blind_dice(mask: NDArray[np.bool_], spacing_mm: ArrayLike) -> NDArray[np.flo
     return np.array([_dice(small, size, offsets, semi) for semi in semis])
 
 
-def _dice(mask: NDArray[np.bool_], size: float, offsets: Sequence[NDArray[np.float64]], semi: NDArray[np.float64]) -> float:
+def _dice(
+    mask: NDArray[np.bool_], size: float, offsets: Sequence[NDArray[np.float64]], semi: NDArray[np.float64]
+) -> float:
     if (semi <= 0).any() or size == 0:
         return 0.0
     squares = [(offset / s) ** 2 for offset, s in zip(offsets, semi, strict=True)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -228,9 +227,11 @@ class Case:
                 name, endpoint, column.values, event, unit, declared=False, event_name=pair.event if pair else ""
             )
 
-    def raw_of(self, outcome: Mapping[str, Any]) -> dict[str, str]:
-        """The published cells of an outcome row."""
-        return json.loads(outcome["raw"] or "{}")
+    @staticmethod
+    def is_early(outcome: Mapping[str, Any]) -> bool:
+        """Whether an unusable outcome has a time of zero or less (by code, or in the words of the table reader)."""
+        problem = outcome["problem"] or ""
+        return "COH104" in problem or "not above 0" in problem
 
 
 def _column(name: str, chunked: pa.ChunkedArray, variable: Variable | None) -> Column:

@@ -33,13 +33,16 @@ _MANY_VALUES = 20
 @dataclass(frozen=True)
 class Uptake:
     """PET inside and outside the expert's mask of the same exam. `touching`: the outside maximum is a neighbour of
-    the mask (spill-over, or a contour drawn a voxel too tight)."""
+    the mask (spill-over, or a contour drawn a voxel too tight). `mirrored_mean`: the inside mean were the mask's voxels
+    stored backwards along the axis of that code; `air`: part of the mask below -400 HU on the CT of its grid."""
 
     inside_max: float
     inside_mean: float
     outside_max: float
     outside_at_mm: tuple[float, float, float]
     touching: bool
+    mirrored_mean: Mapping[str, float] = field(default_factory=dict)
+    air: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ def exam_statistics(job: Job) -> list[ImageStatistics]:
     rows, loader, root = job
     cut = next((c for row in rows if (c := json.loads(row["options"] or "{}").get("evaluation_cut"))), None)
     made: list[ImageStatistics] = []
+    ct: Volume | None = None
     masks: list[tuple[Volume, Any]] = []
     pets: list[Volume | None] = []
     for row in rows:
@@ -101,10 +105,11 @@ def exam_statistics(job: Job) -> list[ImageStatistics]:
             masks.append((volume, made[-1].box))
         else:
             made.append(_intensity(row, volume, remarks))
+            ct = volume if row["modality"] == "CT" and row["role"] == "image" and ct is None else ct
         pets.append(volume if row["modality"] == "PT" and row["role"] == "image" else None)
     drawn = next(((mask, box) for mask, box in masks if box is not None), None)
     return [
-        one if pet is None or drawn is None else _with_uptake(one, pet, *drawn)
+        one if pet is None or drawn is None else _with_uptake(one, pet, *drawn, ct=ct)
         for one, pet in zip(made, pets, strict=True)
     ]
 
@@ -142,14 +147,22 @@ def _intensity(row: Mapping[str, Any], volume: Volume, remarks: list[Remark]) ->
 
 
 def _coarse(volume: Volume) -> NDArray[np.float32] | None:
-    """Block means in RAS order; None for grids too small for it."""
+    """Block means in RAS order over the box of the body in-plane (so that an off-centre field of view is no
+    asymmetry) and the whole length; None for grids too small for it."""
     turned = volume.reorient("RAS").array
     if min(turned.shape) < COARSE:
         return None
-    step = tuple(slice(None, None, max(1, n // (4 * COARSE))) for n in turned.shape)
+    step = tuple(slice(None, None, max(1, n // _SAMPLE)) for n in turned.shape)
     small = np.nan_to_num(turned[step].astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     if volume.unit == "HU":
         small = np.clip(small, -1000, 300)
+        body = small > -400
+    else:
+        body = small > 0.1 * np.percentile(small, 99)
+    for axis in (0, 1):
+        low, high = _body_span(body, axis)
+        if high - low >= COARSE:
+            small, body = (np.take(a, np.arange(low, high), axis=axis) for a in (small, body))
     for axis in range(3):
         edges = np.linspace(0, small.shape[axis], COARSE + 1).astype(int)
         sums = np.add.reduceat(small, edges[:-1], axis=axis)
@@ -157,6 +170,14 @@ def _coarse(volume: Volume) -> NDArray[np.float32] | None:
         shape[axis] = COARSE
         small = sums / np.diff(edges).reshape(shape)
     return small
+
+
+def _body_span(body: NDArray[np.bool_], axis: int) -> tuple[int, int]:
+    """First and last index between which all but a fiftieth of the body lies at either end."""
+    mass = np.cumsum(np.count_nonzero(body, axis=tuple({0, 1, 2} - {axis})))
+    if mass[-1] == 0:
+        return 0, 0
+    return int(np.searchsorted(mass, 0.02 * mass[-1])), int(np.searchsorted(mass, 0.98 * mass[-1])) + 1
 
 
 def _mask(row: Mapping[str, Any], volume: Volume, remarks: list[Remark], cut: Any) -> ImageStatistics:
@@ -195,13 +216,26 @@ def _tally(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
     return np.unique(array, return_counts=True)
 
 
-def _with_uptake(
-    one: ImageStatistics, pet: Volume, mask: Volume, box: tuple[tuple[int, int, int], tuple[int, int, int]]
-) -> ImageStatistics:
-    return replace(one, uptake=_uptake(pet, mask, box))
+Box = tuple[tuple[int, int, int], tuple[int, int, int]]
 
 
-def _uptake(pet: Volume, mask: Volume, box: tuple[tuple[int, int, int], tuple[int, int, int]]) -> Uptake | None:
+def _with_uptake(one: ImageStatistics, pet: Volume, mask: Volume, box: Box, *, ct: Volume | None) -> ImageStatistics:
+    uptake = _uptake(pet, mask, box)
+    if uptake is None:
+        return one
+    mirrored = {}
+    for axis in range(3):
+        ends = [[box[0][a], box[1][a]] for a in range(3)]
+        ends[axis] = [mask.shape[axis] - 1 - box[1][axis], mask.shape[axis] - 1 - box[0][axis]]
+        turned = mask.with_array(np.flip(mask.array, axis))
+        other = _uptake(pet, turned, (tuple(e[0] for e in ends), tuple(e[1] for e in ends)))
+        if other is not None:
+            mirrored[mask.geometry.axis_codes[axis]] = other.inside_mean
+    air = float((ct.array[mask.array > 0] < -400).mean()) if ct is not None and ct.same_grid(mask) else 0.0
+    return replace(one, uptake=replace(uptake, mirrored_mean=mirrored, air=air))
+
+
+def _uptake(pet: Volume, mask: Volume, box: Box) -> Uptake | None:
     """PET maxima inside and outside; inside are the PET voxels whose centre lies in a mask voxel."""
     from scipy import ndimage
 

@@ -10,7 +10,9 @@ __all__ = ["command", "load_all_codes"]
 
 
 def command(
-    code: str = typer.Argument("", help="A code such as OUT204, or the beginning of some; without one, all are listed."),
+    code: str = typer.Argument(
+        "", help="A code such as OUT204, or the beginning of some; without one, all are listed."
+    ),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
     """What a code means, why it matters, an example, and what to do."""

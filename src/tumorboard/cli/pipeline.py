@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,8 +111,15 @@ def run_cohort(
 def _check(cohort: Cohort, *, bar: Bar, map: Map) -> list[dict[str, str]]:
     from tumorboard.checks import run_checks
 
-    with bar("Checking"):
-        return [plain_finding(finding) for finding in run_checks(cohort, map=map)]
+    with bar("Checking images") as report:
+
+        def counted(function: Callable[..., Any], items: Iterable[Any]) -> Iterator[Any]:
+            jobs = list(items)
+            for done, result in enumerate(map(function, jobs), start=1):
+                report(done, len(jobs))
+                yield result
+
+        return [plain_finding(finding) for finding in run_checks(cohort, map=counted)]
 
 
 def count_findings(findings: Sequence[Mapping[str, str]]) -> dict[str, int]:

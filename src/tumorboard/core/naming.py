@@ -151,7 +151,18 @@ def is_date(name: str) -> bool:
 def is_duration(name: str) -> bool:
     """Whether a name speaks of a follow-up time: to an event, to the last contact, of survival."""
     listed = set(words(name))
-    if listed & {"date", "status", "censor", "censored", "censoring", "cens", "age", "pack", "cause", "median"} or is_date(name):
+    if listed & {
+        "date",
+        "status",
+        "censor",
+        "censored",
+        "censoring",
+        "cens",
+        "age",
+        "pack",
+        "cause",
+        "median",
+    } or is_date(name):
         return False
     if "year" in listed and not {"duration", "followup"} & listed:
         return False

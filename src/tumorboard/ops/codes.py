@@ -38,3 +38,9 @@ WINDOW_EMPTY = define(
     why="Every value would become 0, 1 or infinity.",
     fix="give two different, finite ends, or a standard deviation above 0",
 )
+FILL_UNFIT = define(
+    "OPS107",
+    "A fill value that the voxel type cannot hold",
+    why="-1000 in an unsigned map wraps round to a large number: air becomes metal.",
+    fix="give a fill value of the type, or convert the volume first",
+)

@@ -12,7 +12,7 @@ from tumorboard.core.errors import TumorboardError
 from tumorboard.core.geometry import Geometry
 from tumorboard.core.volume import Volume
 from tumorboard.ops import codes
-from tumorboard.ops.resample import outside_value
+from tumorboard.ops.resample import fitting, outside_value
 
 __all__ = ["Box", "CropRecord", "crop_or_pad", "crop_to", "foreground_box", "union_box"]
 
@@ -56,7 +56,7 @@ class CropRecord:
             raise TumorboardError(
                 codes.RECORD_MISMATCH, "crop record", found=f"{prediction.geometry}", expected=f"{self.cropped}"
             )
-        outside = outside_value(prediction.unit) if fill is None else fill
+        outside = fitting(outside_value(prediction.unit) if fill is None else fill, prediction.array.dtype)
         array = np.full(self.original.shape, outside, prediction.array.dtype, order=_order(prediction.array))
         kept = self.box.within(self.original.shape)
         if min(kept.shape) > 0:
@@ -96,8 +96,10 @@ def union_box(first: Volume, *others: Volume, margin_mm: float = 0.0) -> Box:
 
 def crop_to(volume: Volume, box: Box, *, fill: float | None = None) -> tuple[Volume, CropRecord]:
     """The voxels of `box` and the record that undoes it; beyond the volume stands `fill` (default: air in HU, 0
-    otherwise)."""
+    otherwise). OPS107 when the voxel type cannot hold it."""
     outside = outside_value(volume.unit) if fill is None else fill
+    if box.within(volume.shape) != box:
+        fitting(outside, volume.array.dtype)
     cropped = volume.crop(box.start, box.stop, fill=outside)
     return cropped, CropRecord(volume.geometry, cropped.geometry, box)
 

@@ -21,7 +21,7 @@ from tumorboard.core.volume import Volume
 from tumorboard.ops import codes
 from tumorboard.ops.threads import in_slabs
 
-__all__ = ["outside_value", "resample_to"]
+__all__ = ["fitting", "outside_value", "resample_to"]
 
 Method = Literal["linear", "nearest"]
 
@@ -39,6 +39,15 @@ _INDEX = np.uint32
 def outside_value(unit: Unit) -> float:
     """What stands where a scan does not reach: air in HU, zero uptake, dose or label elsewhere."""
     return _AIR_HU if unit == Unit.HU else 0.0
+
+
+def fitting(fill: float, dtype: np.dtype[Any]) -> float:
+    """`fill` if a voxel of `dtype` can hold it exactly enough; OPS107 otherwise."""
+    whole = dtype.kind in "iu"
+    limits = np.iinfo(dtype) if whole else None
+    if limits is not None and not (limits.min <= fill <= limits.max and fill == int(fill)):
+        raise TumorboardError(codes.FILL_UNFIT, "fill", found=f"{fill:g} for {dtype}", expected="a value of that type")
+    return fill
 
 
 def resample_to(
@@ -62,13 +71,16 @@ def resample_to(
         of the spacings (the rule of scikit-image); linear only.
     allow_empty : give a volume of `fill` where the grids do not meet, instead of OPS101.
 
-    Errors: OPS101 no voxel centre of `target` lies in the volume, OPS102 linear interpolation of a label map.
+    Errors: OPS101 no voxel centre of `target` lies in the volume, OPS102 linear interpolation of a label map, OPS107
+    a fill value that the stored type cannot hold.
     Axis-aligned grids (flipped or permuted too) take a separable path, oblique ones a general one.
     """
     chosen = method or ("nearest" if volume.unit == Unit.LABEL else "linear")
     if chosen == "linear" and volume.unit == Unit.LABEL:
         raise TumorboardError(codes.BLENDED_LABELS, "resample", found="a label map, linear", expected="nearest")
     outside = outside_value(volume.unit) if fill is None else fill
+    if chosen == "nearest":
+        fitting(outside, volume.array.dtype)
     step = np.linalg.inv(volume.affine) @ target.affine
     source = volume.array
     if anti_alias and chosen == "linear":

@@ -42,4 +42,8 @@ def in_slabs(work: Callable[[int, int], Any], count: int, *, threads: int | None
 
 def _default_threads() -> int:
     stated = os.environ.get("OMP_NUM_THREADS", "")
-    return int(stated) if stated.isdigit() and int(stated) > 0 else len(os.sched_getaffinity(0))
+    if stated.isdigit() and int(stated) > 0:
+        return int(stated)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -66,8 +66,8 @@ def draw_clinical(rng: np.random.Generator, person: Person, *, hpv: bool, t: int
 def recorded(
     rng: np.random.Generator, clinical: Clinical, person: Person, protocol: Protocol, *, site: str
 ) -> dict[str, Any]:
-    """The row of `patients` beyond the keys: empty cells by the centre's habits, more where nobody asks (ECOG and habits of the
-    fit and never-smokers)."""
+    """The row of `patients` beyond the keys: empty cells by the centre's habits, more where nobody asks
+    (ECOG and habits of the fit and never-smokers)."""
     missing = dict(protocol.missing or {})
     gone = {name: bool(rng.random() < missing.get(name, 0.0)) for name in sorted(missing)}
     return {
@@ -93,6 +93,10 @@ DICTIONARY = (
     Variable("performance_status", Kind.ORDINAL, levels={str(n): f"ECOG {n}" for n in range(5)}, note=_NOTE),
     Variable("t_stage", Kind.ORDINAL, levels={f"T{n}": f"T{n}, 7th edition" for n in range(1, 5)}, note=_NOTE),
     Variable("n_stage", Kind.ORDINAL, levels={f"N{n}": f"N{n}, 7th edition" for n in range(4)}, note=_NOTE),
-    Variable("treatment", Kind.CATEGORICAL, note=_NOTE,
-             levels={"radiotherapy": "radiotherapy alone", "chemoradiation": "with chemotherapy"}),
-)  # fmt: skip
+    Variable(
+        "treatment",
+        Kind.CATEGORICAL,
+        note=_NOTE,
+        levels={"radiotherapy": "radiotherapy alone", "chemoradiation": "with chemotherapy"},
+    ),
+)

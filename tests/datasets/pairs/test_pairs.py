@@ -128,6 +128,8 @@ def test_cuts_are_kept_and_validated(cohort, tmp_path):
     ct = read(source).row("images", modality="CT")
     assert json.loads(ct["options"])["evaluation_cut"] == [[4, 2], [5, 5], [3, 4]]
     assert ct["problem"] is None
+    cuts.write_text(head + "P-1,4,2,5,5,3,4\nP-9,1,1,1,1,1,1\n")  # a table of more patients than are here
+    assert read(source).provenance[0]["notes"] == ["cuts.csv: a cut for P-9, of whom no CT is here"]
     cuts.write_text(head + "P-1,5,2,5,5,3,4\n")  # removes the slice i=4 of label 1: 4 x 3 voxels of 3 x 4 x 3 + 8
     again = read(source)
     assert again.row("images", modality="CT")["problem"] == "LAY108"
@@ -143,7 +145,7 @@ def test_cuts_are_kept_and_validated(cohort, tmp_path):
         ("patient,i_low,i_high,j_low,j_high,k_low,k_high\nP-1,-1,0,0,0,0,0\n", "LAY104"),
         ("patient,i_low,i_high,j_low,j_high,k_low,k_high\nP-1,1.5,0,0,0,0,0\n", "LAY104"),
         ("patient,i_low,i_high,j_low,j_high,k_low,k_high\nP-1,6,6,0,0,0,0\n", "LAY108"),
-        ("patient,i_low,i_high,j_low,j_high,k_low,k_high\n../../etc,0,0,0,0,0,0\n", "LAY108"),
+        ("patient,i_low,i_high,j_low,j_high,k_low,k_high\n../../etc,0,0,0,0,0,0\n", "LAY106"),
         ("patient,i_low,i_high,j_low,j_high,k_low,k_high\nP-1,0,0,0,0,0,0\nP-1,0,0,0,0,0,0\n", "LAY104"),
     ],
 )

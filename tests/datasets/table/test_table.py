@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from tumorboard.core.errors import TumorboardError
-from tumorboard.core.naming import event_meaning, indicator_polarity, is_age, is_duration, pair_endpoints, stated_time_unit
+from tumorboard.core.naming import (
+    event_meaning,
+    indicator_polarity,
+    is_age,
+    is_duration,
+    pair_endpoints,
+    stated_time_unit,
+)
 from tumorboard.core.variables import Kind
 from tumorboard.datasets.table.draft import draft_schema
 from tumorboard.datasets.table.reader import read
@@ -197,7 +204,7 @@ def test_the_draft_is_a_schema_that_reads_the_table(tmp_path: Path) -> None:
     path = tmp_path / "trial.csv"
     path.write_text(CSV)
     draft = draft_schema(path)
-    assert "# [endpoints.\"OS\"]" in draft and "unit = \"months\"" in draft
+    assert '# [endpoints."OS"]' in draft and 'unit = "months"' in draft
     read(path, draft=tmp_path / "trial.toml")
     assert load_schema(tmp_path / "trial.toml").id == "Case ID"
     assert read(path).patient_ids == ["A1", "A2", "A3", "A4"]
@@ -227,7 +234,11 @@ def test_images_are_not_left_out_in_silence(trial: Path, tmp_path: Path) -> None
 def test_what_names_say() -> None:
     assert stated_time_unit("PFS_Months") == "months" and stated_time_unit("Pack years") is None
     assert is_age("age_at_diagnosis") and not is_age("Stage") and not is_age("Percentage")
-    assert is_duration("days_to_rfs_event") and not is_duration("Date of death") and not is_duration("Tube duration (months)")
+    assert (
+        is_duration("days_to_rfs_event")
+        and not is_duration("Date of death")
+        and not is_duration("Tube duration (months)")
+    )
     assert indicator_polarity("Overall Survival Censor") == "censored" and indicator_polarity("death_event") == "event"
     assert indicator_polarity("HPV status") is None
     assert event_meaning("1:DECEASED") is True and event_meaning("0:LIVING") is False and event_meaning("maybe") is None

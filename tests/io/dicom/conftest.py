@@ -140,14 +140,16 @@ def pet() -> Callable[..., Dataset]:
 
 @pytest.fixture
 def stack(save: Save) -> Callable[..., Path]:
-    """A folder with an axial CT series of 4 slices of 5 rows and 6 columns, 2 mm apart, values 100 k + 10 row + column."""
+    """A folder with an axial CT series: 4 slices of 5 rows, 6 columns, 2 mm apart, values 100 k + 10 row + column."""
 
     def build(**keywords: Any) -> Path:
         rows, columns = np.mgrid[:5, :6]
         order = [2, 0, 3, 1]
         return save(
             [
-                ct_slice((100 * k + 10 * rows + columns).astype(np.int16), (-7, -9, 30 + 2 * k), number=9 - k, **keywords)
+                ct_slice(
+                    (100 * k + 10 * rows + columns).astype(np.int16), (-7, -9, 30 + 2 * k), number=9 - k, **keywords
+                )
                 for k in order
             ]
         )

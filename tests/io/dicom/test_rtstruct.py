@@ -167,7 +167,9 @@ def test_slabs_on_a_finer_grid(structures: Build) -> None:
     fine = Geometry.from_lps((20, 16, 20), spacing_mm=(2, 3, 1), origin_mm=(-10, -20, 30))
     path = structures({"GTV": [box(-5, 4, -12, 5, z) for z in (34, 38)]})
     # Two contours 4 mm apart stand for 32 to 40 mm: slices 2 to 9, half-open.
-    np.testing.assert_array_equal(np.flatnonzero(mask_of(path, geometry=fine, place="slab").any(axis=(0, 1))), range(2, 10))
+    np.testing.assert_array_equal(
+        np.flatnonzero(mask_of(path, geometry=fine, place="slab").any(axis=(0, 1))), range(2, 10)
+    )
 
 
 def test_outside_oblique_and_empty(structures: Build) -> None:
@@ -193,7 +195,9 @@ def test_broken_coordinates(structures: Build) -> None:
 
     rois = {"GTV": [box(0, 4, 0, 4, 34)]}
     assert code_of(structures(rois, change=spoil(NumberOfContourPoints=7))) == "RTS102"
-    assert code_of(structures(rois, change=spoil(ContourData=["1", "2", "3", "4"], NumberOfContourPoints=1))) == "RTS102"
+    assert (
+        code_of(structures(rois, change=spoil(ContourData=["1", "2", "3", "4"], NumberOfContourPoints=1))) == "RTS102"
+    )
     assert code_of(structures(rois, change=spoil(ContourData=""))) == "DCM103"
 
 

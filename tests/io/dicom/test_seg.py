@@ -1,4 +1,4 @@
-"""Segmentations: bit by bit, by position, never by frame number. highdicom reads what we write, and writes what we read."""
+"""Segmentations: bit by bit, by position, never by frame number. highdicom reads what we write, and the reverse."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ LABELS = {1: "GTVp", 2: "GTVn", 5: "odd thing"}
 def source(ct: Callable[..., Dataset], save: Callable[..., Path]) -> Series:
     """A series of 7 slices of 13 x 11 pixels: frames of 143 bits, which begin in the middle of bytes."""
     slices = [
-        ct(np.zeros((11, 13), np.int16), (3, 4, 2.5 * k), spacing=(1.7, 1.3), number=99 - k) for k in (3, 0, 6, 2, 5, 1, 4)
+        ct(np.zeros((11, 13), np.int16), (3, 4, 2.5 * k), spacing=(1.7, 1.3), number=99 - k)
+        for k in (3, 0, 6, 2, 5, 1, 4)
     ]
     headers = [read_header(path) for path in sorted(save(slices, "source").iterdir())]
     return arrange_series(headers, unit=Unit.HU)
@@ -104,7 +105,7 @@ def test_frames_are_placed_by_position(source: Series, mask: Volume, tmp_path: P
 
 def made_by_highdicom(source: Series, pixels: np.ndarray, kind: str, segments: int) -> Any:
     """A segmentation by highdicom itself; pixels (slices, rows, columns[, segments])."""
-    from highdicom.seg import SegmentDescription, Segmentation
+    from highdicom.seg import Segmentation, SegmentDescription
     from pydicom.sr.codedict import codes
     from pydicom.uid import generate_uid
 
@@ -117,9 +118,7 @@ def made_by_highdicom(source: Series, pixels: np.ndarray, kind: str, segments: i
     described = [
         SegmentDescription(n, f"S{n}", codes.SCT.Tissue, codes.SCT.Liver, "MANUAL") for n in range(1, segments + 1)
     ]
-    return Segmentation(
-        datasets, pixels, kind, described, generate_uid(), 1, generate_uid(), 1, "M", "M", "1", "0"
-    )
+    return Segmentation(datasets, pixels, kind, described, generate_uid(), 1, generate_uid(), 1, "M", "M", "1", "0")
 
 
 def test_overlapping_segments(source: Series, mask: Volume, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import JPEGLSLossless, RLELossless, generate_uid
+from pydicom.uid import JPEGLSLossless, RLELossless
 
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.units import Unit

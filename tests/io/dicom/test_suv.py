@@ -179,7 +179,9 @@ def test_weight_missing_zero_or_in_grams(
     suv_of: Callable[..., np.ndarray], code_of: Callable[..., str], weight: str | None
 ) -> None:
     assert code_of(PatientWeight=weight) == "SUV102"
-    np.testing.assert_allclose(suv_of(PatientWeight=weight, suv={"assume_weight_kg": 35}), [AT_START / 2] * 3, rtol=1e-6)
+    np.testing.assert_allclose(
+        suv_of(PatientWeight=weight, suv={"assume_weight_kg": 35}), [AT_START / 2] * 3, rtol=1e-6
+    )
 
 
 def test_two_weights_in_one_series(code_of: Callable[..., str]) -> None:

@@ -83,6 +83,11 @@ def test_a_second_run_takes_over_finished_folds_and_gives_the_same(finished, sph
     assert again.scores == result.scores and again.rows == result.rows
 
 
+def test_a_cohort_that_holds_earlier_results_gives_the_same(finished, spheres, tiny):
+    out, result, _ = finished
+    assert benchmark(spheres.with_rows(**result.rows), out, config=tiny).scores == result.scores
+
+
 def test_a_run_elsewhere_gives_the_same_bytes(finished, spheres, tiny, tmp_path):
     out, result, _ = finished
     again = benchmark(spheres, tmp_path, config=tiny)
@@ -170,7 +175,7 @@ def test_a_model_of_another_preprocessing_is_refused(spheres, tiny, tmp_path, mo
     state = read_checkpoint(tmp_path / MODEL_FILE).state
     assert state["preprocessing"]["spacing_mm"] == 4.0 and state["preprocessing"]["structures"] == ["GTV"]
     monkeypatch.setattr(model_module, "VERSION", 99)
-    with pytest.raises(TumorboardError, match="SEG104"):
+    with pytest.raises(TumorboardError, match="SGM104"):
         SegmentationModel.load(tmp_path)
 
 

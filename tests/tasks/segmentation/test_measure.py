@@ -82,3 +82,14 @@ def test_the_peak_of_a_lesion_near_the_edge_sees_only_what_is_there():
     labels[0:3, 5:8, 6:9] = 1
     row = measured(Volume(labels, affine, Unit.LABEL), pet)["GTVp", 1]
     assert row["measurements"]["suv_peak"] == pytest.approx(float(suv_peaks(pet)[labels == 1].max()), rel=1e-6)
+
+
+def test_specks_count_in_the_label_but_are_not_listed():
+    labels = np.zeros((20, 20, 20), np.uint8)
+    labels[0:5, 0:5, 0:5] = 1
+    labels[9, 9, 9] = 1
+    mask = Volume(labels, CT, Unit.LABEL)
+    rows = measure_mask(mask, None, labels={1: "GTV"}, image_id="m", run_id="r", smallest_ml=0.1)
+    assert [(row["component"], round(row["measurements"]["volume_ml"], 3)) for row in rows] == [(0, 0.126), (1, 0.125)]
+    rows = measure_mask(mask, None, labels={1: "GTV"}, image_id="m", run_id="r", components=False)
+    assert [row["component"] for row in rows] == [0]

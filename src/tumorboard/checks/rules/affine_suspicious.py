@@ -25,7 +25,9 @@ def find(case: Case) -> Iterator[CheckFinding]:
         for row, g in grids:
             where = f"{row['patient_id']}: {row['image_id']}"
             if not g.is_orthogonal:
-                yield finding(CODE, "warning", where, found="axes that are not at right angles", expected="right angles")
+                yield finding(
+                    CODE, "warning", where, found="axes that are not at right angles", expected="right angles"
+                )
             elif _default(g):
                 found = "spacing 1 mm, origin 0 and no rotation, as programs write when they know nothing"
                 yield finding(CODE, "warning", where, found=found, expected="the scanner's affine")
@@ -41,7 +43,7 @@ def _left_over(grids: list[tuple[dict, Geometry]]) -> Iterator[CheckFinding]:
         for other, h in grids[i + 1 :]:
             if g.shape == h.shape or not np.allclose(g.affine, h.affine, atol=1e-4):
                 continue
-            small, large = ((row, other) if np.prod(g.shape) < np.prod(h.shape) else (other, row))
+            small, large = (row, other) if np.prod(g.shape) < np.prod(h.shape) else (other, row)
             yield finding(
                 CODE,
                 "warning",

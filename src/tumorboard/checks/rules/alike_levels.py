@@ -11,7 +11,7 @@ from tumorboard.core.naming import means_missing
 CODE = define(
     "TAB204",
     "Levels that differ only in writing, or are synonyms",
-    why="One-hot encoding makes two features of one property, and rare spellings vanish in one fold and not in another.",
+    why="One-hot encoding makes two features of one property; rare spellings vanish in one fold and not in another.",
     fix="map the spellings to one level with `levels` in the schema",
 )
 EXAMPLE = '"nasal cavity" and "Nasal Cavity"; "concomitant" and "concurrent" chemotherapy'

@@ -30,7 +30,9 @@ def find(case: Case) -> Iterator[CheckFinding]:
             yield finding(CODE, "error", row["image_id"], found=found, expected="fat at -100 and air at -1000 HU")
         elif p999 > 4000:
             found = f"a thousandth of the voxels above {p999:g}"
-            yield finding(CODE, "warning", row["image_id"], found=found, expected="bone below 2000, metal below 4000 HU")
+            yield finding(
+                CODE, "warning", row["image_id"], found=found, expected="bone below 2000, metal below 4000 HU"
+            )
         elif s.low < _PAD:
             found = f"values down to {s.low:g} (1st percentile {p1:g})"
             yield finding(

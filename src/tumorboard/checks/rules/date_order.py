@@ -12,7 +12,7 @@ from tumorboard.core.naming import words
 CODE = define(
     "TAB210",
     "Dates of one patient in an impossible order",
-    why="A recurrence on or before the first day of treatment gives a time of zero or less, which survival methods drop; "
+    why="A recurrence on or before the first day of treatment has a time of zero or less, which survival methods drop; "
     "a death before the last contact is a mistake in one of the two.",
     fix="correct the dates from the source; persistent disease is no recurrence with a date",
 )

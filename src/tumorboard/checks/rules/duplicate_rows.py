@@ -88,7 +88,9 @@ def _pairs(
     found, weak = [], []
     for k in np.flatnonzero((count >= MIN_VALUES) & (count >= 0.9 * both.sum(axis=1))):
         row, other = int(pairs[k, 0]), int(pairs[k, 1])
-        distinct = {float(left[row, j]): j for j in np.flatnonzero(equal[k])}  # times to several endpoints are one value
+        distinct = {
+            float(left[row, j]): j for j in np.flatnonzero(equal[k])
+        }  # times to several endpoints are one value
         chance = float(np.prod([share[j] for j in distinct.values()])) * len(left) * len(right)
         if len(distinct) >= MIN_VALUES:
             (found if chance < CHANCE else weak).append((row, other, len(distinct), chance))

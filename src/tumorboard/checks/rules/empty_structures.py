@@ -9,7 +9,7 @@ from tumorboard.core.errors import define
 CODE = define(
     "IMG208",
     "A structure without a voxel",
-    why="Patients without primary (or without nodes) exist; metrics need a stated result for them, and some loaders crash.",
+    why="Patients without primary (or without nodes) exist; metrics need a stated result for them.",
     fix="nothing, if the patient has none; otherwise the contour was lost in conversion",
 )
 EXAMPLE = "no GTVn in a patient without nodal disease; a GTVn in a patient staged N0 is no contradiction"

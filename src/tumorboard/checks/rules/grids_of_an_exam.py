@@ -13,7 +13,7 @@ from tumorboard.core.geometry import Geometry
 CODE = define(
     "IMG204",
     "CT and PET of one exam on different grids or in different places",
-    why="Different grids are usual and must be resampled in physical space; images that do not meet show another place.",
+    why="Different grids are usual: resample in physical space. Images that do not meet show another place.",
     fix="resample by the affine, never by index; where they do not overlap, go back to the original or register",
 )
 EXAMPLE = "CT at 0.98 mm and PET at 4.07 mm (information); a PET that ends above the CT (error)"

@@ -118,5 +118,5 @@ def _finding(name: str, median: float, unit: str, fits: list[str]) -> CheckFindi
         "warning",
         f"patients.{name}",
         found=f"a median of {median:g}, which cannot be {unit}",
-        expected=f"values in the unit that the name states; they fit {' or '.join(u or 'kg/m2' for u in fits) or 'none'}",
+        expected=f"values in the stated unit; they fit {' or '.join(u or 'kg/m2' for u in fits) or 'none'}",
     )

@@ -14,9 +14,9 @@ from tumorboard.core.naming import endpoint_of, indicator_polarity, is_date, is_
 CODE = define(
     "OUT207",
     "A feature that gives the label away",
-    why="A model with this feature scores perfectly here and fails where the feature is filled in before the outcome is "
+    why="A model with this feature scores perfectly here and fails where the feature is filled in before the label is "
     "known, or not at all.",
-    fix="keep the feature out of models of this label (drop it in the schema), or redefine it without the label",
+    fix="keep the feature out of models of this label (`drop` in the schema), or redefine it without",
 )
 EXAMPLE = 'a tumour grade with the level "HPV+" beside the HPV status'
 MIN_LEVEL = 8
@@ -26,7 +26,8 @@ COVER = 0.25
 MIN_EACH = 5
 SEPARATED = 0.999
 _LABELS = {"hpv", "p16", "egfr", "kras", "response", "bor", "benefit"}
-_OUTCOME_WORDS = {"death", "dead", "survival", "recurrence", "relapse", "cause", "last", "progression", "response", "bor",
+_OUTCOME_WORDS = {"death", "dead", "survival", "recurrence", "relapse", "cause", "last", "progression", "response",
+                  "bor",
                   "metastasis", "followup", "distant", "deceased", "event", "censor", "local", "regional", "pfs", "os",
                   "status", "benefit", "date", "salvage", "surgery", "ccrt", "months"}  # fmt: skip
 
@@ -42,13 +43,13 @@ class _Label:
 
 
 def find(case: Case) -> Iterator[CheckFinding]:
-    features = [c for n, c in case.variables.items() if not n.endswith(AS_PUBLISHED) and 1 <= len(c.counts)]
+    features = [c for n, c in case.variables.items() if not n.endswith(AS_PUBLISHED) and len(c.counts) >= 1]
     for label in _labels(case):
         given: dict[bool, list[str]] = {True: [], False: []}
         for column in features:
             if column.name in label.own or (set(words(column.name)) & _LABELS & set(words(label.where))):
                 continue
-            text = _levels(column, label.values) or _numbers(column, label.values)
+            text = _levels(column, label.values, set(words(label.where))) or _numbers(column, label.values)
             if text and not (label.own and label.outcome and _is_outcome(column.name)):
                 given[label.outcome and _is_outcome(column.name)].append(f"{column.name}: {text}")
         for outcome, texts in given.items():
@@ -92,10 +93,15 @@ def _is_outcome(name: str) -> bool:
     )
 
 
-def _levels(column: Column, label: NDArray[np.object_]) -> str | None:
+def level_meaning(column: Column, level: str) -> str:
+    """A level with what the dictionary says it means."""
+    return f"{level} {column.variable.levels.get(level, '')}"
+
+
+def _levels(column: Column, label: NDArray[np.object_], said: set[str]) -> str | None:
     """A level all of whose patients are of one class, by more than chance, and who are much of that class."""
     known = np.array([value is not None for value in label])
-    classes = [c for c in dict.fromkeys(label[known].tolist()) if (label == c).sum() >= MIN_EACH]
+    classes = list(dict.fromkeys(label[known].tolist()))
     if len(classes) < 2:
         return None
     masks = dict(column.levels)
@@ -107,14 +113,17 @@ def _levels(column: Column, label: NDArray[np.object_]) -> str | None:
     for level, mask in masks.items():
         mine = mask & known
         count = int(mine.sum())
-        if count < MIN_LEVEL or count == known.sum():
+        if count < 3 or count == known.sum():
             continue
         for value in classes:
             members = label == value
             share = float(members[known].mean())
             whole = bool(members[mine].all())
             covered = count / max(int(members.sum()), 1)
-            if whole and share**count * len(masks) < CHANCE and covered >= COVER:
+            speaks = count >= 3 and bool(_LABELS & set(words(level_meaning(column, level))) & said)
+            if speaks and whole:
+                found.append((1 + covered, f"{level!r} names the label and is always {value} ({count} patients)"))
+            elif count >= MIN_LEVEL and whole and share**count * len(masks) < CHANCE and covered >= COVER:
                 found.append((covered, f"{level!r} is always {value} ({count} patients, {covered:.0%} of that class)"))
     return max(found)[1] if found else None
 

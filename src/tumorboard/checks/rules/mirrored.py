@@ -11,16 +11,17 @@ from tumorboard.core.errors import define
 
 CODE = define(
     "IMG211",
-    "An image that fits the cohort better when it is mirrored",
-    why="A lost sign in the affine puts the liver on the left, the feet on top or the bed in front; nothing else shows it.",
+    "A patient who lies the other way round than the others",
+    why="A lost sign in the affine puts the liver on the left or the bed in front; nothing else shows it.",
     fix="compare with the original DICOM; correct the affine (or the array), mask and dose alike",
 )
-EXAMPLE = "one CT whose block means correlate with the others' at 0.2 as stored and at 0.9 when turned upside down"
+EXAMPLE = "one CT whose difference between left and right correlates with the other patients' at -0.8 instead of 0.8"
 MIN_IMAGES = 6
 MIN_ALIKE = 0.5
-"""Median correlation of the cohort's images with the mean of the others, below which nothing can be said (different
-parts of the body)."""
-MIN_GAIN = 0.25
+"""Correlation of an image's asymmetry with the others' that four in five images must reach. Below it nothing can be
+said: the images show different parts of the body, or nothing tells one side from the other (left from right in a neck
+that never lies quite in the middle)."""
+MIRRORED = -0.4
 _AXES = ("left and right", "front and back", "head and feet")
 
 
@@ -37,33 +38,26 @@ def find(case: Case) -> Iterator[CheckFinding]:
         ]
         if len(named) < MIN_IMAGES:
             continue
-        pictures = np.stack([_standardised(coarse) for _, coarse in named])
-        direct = _correlations(pictures, pictures)
-        if np.median(direct) < MIN_ALIKE:
-            continue
-        for axis, words in enumerate(_AXES):
-            turned = _correlations(np.flip(pictures, axis + 1), pictures)
-            for i in np.flatnonzero((turned - direct > MIN_GAIN) & (turned > MIN_ALIKE)):
+        pictures = np.stack([coarse.astype(float) / coarse.std() for _, coarse in named])
+        for axis, sides in enumerate(_AXES):
+            alike = _asymmetry_correlations(pictures, axis)
+            if np.percentile(alike, 20) < MIN_ALIKE:
+                continue
+            for i in np.flatnonzero(alike < MIRRORED):
                 row = named[i][0]
                 yield finding(
                     CODE,
                     "warning",
                     f"{row['patient_id']}: {row['image_id']}",
-                    found=f"correlation {direct[i]:.2f} with the other {modality} as stored and {turned[i]:.2f} with "
-                    f"{words} exchanged",
-                    expected="the same orientation of the patient",
+                    found=f"a difference between {sides} that correlates with the other patients' at {alike[i]:.2f} "
+                    f"({modality}; the median is {np.median(alike):.2f})",
+                    expected=f"a positive correlation; {sides} seem exchanged",
                 )
 
 
-def _standardised(coarse: NDArray[np.float32]) -> NDArray[np.float64]:
-    picture = coarse.astype(float)
-    return (picture - picture.mean()) / picture.std()
-
-
-def _correlations(pictures: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of each picture (n, 8, 8, 8) with the mean of the *other* patients' pictures, (n,)."""
-    total = others.sum(axis=0)
-    rest = (total[None] - others) / (len(others) - 1)
-    rest = rest - rest.mean(axis=(1, 2, 3), keepdims=True)
-    norm = np.sqrt((rest**2).mean(axis=(1, 2, 3)))
-    return (pictures * rest).mean(axis=(1, 2, 3)) / np.where(norm > 0, norm, 1)
+def _asymmetry_correlations(pictures: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    """Of each picture (n, 8, 8, 8) less its mirror image, with the mean of the *other* patients', (n,)."""
+    odd = pictures - np.flip(pictures, axis + 1)  # antisymmetric: mirroring changes its sign and nothing else
+    rest = (odd.sum(axis=0)[None] - odd) / (len(odd) - 1)
+    norms = np.sqrt((odd**2).sum(axis=(1, 2, 3)) * (rest**2).sum(axis=(1, 2, 3)))
+    return (odd * rest).sum(axis=(1, 2, 3)) / np.where(norms > 0, norms, 1)

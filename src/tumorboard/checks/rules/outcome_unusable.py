@@ -20,7 +20,7 @@ def find(case: Case) -> Iterator[CheckFinding]:
     kinds: dict[tuple[str, str], list[str]] = {}
     for row in case.unusable_outcomes:
         problem = row["problem"] or "neither survival nor class"
-        if "not above 0" in problem or "not among" in problem:
+        if case.is_early(row) or "not among" in problem:
             continue
         kinds.setdefault((row["endpoint"], re.sub(r"'[^']*'", "...", problem)), []).append(row["patient_id"])
     for (endpoint, problem), patients in kinds.items():

@@ -9,8 +9,8 @@ from tumorboard.core.errors import define
 CODE = define(
     "IMG205",
     "The PET maximum lies outside the expert's mask",
-    why="Bladder, brain or vessels are often hotter than the tumour: thresholds relative to the image maximum then draw "
-    "those, and a fixed SUV threshold fails too.",
+    why="Bladder, brain or vessels are often hotter than the tumour: thresholds relative to the image maximum "
+    "then draw those, and a fixed SUV threshold fails too.",
     fix="take the maximum inside the mask or a marked region; check that mask and PET belong together",
 )
 EXAMPLE = "45.7 in the bladder against 3.6 in the tumour"

@@ -11,7 +11,7 @@ from tumorboard.core.errors import define
 CODE = define(
     "OUT201",
     "An outcome at or before time zero",
-    why="Survival methods drop or mis-order such patients without a word; they are often those with persistent disease.",
+    why="Survival methods drop or mis-order such patients silently; they are often those with persistent disease.",
     fix="decide and write down: another day zero, half a day, or excluded; the published cells are in `outcomes.raw`",
 )
 EXAMPLE = "persistent disease dated at the start of radiotherapy: a recurrence after 0 days"
@@ -20,8 +20,9 @@ EXAMPLE = "persistent disease dated at the start of radiotherapy: a recurrence a
 def find(case: Case) -> Iterator[CheckFinding]:
     early: dict[tuple[str, bool], list[str]] = {}
     for row in case.unusable_outcomes:
-        if "not above 0" in (row["problem"] or ""):
-            early.setdefault((row["endpoint"], "event" in row["problem"]), []).append(row["patient_id"])
+        if case.is_early(row):
+            event = "of follow-up" not in row["problem"]
+            early.setdefault((row["endpoint"], event), []).append(row["patient_id"])
     for (endpoint, event), patients in early.items():
         yield finding(
             CODE,

@@ -17,7 +17,11 @@ CODE = define(
     fix="state the unit per centre: import the parts with their own schemas, or convert before",
 )
 EXAMPLE = "a median survival of 402 in one cohort and of 11 to 14 in the others"
-MIN_PATIENTS = 8
+MIN_PATIENTS = 3
+FEW = 8
+"""Patients below which the times of two centres must not meet at all."""
+USUAL_DAYS = (90.0, 7300.0)
+"""Medians of follow-up that need no explanation: three months to twenty years."""
 CLEAR = 15.0
 """Ratio of medians that no difference between centres explains."""
 
@@ -38,9 +42,7 @@ def find(case: Case) -> Iterator[CheckFinding]:
             yield from _compare(case, timed, groups, group_name)
 
 
-def _compare(
-    case: Case, timed: Timed, groups: NDArray[np.object_], group_name: str
-) -> Iterator[CheckFinding]:
+def _compare(case: Case, timed: Timed, groups: NDArray[np.object_], group_name: str) -> Iterator[CheckFinding]:
     with np.errstate(invalid="ignore"):
         usable = timed.time > 0
     names = [name for name in dict.fromkeys(groups.tolist()) if name is not None]
@@ -53,12 +55,16 @@ def _compare(
         rest = np.concatenate([values for other, values in times.items() if other != name])
         usual = float(np.median([medians[other] for other in times if other != name]))
         ratio = medians[name] / usual
-        if ratio < 1 and len(times) == 2:
-            continue  # of two groups the larger one is named
+        if len(times) == 2 and not _to_blame(medians[name], usual, timed.unit):
+            continue
         wide = max(ratio, 1 / ratio)
         factors = _factors(timed.unit)
         kind = min(factors, key=lambda label: abs(np.log(wide / factors[label])))
-        if wide < 6 or not _apart(mine, rest, wide) or abs(np.log(wide / factors[kind])) > np.log(2.2):
+        if (
+            wide < (CLEAR if len(mine) < FEW else 6)
+            or not _apart(mine, rest, wide)
+            or abs(np.log(wide / factors[kind])) > np.log(2.2)
+        ):
             continue
         yield finding(
             CODE,
@@ -74,6 +80,13 @@ def _compare(
 def _apart(mine: NDArray[np.float64], rest: NDArray[np.float64], wide: float) -> bool:
     """Whether the two sets of times hardly meet: quartiles for a thirtyfold difference, deciles for less, since
     centres may differ severalfold in follow-up."""
-    margin = 25 if wide > CLEAR else 10
+    margin = 0 if min(len(mine), len(rest)) < FEW else 25 if wide > CLEAR else 10
     low, high = (mine, rest) if np.median(mine) < np.median(rest) else (rest, mine)
     return bool(np.percentile(low, 100 - margin) < np.percentile(high, margin))
+
+
+def _to_blame(mine: float, other: float, unit: str | None) -> bool:
+    """Of two groups: the one whose median is no usual follow-up in the stated unit, else the larger one."""
+    days = DAYS_PER.get(unit or "", 1.0)
+    odd, other_odd = (not USUAL_DAYS[0] <= median * days <= USUAL_DAYS[1] for median in (mine, other))
+    return odd if odd != other_odd else mine > other

@@ -23,7 +23,9 @@ def find(case: Case) -> Iterator[CheckFinding]:
     mine = [timed for timed in case.timed if np.isfinite(timed.event).any()]
     for i, one in enumerate(mine):
         for other in mine[i + 1 :]:
-            if one.declared == other.declared and one.event_name != other.event_name or one.declared and other.declared:
+            if (one.declared == other.declared and one.event_name != other.event_name) or (
+                one.declared and other.declared
+            ):
                 yield from _compare(case, one, other, case.cohort.name)
     for cohort in case.against:
         twin = Case(cohort)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ from tumorboard.io.images import image_path
 
 __all__ = ["DERIVED_TABLE", "write_segmentations", "write_structure_sets"]
 
+_ARRANGEMENT = ("select", "allow_shear", "allow_incomplete", "slice_step_mm")
 DERIVED_TABLE = "derived_series.csv"
 """Which DICOM series in an export are conversions of images that came without one."""
 
@@ -48,7 +50,7 @@ def write_segmentations(
 
     Errors also: RTS101 no mask of that run, LAY112, SEG103, SEG105.
     """
-    _export(cohort, Path(out), run_id, derived, without_image, "SEG", write_segmentation)
+    _export(cohort, Path(out), _Choice(run_id, derived, without_image, "SEG"), write_segmentation)
 
 
 def write_structure_sets(
@@ -69,18 +71,21 @@ def write_structure_sets(
         label = keywords.pop("series_description")
         write_structures(mask, path, label=label, holes=holes, **keywords)
 
-    _export(cohort, Path(out), run_id, derived, without_image, "RTSTRUCT", write_one)
+    _export(cohort, Path(out), _Choice(run_id, derived, without_image, "RTSTRUCT"), write_one)
 
 
-def _export(
-    cohort: Cohort,
-    out: Path,
-    run_id: str,
-    derived: bool,
-    without_image: str,
-    word: str,
-    write_one: Callable[..., None],
-) -> None:
+@dataclass(frozen=True)
+class _Choice:
+    """What is exported, and how."""
+
+    run_id: str
+    derived: bool
+    without_image: str
+    word: str
+
+
+def _export(cohort: Cohort, out: Path, choice: _Choice, write_one: Callable[..., None]) -> None:
+    run_id = choice.run_id
     masks = cohort.rows("images", run_id=run_id, role=str(Role.MASK))
     if not masks:
         known = sorted({row["run_id"] for row in cohort.rows("images", role=str(Role.MASK))})
@@ -92,13 +97,13 @@ def _export(
         conversions: list[tuple[str, str]] = []
         for patient_id, written in names.items():
             view = cohort.patient(patient_id)
-            sources = _Sources(view, written, folder, derived, conversions)
-            for number, row in enumerate(_usable(view, run_id, without_image), 900):
+            sources = _Sources(view, written, folder, choice, conversions)
+            for number, row in enumerate(_usable(view, choice), 900):
                 series = sources.series(row["reference_image_id"])
                 mask = on_series(cohort.image(row["image_id"]), series)
                 write_one(
                     mask,
-                    folder / written / f"{row['image_id']}.{word}.dcm",
+                    folder / written / f"{row['image_id']}.{choice.word}.dcm",
                     source=series,
                     labels=row["labels"] or {},
                     series_description=run_id,
@@ -111,11 +116,11 @@ def _export(
         write_ids(folder, names)
 
 
-def _usable(view: PatientView, run_id: str, without_image: str) -> Iterator[Mapping[str, Any]]:
-    for row in view.images(run_id=run_id, role=str(Role.MASK)):
+def _usable(view: PatientView, choice: _Choice) -> Iterator[Mapping[str, Any]]:
+    for row in view.images(run_id=choice.run_id, role=str(Role.MASK)):
         if row["reference_image_id"] is not None:
             yield row
-        elif without_image == "error":
+        elif choice.without_image == "error":
             raise TumorboardError(
                 codes.NOT_WRITABLE, row["image_id"], found="a mask that refers to no image", expected="its image"
             )
@@ -125,10 +130,10 @@ class _Sources:
     """The DICOM series of a patient's images: where they came from, or a derived one that is written here."""
 
     def __init__(
-        self, view: PatientView, written: str, folder: Path, derived: bool, conversions: list[tuple[str, str]]
+        self, view: PatientView, written: str, folder: Path, choice: _Choice, conversions: list[tuple[str, str]]
     ) -> None:
         self._view, self._written, self._folder = view, written, folder
-        self._derived, self._conversions = derived, conversions
+        self._derived, self._conversions = choice.derived, conversions
         self._known: dict[str, Series] = {}
 
     def series(self, image_id: str) -> Series:
@@ -143,8 +148,8 @@ class _Sources:
         root = image_path(row, self._view.cohort.root)
         paths = [root / name for name in read["files"]] if read.get("files") else dicom_files(root)
         headers = load_headers(paths, series_uid=read.get("series_uid"))
-        keywords = {key: read[key] for key in ("select", "allow_shear", "allow_incomplete", "slice_step_mm") if key in read}
-        return arrange_series(headers, unit=Unit.UNKNOWN, **keywords)
+        stated = {key: read[key] for key in _ARRANGEMENT if key in read}
+        return arrange_series(headers, unit=Unit.UNKNOWN, **stated)
 
     def _convert(self, row: Mapping[str, Any]) -> Series:
         if not self._derived:

@@ -132,9 +132,7 @@ def _row(
     return row, notes
 
 
-def _arranged(
-    headers: Sequence[Any], unit: Unit, options: ImageOptions
-) -> tuple[Series, Unit, TumorboardError | None]:
+def _arranged(headers: Sequence[Any], unit: Unit, options: ImageOptions) -> tuple[Series, Unit, TumorboardError | None]:
     """The series in the unit wanted; a PET for which that fails in Bq/ml, or as `unknown`, with the reason."""
     keywords: dict[str, Any] = {"allow_shear": options.allow_shear, "allow_incomplete": options.allow_incomplete}
     try:

@@ -128,9 +128,7 @@ def segmentation_rows(path: Path, images: Sequence[Mapping[str, Any]], options: 
     return rows, notes
 
 
-def _off_grid(
-    path: Path, options: MaskOptions, images: Sequence[Mapping[str, Any]], error: TumorboardError
-) -> Rows:
+def _off_grid(path: Path, options: MaskOptions, images: Sequence[Mapping[str, Any]], error: TumorboardError) -> Rows:
     rows, notes = segmentation_rows(path, [], options)
     for row in rows:
         row["problem"] = error.code.id

@@ -70,8 +70,8 @@ def read(
     source : the folder (or one file).
     name : of the cohort; default: the folder's name.
     patient_from : ``tag`` PatientID, or the ``folder`` directly below `source`.
-    several : what becomes of several CT (or PT) series of one study: keep ``all`` (the first is the one that masks refer
-        to, then the one with most slices), or the ``largest`` only.
+    several : what becomes of several CT (or PT) series of one study: keep ``all`` (the first is the one that masks
+        refer to, then the one with most slices), or the first only (``largest``).
     structures : pattern (regular expression) of the structures and segments to keep; default all.
     rename : names of structures, e.g. ``GTV_Mass_CT=GTV,GTV-1=GTVp``.
     place, outside : contours between slices and beyond the image, as in `io.dicom.rtstruct.structure_mask`.
@@ -80,8 +80,8 @@ def read(
     allow_shear, allow_incomplete : as in `io.dicom.series.read_series`.
     assume_* : what the PET headers lack, as in `io.dicom.suv.SuvAssumptions`; holds for the whole import.
 
-    A series, structure or dose that cannot be read becomes a row with its code in `problem`; files that are in no series
-    are listed in the notes. Errors: LAY101 no series at all, LAY106 a patient without a usable id, SUV111.
+    A series, structure or dose that cannot be read becomes a row with its code in `problem`; files that are in no
+    series are listed in the notes. Errors: LAY101 no series at all, LAY106 a patient without a usable id, SUV111.
     """
     source = Path(source)
     found = scan_folder(source)

@@ -199,12 +199,8 @@ def _apply_cuts(source: Path, rows: list[dict[str, Any]], assembly: Assembly, or
         images = [row for row in rows if row["exam_id"] == by_exam.get(patient)]
         ct = next((row for row in images if row["image_id"].endswith(".CT")), None)
         if ct is None:
-            raise TumorboardError(
-                codes.EVALUATION_CUT,
-                path,
-                found=f"a cut for {patient!r}",
-                expected="a patient with a CT in this folder",
-            )
+            assembly.notes.append(f"{CUTS}: a cut for {require_safe(written, CUTS)}, of whom no CT is here")
+            continue
         masks = [row for row in images if row["reference_image_id"] == ct["image_id"]]
         ct["options"] = json.dumps({"evaluation_cut": cut})
         problem = cut_problem(cut, patient=patient, ct=ct, masks=masks)

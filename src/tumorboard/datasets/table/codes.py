@@ -24,7 +24,7 @@ TABLE_ID = define(
     "TAB104",
     "Rows without an id, or two rows of one patient",
     why="A cohort has one row per patient; doubled ids join one patient's data to another's.",
-    fix='choose another `id` (several columns are allowed, or "row number"), or keep one row per patient with `filters`',
+    fix='choose another `id` (several columns, or "row number"), or keep one row per patient with `filters`',
 )
 TABLE_CLASH = define(
     "TAB105",

@@ -39,7 +39,7 @@ def draft_schema(source: Path) -> str:
         *([f"header_rows = {plan.header_rows}"] if plan.header_rows > 1 else []),
     ]
     groups = [name for name in cells.columns if is_group(name)]
-    lines += [f"centre = {_quoted(groups[0])}  # ?"] if groups else ["# centre = \"...\""]
+    lines += [f"centre = {_quoted(groups[0])}  # ?"] if groups else ['# centre = "..."']
     lines += [f"missing = {json.dumps(missing or [''], ensure_ascii=False)}", ""]
     for name in cells.columns:
         if name != plan.id and name not in groups[:1]:

@@ -47,7 +47,7 @@ def _timed(endpoint: Endpoint, cells: Cells, missing: set[str]) -> Iterator[tupl
         if number is None:
             wrong = wrong or ("time not known" if _blank(time_text, missing) else f"time {time_text!r} is no number")
         time_days = math.nan if number is None else number * DAYS_PER[endpoint.unit]
-        fields = _survival(event, time_days, raw, wrong)
+        fields = _survival(time_days, raw, wrong, event=event)
         if fields["survival"] is None and endpoint.problem and cells.columns[endpoint.problem][i]:
             fields["problem"] = cells.columns[endpoint.problem][i]
         if endpoint.raw and not fields["raw"]:
@@ -85,7 +85,7 @@ def _dated(endpoint: Endpoint, cells: Cells, missing: set[str]) -> Iterator[tupl
         if undated:
             wrong = f"{undated} happened, its date is not known"
         time_days = math.nan if start is None or end is None else float(end - start)
-        yield i, _survival(happened is not None, time_days, _raw(endpoint, cells, i), wrong)
+        yield i, _survival(time_days, _raw(endpoint, cells, i), wrong, event=happened is not None)
 
 
 def _first_event(
@@ -114,7 +114,7 @@ def _classes(endpoint: Endpoint, cells: Cells, missing: set[str]) -> Iterator[tu
         yield i, {"class_value": value, "raw": _raw(endpoint, cells, i), "problem": problem}
 
 
-def _survival(event: bool | None, time_days: float, raw: str | None, wrong: str) -> Row:
+def _survival(time_days: float, raw: str | None, wrong: str, *, event: bool | None) -> Row:
     if not wrong and not time_days > 0:
         wrong = f"time {time_days:g} days {'to the event' if event else 'of follow-up'} is not above 0"
     if wrong:

@@ -92,13 +92,19 @@ def unplanned(source: Path) -> tuple[Schema, Cells, str]:
     unique = [
         column
         for column, values in cells.columns.items()
-        if _names_an_id(column) and len({v.strip() for v in values}) == count and not any(means_missing(v) for v in values)
+        if _names_an_id(column)
+        and len({v.strip() for v in values}) == count
+        and not any(means_missing(v) for v in values)
     ]
     of_patients = [column for column in unique if {"patient", "patientid", "subject"} & set(words(column))]
     chosen = of_patients if len(of_patients) == 1 else unique
     if len(chosen) == 1:
         cells.ids = [value.strip() for value in cells.columns[chosen[0]]]
-        return Schema(id=chosen[0], header_rows=rows), cells, f"id guessed: column {chosen[0]!r} (unique, named like one){header_rows}"
+        return (
+            Schema(id=chosen[0], header_rows=rows),
+            cells,
+            f"id guessed: column {chosen[0]!r} (unique, named like one){header_rows}",
+        )
     why = "no column is named like an id and unique" if not unique else f"{unique} could all be the id"
     return Schema(id=ROW_NUMBER, header_rows=rows), cells, f"id is the row number: {why}{header_rows}"
 
@@ -159,7 +165,9 @@ def _cohort(plan: Schema, cells: Cells, *, name: str, guessed_id: str, toml: Pat
             continue
         _add_column(patients, plan, cells, heading, where)
     for constant, value in plan.constants.items():
-        kind = Kind.BOOLEAN if isinstance(value, bool) else Kind.NUMERIC if isinstance(value, float) else Kind.CATEGORICAL
+        kind = (
+            Kind.BOOLEAN if isinstance(value, bool) else Kind.NUMERIC if isinstance(value, float) else Kind.CATEGORICAL
+        )
         variable = Variable(constant, kind, source="constant of the schema")
         patients.add(variable, pa.array([value] * len(cells)), {}, where)
     entry = {

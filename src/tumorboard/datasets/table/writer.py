@@ -62,7 +62,7 @@ def write(cohort: Cohort, out: Path, *, tables_only: bool = False) -> None:
 
 
 def _column_lines(variable: Variable) -> list[str]:
-    lines = [f"[columns.{_quoted(variable.name)}]", f'as = {_quoted(variable.name)}', f'kind = "{variable.kind}"']
+    lines = [f"[columns.{_quoted(variable.name)}]", f"as = {_quoted(variable.name)}", f'kind = "{variable.kind}"']
     if variable.unit:
         lines.append(f"unit = {_quoted(variable.unit)}")
     if variable.levels and variable.name not in ("sex", "centre"):

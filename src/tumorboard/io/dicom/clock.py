@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from tumorboard.io.dicom.header import Header
 
@@ -73,10 +73,10 @@ def _seconds(header: Header, keyword: str | int, written: str) -> float:
 
 def _day_seconds(header: Header, keyword: str | int, written: str) -> float:
     try:
-        day = datetime.strptime(written.replace(".", ""), "%Y%m%d").replace(tzinfo=timezone.utc)
+        day = datetime.strptime(written.replace(".", ""), "%Y%m%d").replace(tzinfo=UTC)
     except ValueError:
         raise header.impossible(keyword, written, "a date YYYYMMDD") from None
-    return (day - datetime(1900, 1, 1, tzinfo=timezone.utc)) / timedelta(seconds=1)
+    return (day - datetime(1900, 1, 1, tzinfo=UTC)) / timedelta(seconds=1)
 
 
 def _offset(zone: str) -> float:

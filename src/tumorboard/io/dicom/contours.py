@@ -6,6 +6,7 @@ slice: inner contours cut holes, and a keyhole (a channel walked there and back)
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -58,7 +59,7 @@ def trace_mask(mask: NDArray[np.bool_]) -> tuple[list[NDArray[np.float64]], list
     outers, holes = [], []
     for polygon, starts in zip(points, offsets, strict=True):
         # contourpy closes each loop by repeating its first point; DICOM does not.
-        loops = [polygon[a : b - 1] + (low - 1) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+        loops = [polygon[a : b - 1] + (low - 1) for a, b in itertools.pairwise(starts)]
         outers.append(loops[0])
         holes.append(loops[1:])
     return outers, holes

@@ -20,7 +20,7 @@ _DETACHED_PLAN = "1.2.840.10008.5.1.4.1.1.481.5"
 
 
 def write_dose(dose: Volume, path: Path, *, study: StudyIdentity, number: int) -> None:
-    """Write a dose in Gy as one multi-frame RTDOSE of 32 bits, offsets from the first frame. UNT101 for another unit."""
+    """Write a dose in Gy as one multi-frame RTDOSE of 32 bits, offsets from 0. UNT101 for another unit."""
     dose.require(Unit.GY, where=str(path))
     if np.linalg.det(dose.affine[:3, :3]) < 0:
         dose = dose.flip(2)

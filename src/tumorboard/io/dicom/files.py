@@ -7,7 +7,9 @@ inflated under a cap, and whatever the parser throws becomes a coded error.
 from __future__ import annotations
 
 import io
+import logging
 import mmap
+import warnings
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,9 +30,11 @@ __all__ = ["MAX_FILE_BYTES", "is_dicom", "read_header"]
 MAX_FILE_BYTES = 4 * 2**30
 """What one file may hold, or inflate to, unless the caller says otherwise."""
 
-# Our own checks are about what we use, coded, and stricter there; pydicom's per-value warnings about
-# everything else (a ShortString of 18 letters) would bury them.
+# Our own checks are about what we use, coded, and stricter there; pydicom's notices about everything else (a
+# ShortString of 18 letters, a decoder that gave up before the next one tried) would bury them.
 config.settings.reading_validation_mode = config.IGNORE
+warnings.filterwarnings("ignore", category=UserWarning, module=r"pydicom\.")
+logging.getLogger("pydicom").addHandler(logging.NullHandler())
 
 _PREAMBLE = 128
 _META_BYTES = 4096
@@ -77,18 +81,18 @@ def read_header(
         )
     if is_gzip(path):
         data = read_gzip(path, max_bytes=max_bytes)
-        return _parse(io.BytesIO(data), data[: _PREAMBLE + 4], path, pixels, tags, max_bytes)
+        return _parse(io.BytesIO(data), data[: _PREAMBLE + 4], path, pixels=pixels, tags=tags, max_bytes=max_bytes)
     with path.open("rb") as file:
         head = file.read(_PREAMBLE + 4)
         if not head:
             raise TumorboardError(codes.NOT_DICOM, path, found="an empty file", expected="a DICOM file")
         # A read of n bytes from a map returns what there is; from a file it reserves n first, however large.
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            return _parse(mapped, head, path, pixels, tags, max_bytes)
+            return _parse(mapped, head, path, pixels=pixels, tags=tags, max_bytes=max_bytes)
 
 
 def _parse(
-    source: Any, head: bytes, path: Path, pixels: bool, tags: Sequence[str | int] | None, max_bytes: int
+    source: Any, head: bytes, path: Path, *, pixels: bool, tags: Sequence[str | int] | None, max_bytes: int
 ) -> Header:
     if head[_PREAMBLE:] != b"DICM" and not _bare(head):
         raise TumorboardError(

@@ -58,7 +58,9 @@ def acquisition_moments(headers: Sequence[Header]) -> list[Moment]:
 
 def _acquisition(header: Header) -> Moment | None:
     zone = header.text("TimezoneOffsetFromUTC")
-    return date_time(header, "AcquisitionDateTime", zone=zone) or date_and_time(header, "AcquisitionDate", "AcquisitionTime")
+    return date_time(header, "AcquisitionDateTime", zone=zone) or date_and_time(
+        header, "AcquisitionDate", "AcquisitionTime"
+    )
 
 
 def _missing(header: Header) -> Moment:

@@ -15,12 +15,15 @@ from tumorboard.core.errors import TumorboardError
 from tumorboard.io.dicom import codes
 from tumorboard.io.dicom.header import Header
 
-__all__ = ["MAX_FRAME_PIXELS", "PixelForm", "pixel_form", "stored_frames"]
+__all__ = ["MAX_FRAME_PIXELS", "PixelForm", "pixel_bytes", "pixel_form", "stored_frames", "transfer_syntax"]
 
 MAX_FRAME_PIXELS = 2**26
 """8192 x 8192: more than any CT, PET or projection detector delivers."""
 
 _FLOATS = {"FloatPixelData": np.float32, "DoubleFloatPixelData": np.float64}
+# On damaged JPEG-LS streams gdcm aborts the whole process, where CharLS and Pillow report an error; it stays the
+# decoder of what these cannot do (lossless and 12-bit JPEG).
+_SAFE_PLUGINS = ("pyjpegls", "pydicom")
 _START_OF_FRAME = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}  # JPEG and JPEG-LS
 
 
@@ -71,12 +74,17 @@ def pixel_form(header: Header) -> PixelForm:
     signed = header.whole("PixelRepresentation")
     if signed > 1:
         raise header.impossible("PixelRepresentation", str(signed), "0 or 1")
-    return PixelForm(rows, columns, frames, allocated, stored, bool(signed), _syntax(header))
+    return PixelForm(rows, columns, frames, allocated, stored, bool(signed), transfer_syntax(header))
 
 
-def _syntax(header: Header) -> UID:
+def transfer_syntax(header: Header) -> UID:
+    """The encoding of the pixels. DCM103 when it cannot be told, DCM109 when it is none that DICOM knows."""
     meta = getattr(header.dataset, "file_meta", None)
     uid = UID(str(meta.get("TransferSyntaxUID") or "")) if meta is not None else UID("")
+    if uid and not uid.is_transfer_syntax:
+        raise TumorboardError(
+            codes.TRANSFER_SYNTAX, header.where, found=f"transfer syntax {str(uid)[:70]!r}", expected="a known one"
+        )
     if uid:
         return uid
     # A bare dataset carries no transfer syntax; pydicom found out how to parse it.
@@ -90,10 +98,6 @@ def stored_frames(header: Header) -> Iterator[NDArray[Any]]:
     """Frames of stored values, each (rows, columns), in order. DCM107 when the data are shorter or longer than the
     header says, DCM109 without a decoder, and the errors of `pixel_form`."""
     form = pixel_form(header)
-    if not form.syntax.is_transfer_syntax:
-        raise TumorboardError(
-            codes.TRANSFER_SYNTAX, header.where, found=f"transfer syntax {form.syntax!r}", expected="a known one"
-        )
     if "PixelData" not in header.dataset:
         other = [name for name in _FLOATS if name in header.dataset]
         raise TumorboardError(
@@ -106,7 +110,7 @@ def stored_frames(header: Header) -> Iterator[NDArray[Any]]:
 
 
 def _native(header: Header, form: PixelForm) -> Iterator[NDArray[Any]]:
-    data = header.dataset.get_item("PixelData").value or b""
+    data = pixel_bytes(header)
     expected = form.frame_bytes * form.frames
     if len(data) not in (expected, expected + expected % 2):
         raise TumorboardError(
@@ -119,6 +123,12 @@ def _native(header: Header, form: PixelForm) -> Iterator[NDArray[Any]]:
     for index in range(form.frames):
         frame = np.frombuffer(data, form.dtype.newbyteorder(order), form.rows * form.columns, index * form.frame_bytes)
         yield _clean(frame.reshape(form.rows, form.columns).astype(form.dtype, copy=False), form)
+
+
+def pixel_bytes(header: Header) -> bytes:
+    """The bytes of the pixel data as stored; none when the element is empty or damaged."""
+    data = header.dataset.get_item("PixelData").value
+    return data if isinstance(data, bytes) else b""
 
 
 def _clean(frame: NDArray[Any], form: PixelForm) -> NDArray[Any]:
@@ -137,8 +147,9 @@ def _compressed(header: Header, form: PixelForm) -> Iterator[NDArray[Any]]:
         raise _no_decoder(header, form, "no decoder exists for it") from None
     if not decoder.is_available:
         raise _no_decoder(header, form, "install one of: " + "; ".join(decoder.missing_dependencies))
+    plugin = next((name for name in _SAFE_PLUGINS if name in decoder.available_plugins), "")
     try:
-        data = header.dataset["PixelData"].value
+        data = pixel_bytes(header)
         encoded = list(generate_frames(data, number_of_frames=form.frames)) if data else []
     except Exception as error:  # the parser's own faults are of every type there is
         raise _broken(header, f"{type(error).__name__}: {error}") from error
@@ -147,7 +158,7 @@ def _compressed(header: Header, form: PixelForm) -> Iterator[NDArray[Any]]:
     for index, frame in enumerate(encoded):
         _require_codestream_size(frame, form, header)
         try:
-            decoded, _ = decoder.as_array(header.dataset, index=index, raw=True)
+            decoded, _ = decoder.as_array(header.dataset, index=index, raw=True, decoding_plugin=plugin)
         except Exception as error:  # decoders are plugins in C++ with faults of every type
             raise _broken(header, f"frame {index + 1}: {type(error).__name__}: {error}") from error
         if decoded.shape != (form.rows, form.columns):

@@ -66,7 +66,10 @@ def require_gray(header: Header) -> None:
     unit, kind = header.text("DoseUnits").upper(), header.text("DoseType").upper()
     if unit != "GY" or kind == "ERROR":
         raise TumorboardError(
-            codes.DOSE_FORM, header.where, found=f"DoseUnits {unit or 'absent'}, DoseType {kind}", expected="a dose in GY"
+            codes.DOSE_FORM,
+            header.where,
+            found=f"DoseUnits {unit or 'absent'}, DoseType {kind}",
+            expected="a dose in GY",
         )
 
 

@@ -44,7 +44,7 @@ def write_structures(
     mask : whole numbers on the grid of `source`.
     source : the series it was made on, arranged from its headers.
     labels : value -> structure; every value in the mask needs one (SEG105).
-    holes : ``keyhole`` joins holes to the outline by channels of no width (PS3.3 C.8.8.6.3); ``separate`` writes them as
+    holes : ``keyhole`` joins holes to the outline by channels of no width; ``separate`` writes them as
         contours of their own, which readers combine by exclusive or.
 
     Errors: SEG103 another grid than the source's, SEG105, UNT101.
@@ -121,8 +121,7 @@ def _contours(mask: Volume, value: int, source: Series, holes: str) -> list[Data
         outlines, cavities = trace_mask(inside[:, :, k])
         for outline, inner in zip(outlines, cavities, strict=True):
             loops = [join_with_keyholes(outline, inner)] if holes == "keyhole" else [outline, *inner]
-            for loop in loops:
-                items.append(_contour(loop, k, mask, _reference(source, source.planes[k])))
+            items += [_contour(loop, k, mask, _reference(source, source.planes[k])) for loop in loops]
     for number, item in enumerate(items, 1):
         item.ContourNumber = number
     return items

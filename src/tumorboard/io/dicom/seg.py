@@ -18,7 +18,7 @@ from tumorboard.io.dicom import codes
 from tumorboard.io.dicom.files import read_header
 from tumorboard.io.dicom.header import Header, walk_items
 from tumorboard.io.dicom.labels import label_map
-from tumorboard.io.dicom.pixels import MAX_FRAME_PIXELS, stored_frames
+from tumorboard.io.dicom.pixels import MAX_FRAME_PIXELS, pixel_bytes, stored_frames, transfer_syntax
 from tumorboard.io.dicom.slices import Plane, planes_of
 
 __all__ = ["Segment", "SegmentationFile", "read_segment_labels", "read_segmentation", "segment_mask"]
@@ -106,7 +106,9 @@ def read_segmentation(path: Path) -> SegmentationFile:
 
 def _segment(item: Header) -> Segment:
     code = item.item("SegmentedPropertyTypeCodeSequence")
-    value = (code.text("CodeValue"), code.text("CodingSchemeDesignator"), code.text("CodeMeaning")) if code else ("",) * 3
+    value = (
+        (code.text("CodeValue"), code.text("CodingSchemeDesignator"), code.text("CodeMeaning")) if code else ("",) * 3
+    )
     number = item.whole("SegmentNumber")
     return Segment(number, item.text("SegmentLabel") or f"segment {number}", value, item.text("SegmentAlgorithmType"))  # type: ignore[arg-type]
 
@@ -131,22 +133,23 @@ def _bits(header: Header) -> tuple[NDArray[np.uint8], ...]:
     count = header.whole("NumberOfFrames", default=1)
     bits = rows * columns * count
     if rows * columns > MAX_FRAME_PIXELS or bits > MAX_BYTES:
-        raise TumorboardError(codes.TOO_LARGE, header.where, found=f"{bits:,} voxels", expected=f"at most {MAX_BYTES:,}")
-    element = header.dataset.get("PixelData")
-    meta = getattr(header.dataset, "file_meta", {})
-    if getattr(meta.get("TransferSyntaxUID"), "is_compressed", False):
+        raise TumorboardError(
+            codes.TOO_LARGE, header.where, found=f"{bits:,} voxels", expected=f"at most {MAX_BYTES:,}"
+        )
+    if transfer_syntax(header).is_compressed:
         raise TumorboardError(
             codes.TRANSFER_SYNTAX, header.where, found="compressed one-bit frames", expected="uncompressed ones"
         )
     size = (bits + 7) // 8
-    if element is None or len(element) not in (size, size + size % 2):
+    data = pixel_bytes(header) if "PixelData" in header.dataset else b""
+    if len(data) not in (size, size + size % 2):
         raise TumorboardError(
             codes.PIXELS_SIZE,
             header.where,
-            found=f"{len(element) if element else 0:,} bytes of pixel data",
+            found=f"{len(data):,} bytes of pixel data",
             expected=f"{size:,} ({count} x {rows} x {columns} bits)",
         )
-    flat = np.unpackbits(np.frombuffer(element, np.uint8), bitorder="little", count=bits)
+    flat = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little", count=bits)
     return tuple(flat.reshape(count, rows, columns))
 
 

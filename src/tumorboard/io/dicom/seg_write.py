@@ -164,6 +164,8 @@ def _set_clock(dataset: Any, source: Series) -> None:
         setattr(dataset, keyword, date)
     for keyword in ("ContentTime", "SeriesTime", "InstanceCreationTime"):
         setattr(dataset, keyword, time)
+    for equipment in dataset.get("ContributingEquipmentSequence", []):
+        equipment.ContributionDateTime = f"{date}{time}"
 
 
 def _set_organization(dataset: Any) -> None:

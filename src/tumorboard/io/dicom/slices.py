@@ -6,6 +6,7 @@ spacing (PS3.3 C.7.6.2). The order of files, names and instance numbers says not
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -135,7 +136,7 @@ def sort_planes(planes: Sequence[Plane], where: str) -> list[Plane]:
             )
     # One normal for all, so that rounding of the cosines cannot change the order.
     ordered = sorted(planes, key=lambda plane: float(plane.position_mm @ first.normal))
-    for one, other in zip(ordered, ordered[1:], strict=False):
+    for one, other in itertools.pairwise(ordered):
         if float((other.position_mm - one.position_mm) @ first.normal) < 1e-3:
             raise TumorboardError(
                 codes.SLICES_DUPLICATE,

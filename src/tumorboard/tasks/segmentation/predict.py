@@ -16,7 +16,10 @@ from tumorboard.tasks.segmentation.measure import measure_mask
 from tumorboard.tasks.segmentation.model import SegmentationModel
 from tumorboard.tasks.segmentation.rows import mask_id, mask_path, mask_row, run_row, write_mask
 
-__all__ = ["measured_rows", "predict", "predict_volumes"]
+SMALLEST_LISTED_ML = 0.1
+"""Predicted pieces below it get no finding of their own: an unsure network leaves thousands of single voxels."""
+
+__all__ = ["SMALLEST_LISTED_ML", "measured_rows", "predict", "predict_volumes"]
 
 
 def predict(
@@ -70,10 +73,24 @@ def predict_volumes(model: SegmentationModel, volumes: CaseVolumes) -> Volume:
 
 
 def measured_rows(
-    cohort: Cohort, case: Case, mask: Volume | Path, run_id: str, structures: tuple[str, ...]
+    cohort: Cohort,
+    case: Case,
+    mask: Volume | Path,
+    run_id: str,
+    structures: tuple[str, ...],
+    *,
+    components: bool = True,
 ) -> list[dict[str, Any]]:
     """Rows of `findings` for a predicted mask, given as a volume or a written file."""
     labels = read_nifti(mask, unit=Unit.LABEL) if isinstance(mask, Path) else mask
     names = dict(enumerate(structures, start=1))
     pet = cohort.image(case.pet_id)
-    return measure_mask(labels, pet, labels=names, image_id=mask_id(case, run_id), run_id=run_id)
+    return measure_mask(
+        labels,
+        pet,
+        labels=names,
+        image_id=mask_id(case, run_id),
+        run_id=run_id,
+        components=components,
+        smallest_ml=SMALLEST_LISTED_ML,
+    )
