@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 __all__ = ["MODELS", "PrognosisConfig"]
 
@@ -25,3 +27,17 @@ class PrognosisConfig(BaseModel):
     rare_below: int = Field(5, ge=1, description="levels of fewer training patients are pooled")
     horizons_days: tuple[float, ...] = Field((365.25, 730.5, 1826.25), description="for AUC and calibration")
     resamples: int = Field(1000, ge=100, description="bootstrap resamples of patients")
+
+    @field_validator("endpoints", "covariates", "models", "horizons_days", mode="before")
+    @classmethod
+    def _split_words(cls, value: Any) -> Any:
+        """`OS,RFS` of the command line."""
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("models")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in value if name not in MODELS]
+        if unknown or not value:
+            raise ValueError(f"no model {', '.join(unknown) or 'named'}; models: {', '.join(MODELS)}")
+        return value
