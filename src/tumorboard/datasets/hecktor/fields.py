@@ -24,10 +24,8 @@ __all__ = [
     "task_fields",
 ]
 
-BASELINE = frozenset(
-    ("sex", "age_years", "weight_kg", "tobacco", "alcohol", "performance_status", "treatment", "surgery")
-    + ("chemotherapy", "t_stage", "n_stage", "m_stage", "hpv")
-)
+BASELINE = {"sex", "age_years", "weight_kg", "tobacco", "alcohol", "performance_status", "treatment", "surgery"}
+BASELINE |= {"chemotherapy", "t_stage", "n_stage", "m_stage", "hpv"}
 """What is known before treatment: models may predict from it."""
 
 ID_HEADINGS = ("PatientID", "Patient ID", "Patient")
