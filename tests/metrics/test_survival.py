@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tumorboard.metrics.concordance import concordance
 from tumorboard.metrics.survival.calibration import calibration_at, d_calibration
 from tumorboard.metrics.survival.curves import censoring_curve, kaplan_meier, log_rank, restricted_mean
+from tumorboard.metrics.survival.discrimination import antolini_concordance, dynamic_auc
 from tumorboard.metrics.survival.error import brier_scores, integrated_brier, usable_horizons
+from tumorboard.metrics.survival.uno import uno_concordance
 
 # Six patients with an event and a censoring at the same time 2.
 TIME = np.array([1, 2, 2, 3, 4, 5.0])
@@ -166,3 +169,89 @@ def test_calibration_at_a_horizon() -> None:
     assert ((right.low <= right.observed) & (right.observed <= right.high)).all() and right.n.sum() == 4000
     wrong = calibration_at(event, time, np.clip(risk * 1.5, 0, 1), horizon=12)
     assert wrong.ici > 0.1
+
+
+def test_dynamic_auc_equals_scikit_survival() -> None:
+    from sksurv.metrics import cumulative_dynamic_auc
+    from sksurv.util import Surv
+
+    event, time, risk = tied_cohort()
+    risk = np.round(risk, 1)  # ties
+    train, test = slice(0, 250), slice(250, None)
+    grid = np.arange(4.0, 40.0, 3.0)
+    y = [Surv.from_arrays(event[part], time[part]) for part in (train, test)]
+    expected = cumulative_dynamic_auc(y[0], y[1], risk[test], grid)[0]
+    censoring = censoring_curve(event[train], time[train])
+    ours = dynamic_auc(event[test], time[test], risk[test], horizons=grid, censoring=censoring, weights="at time")
+    assert ours.values == pytest.approx(expected, abs=1e-12)
+    turned = dynamic_auc(event[test], time[test], -risk[test], horizons=grid, censoring=censoring, weights="at time")
+    assert turned.values == pytest.approx(1 - expected, abs=1e-12)
+
+
+def test_dynamic_auc_without_cases_is_undefined() -> None:
+    auc = dynamic_auc(EVENT, TIME, TIME, horizons=[0.5, 9], censoring=censoring_curve(EVENT, TIME))
+    assert np.isnan(auc.values).all() and auc.cases[0] == 0 and auc.controls[1] == 0
+
+
+def test_antolini_equals_harrell_for_proportional_hazards() -> None:
+    from sksurv.metrics import concordance_index_censored
+
+    event, time, risk = tied_cohort()
+    grid = np.unique(time)
+    survival = np.exp(-np.outer(np.exp(np.round(risk, 1)), grid / 24))
+    expected = concordance_index_censored(event, time, np.round(risk, 1))
+    ours = antolini_concordance(event, time, survival, grid=grid)
+    assert ours.value == pytest.approx(expected[0], abs=1e-12)
+    assert ours.comparable == sum(expected[1:4])
+
+
+def test_antolini_for_crossing_curves_by_hand() -> None:
+    # Patient 0 dies at 1, patient 1 at 3; patient 2 is followed to 5. Pairs: (0,1), (0,2), (1,2).
+    survival = [[0.4, 0.4, 0.4], [0.5, 0.2, 0.1], [0.3, 0.3, 0.3]]
+    ours = antolini_concordance([True, True, False], [1, 3, 5], survival, grid=[1, 2, 3])
+    assert ours.comparable == 3 and ours.value == pytest.approx(2 / 3)  # (0,2) is wrong: 0.4 against 0.3
+    assert np.isnan(antolini_concordance([False], [1], [[0.5]], grid=[1]).value)
+
+
+HARRELL_TIME = np.array([11, 11, 26, 89, 128, 299, 300.0])
+HARRELL_EVENT = np.array([1, 0, 0, 1, 0, 1, 0], bool)
+HARRELL_RISK = np.array([-0.02, 1.2, -0.56, -1.33, -0.81, 1.02, -1.29])
+
+
+def test_concordance_on_the_published_fixture() -> None:
+    # Discussed in scikit-survival's issue 428: 5 concordant, 5 discordant; Uno at tau 299: 0.3743 there.
+    c = concordance(HARRELL_EVENT, HARRELL_TIME, HARRELL_RISK)
+    assert (c.value, c.concordant, c.discordant, c.tied) == (0.5, 5, 5, 0)
+    g = censoring_curve(HARRELL_EVENT, HARRELL_TIME)
+    theirs = uno_concordance(HARRELL_EVENT, HARRELL_TIME, HARRELL_RISK, censoring=g, tau=299, weights="at time")
+    assert theirs.value == pytest.approx(0.3743, abs=5e-5)
+    # By hand: the event at 11 has weight 1 and 4 of 6 lower, the one at 89 has 0 of 3 lower.
+    weight_89 = 1 / g.before(89) ** 2
+    ours = uno_concordance(HARRELL_EVENT, HARRELL_TIME, HARRELL_RISK, censoring=g, tau=299)
+    assert ours.value == pytest.approx(4 / (6 + 3 * weight_89))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_concordance_equals_lifelines_and_scikit_survival(seed: int) -> None:
+    from lifelines.utils import concordance_index
+    from sksurv.metrics import concordance_index_censored, concordance_index_ipcw
+    from sksurv.util import Surv
+
+    event, time, risk = tied_cohort(300, seed)
+    risk = np.round(risk, 1)
+    ours = concordance(event, time, risk)
+    assert ours.value == pytest.approx(concordance_index(time, -risk, event), abs=1e-12)
+    theirs = concordance_index_censored(event, time, risk)
+    assert (ours.concordant, ours.discordant, ours.tied) == theirs[1:4]
+    train, test = slice(0, 150), slice(150, None)
+    y = [Surv.from_arrays(event[part], time[part]) for part in (train, test)]
+    tau = float(np.quantile(time[train], 0.8))
+    uno = uno_concordance(
+        event[test],
+        time[test],
+        risk[test],
+        censoring=censoring_curve(event[train], time[train]),
+        tau=tau,
+        weights="at time",
+    )
+    assert uno.value == pytest.approx(concordance_index_ipcw(*y, risk[test], tau=tau)[0], abs=1e-12)

@@ -8,10 +8,20 @@ import pytest
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.phantom import make_cohort
+from tumorboard.phantom.cohort import draw_patients
+from tumorboard.phantom.patient import VirtualPatient
+
+ALL_CENTRES = ("VA", "VB", "VC", "VD", "VE", "VF", "VG", "VH")
+
+
+@pytest.fixture(scope="session")
+def crowd() -> list[VirtualPatient]:
+    """Patients of all centres, without images."""
+    return draw_patients(1200, seed=11, centres=ALL_CENTRES)
 
 
 @pytest.fixture(scope="session")
 def virtual(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
-    """Eight patients of four centres, some followed, with organ maps."""
+    """Five patients of four centres, some followed, with organ maps."""
     folder: Path = tmp_path_factory.mktemp("virtual") / "cohort"
-    return make_cohort(folder, patients=8, seed=3, organs=True)
+    return make_cohort(folder, patients=5, seed=3, organs=True, spacing_mm=4.0, exams=2, followed=0.5)

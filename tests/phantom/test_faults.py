@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tumorboard.checks.run import run_checks
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.io.store import open_cohort
@@ -17,7 +18,7 @@ from tumorboard.phantom.faults import FAULTS, plant
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
-    return make_cohort(tmp_path_factory.mktemp("sound") / "cohort", patients=6, seed=8, spacing_mm=6.0, exams=1)
+    return make_cohort(tmp_path_factory.mktemp("sound") / "cohort", patients=10, seed=4, spacing_mm=9.0, exams=1)
 
 
 @pytest.fixture
@@ -28,7 +29,9 @@ def copy(sound: Cohort, tmp_path: Path) -> Cohort:
 
 def touched_images(cohort: Cohort, before: Cohort, modality: str) -> list[str]:
     old = {row["image_id"]: row["sha256"] for row in before.rows("images", modality=modality)}
-    return [row["image_id"] for row in cohort.rows("images", modality=modality) if old.get(row["image_id"]) != row["sha256"]]
+    return [
+        row["image_id"] for row in cohort.rows("images", modality=modality) if old.get(row["image_id"]) != row["sha256"]
+    ]
 
 
 @pytest.mark.parametrize("name", sorted(FAULTS))
@@ -42,12 +45,12 @@ def test_fault_changes_the_cohort_and_says_to_whom(copy: Cohort, name: str) -> N
 
 
 def test_unknown_fault_is_refused(copy: Cohort) -> None:
-    with pytest.raises(TumorboardError, match="PHA101.*pet-unit"):
+    with pytest.raises(TumorboardError, match=r"PHA101.*pet-unit"):
         plant(copy, ["pet-unit"], seed=1)
 
 
 def test_fault_without_a_place_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TumorboardError, match="PHA102"):
+    with pytest.raises(TumorboardError, match=r"PHA102"):
         make_cohort(tmp_path / "one", patients=3, centres=("VA",), tables_only=True, faults=("months-among-days",))
 
 
@@ -85,3 +88,60 @@ def test_outcome_faults(copy: Cohort) -> None:
     zero = plant(copy, ["time-not-positive"], seed=1)
     (row,) = [r for r in zero.rows("outcomes", endpoint="RFS", run_id="expert") if r["problem"]]
     assert row["survival"] is None and '"RFS": 0' in row["raw"]
+
+
+# What each fault must be found as. The rules are general: none knows this phantom.
+FOUND_AS = {
+    "pet-units": "IMG202",
+    "pet-implausible": "IMG202",
+    "ct-implausible": "IMG203",
+    "stray-label": "IMG207",
+    "fractional-label": "IMG207",
+    "mask-off-grid": "IMG206",
+    "empty-mask": "IMG208",
+    "shifted-affine": "IMG206",
+    "sheared-affine": "IMG103",
+    "flipped-orientation": "IMG211",
+    "no-overlap": "IMG204",
+    "duplicate-patient": "IMG212",
+    "similar-ids": "PAT201",
+    "impossible-age": "TAB208",
+    "unknown-code": "TAB205",
+    "label-leak": "OUT207",
+    "time-not-positive": "OUT202",
+    "rfs-after-os": "OUT203",
+    "months-among-days": "OUT204",
+    "unit-unknown": "IMG202",
+}
+MANY = {"label-leak", "months-among-days"}
+"""Faults that only many patients show."""
+
+
+def findings(cohort: Cohort) -> set[tuple[str, str, str]]:
+    return {(str(getattr(f.code, "id", f.code)), str(f.where), f.severity) for f in run_checks(cohort)}
+
+
+@pytest.fixture(scope="module")
+def sound_findings(sound: Cohort) -> set[tuple[str, str, str]]:
+    return findings(sound)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    folder = tmp_path_factory.mktemp("many") / "cohort"
+    return make_cohort(folder, patients=120, seed=4, tables_only=True)
+
+
+def test_a_sound_cohort_has_no_errors(sound_findings: set[tuple[str, str, str]], many: Cohort) -> None:
+    assert not [found for found in sound_findings | findings(many) if found[2] == "error"]
+
+
+def test_every_fault_is_listed() -> None:
+    assert set(FOUND_AS) == set(FAULTS)
+
+
+@pytest.mark.parametrize("name", sorted(FOUND_AS))
+def test_the_checks_find_it(copy: Cohort, many: Cohort, sound_findings: set, name: str) -> None:
+    before = findings(many) if name in MANY else sound_findings
+    after = findings(plant(many if name in MANY else copy, [name], seed=1))
+    assert FOUND_AS[name] in {code for code, _, _ in after - before}

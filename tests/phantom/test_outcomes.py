@@ -7,8 +7,8 @@ import pytest
 
 from tumorboard.phantom.cohort import draw_patients
 from tumorboard.phantom.outcomes import (
-    ETA_SD,
     EDGES_YEARS,
+    ETA_SD,
     MEAN_EXP_ETA,
     RECURRENCE_PER_YEAR,
     SHARES,
@@ -19,11 +19,6 @@ from tumorboard.phantom.outcomes import (
 )
 
 ALL_CENTRES = ("VA", "VB", "VC", "VD", "VE", "VF", "VG", "VH")
-
-
-@pytest.fixture(scope="module")
-def crowd():
-    return draw_patients(1600, seed=11, centres=ALL_CENTRES)
 
 
 def test_recurrence_inverts_the_cumulative_hazard() -> None:
@@ -77,7 +72,8 @@ def test_survival_is_that_of_the_published_cohort() -> None:
 
 
 def assert_cox_covers(crowd) -> None:
-    """A Cox model of recurrence (other deaths censor) finds the planted coefficient 1 of each part within its interval."""
+    """A Cox model of recurrence (other deaths censor) finds the planted coefficient 1 of each part within
+    its interval."""
     import pandas as pd
     from lifelines import CoxPHFitter
 
@@ -103,9 +99,12 @@ def test_ceilings_are_ordered(crowd) -> None:
     eta = np.array([p.signal.eta for p in crowd])
     age = np.array([p.person.age_years for p in crowd])
     scores = {
-        "best": rfs_risk(eta, age), "eta": eta, "table": np.array([p.signal.table for p in crowd]),
-        "image": np.array([p.signal.image for p in crowd]), "noise": np.random.default_rng(0).normal(size=len(eta)),
-    }  # fmt: skip
+        "best": rfs_risk(eta, age),
+        "eta": eta,
+        "table": np.array([p.signal.table for p in crowd]),
+        "image": np.array([p.signal.image for p in crowd]),
+        "noise": np.random.default_rng(0).normal(size=len(eta)),
+    }
     found = ceilings(scores, eta=eta, age_years=age, seed=0, repeats=4)
     c = {name: value["c_index"] for name, value in found.items()}
     assert c["best"] > c["eta"] > c["table"] > c["image"] > c["noise"] + 0.03

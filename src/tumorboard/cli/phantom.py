@@ -45,10 +45,7 @@ def command(
         "organs": organs,
         "faults": tuple(faults),
     }
-    if layout:
-        cohort = _in_layout(layout, out, settings, wanted)
-    else:
-        cohort = make_cohort(out, **wanted)
+    cohort = _in_layout(layout, out, settings, wanted) if layout else make_cohort(out, **wanted)
     if as_json:
         sizes = {name: table.num_rows for name, table in cohort.tables.items()}
         print_json({"out": str(out.resolve()), "name": cohort.name, "layout": layout or None, "rows": sizes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import typer
@@ -32,8 +33,13 @@ def command(
         result = resolve(spec.predict)(run, open_cohort(cohort), out=target, run_id=run_id, progress=report)
     update_cohort(cohort, lambda newest: newest.without_run(run_id).with_rows(**result.rows))
     counts = {table: len(rows) for table, rows in result.rows.items()}
+    refused = json.loads(result.rows["runs"][0]["metrics"]).get("refused", {})
+    for message in refused.values():
+        say(message)
     if as_json:
-        print_json({"run": run_id, "task": spec.name, "cohort": str(cohort.resolve()), "rows": counts})
+        print_json(
+            {"run": run_id, "task": spec.name, "cohort": str(cohort.resolve()), "rows": counts, "refused": refused}
+        )
         return
     typer.echo(f"Run {run_id}: " + ", ".join(f"{count} {table}" for table, count in counts.items()))
     say(f"Next: tumorboard evaluate {spec.name} {cohort} --prediction {run_id}")

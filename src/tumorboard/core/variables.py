@@ -33,6 +33,8 @@ class Variable:
     levels : code as published -> meaning, in order for ordinal variables. Empty for free values.
     missing : strings of the source that mean "not known".
     source : column and file as published.
+    baseline : whether it was known before treatment and may be used to predict; only a reader of a published layout
+        or a schema says so, since what is known later gives the outcome away.
     note : where the codes come from; choices that were ours.
     """
 
@@ -43,6 +45,7 @@ class Variable:
     missing: tuple[str, ...] = ()
     source: str = ""
     note: str = ""
+    baseline: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain types, for `cohort.json`."""

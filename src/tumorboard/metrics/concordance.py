@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from tumorboard.core.errors import TumorboardError
 from tumorboard.metrics import codes
 
-__all__ = ["EARLIER", "LATER", "Concordance", "concordance"]
+__all__ = ["EARLIER", "LATER", "Concordance", "concordance", "count_pairs"]
 
 EARLIER = "earlier event"
 LATER = "later event"
@@ -85,12 +85,17 @@ def concordance(
     return Concordance(value, concordant, pairs - concordant - tied, tied, n, int(unknown.sum()))
 
 
-def _count(event: np.ndarray, time: np.ndarray, risk: np.ndarray) -> tuple[int, int, int]:
-    """Concordant, tied and comparable pairs."""
+def count_pairs(event: np.ndarray, time: np.ndarray, risk: np.ndarray) -> np.ndarray:
+    """Per patient (n, 3): of those known to outlive the patient's event, how many have a lower risk, an equal risk,
+    and how many there are; zeros for the censored. At equal times the censored outlive the events."""
     from tumorboard.metrics import kernels
 
-    if not len(time):
-        return 0, 0, 0
     levels, rank = np.unique(risk, return_inverse=True)
-    counts = kernels.concordance_counts(np.argsort(time, kind="stable"), event, time, rank + 1, len(levels))
-    return int(counts[0]), int(counts[1]), int(counts[2])
+    counts: np.ndarray = kernels.concordance_counts(np.argsort(time, kind="stable"), event, time, rank + 1, len(levels))
+    return counts
+
+
+def _count(event: np.ndarray, time: np.ndarray, risk: np.ndarray) -> tuple[int, int, int]:
+    """Concordant, tied and comparable pairs."""
+    concordant, tied, pairs = (int(n) for n in count_pairs(event, time, risk).sum(axis=0))
+    return concordant, tied, pairs

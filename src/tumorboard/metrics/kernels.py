@@ -154,11 +154,13 @@ def component_runs(labels_r, labels_p, parts_r, parts_p, first, last, count_r, c
 
 @njit(cache=True, nogil=True)
 def concordance_counts(order, event, time, rank, ranks):
-    """Concordant, tied (in score) and comparable pairs. `order` sorts by time; `rank` (n,) is the dense rank of
+    """Per patient (n, 3): among those known to outlive the patient's event, how many have a lower score, an equal
+    score, and how many there are; zeros for the censored. `order` sorts by time; `rank` (n,) is the dense rank of
     the score from 1, higher = expected to fail earlier; a Fenwick tree counts those who outlived each event."""
+    counts = np.zeros((len(order), 3), np.int64)
     tree = np.zeros(ranks + 1, np.int64)
     equal = np.zeros(ranks + 1, np.int64)
-    concordant, tied, pairs, waiting = 0, 0, 0, 0
+    waiting = 0
     stop = len(order)
     while stop > 0:
         start = stop - 1
@@ -170,13 +172,12 @@ def concordance_counts(order, event, time, rank, ranks):
                 if kind == 1:
                     if not event[who]:
                         continue
-                    below, node = 0, rank[who] - 1
+                    node = rank[who] - 1
                     while node > 0:
-                        below += tree[node]
+                        counts[who, 0] += tree[node]
                         node &= node - 1
-                    concordant += below
-                    tied += equal[rank[who]]
-                    pairs += waiting
+                    counts[who, 1] = equal[rank[who]]
+                    counts[who, 2] = waiting
                 elif event[who] == (kind == 2):
                     equal[rank[who]] += 1
                     waiting += 1
@@ -185,7 +186,7 @@ def concordance_counts(order, event, time, rank, ranks):
                         tree[node] += 1
                         node += node & -node
         stop = start
-    return concordant, tied, pairs
+    return counts
 
 
 @njit(cache=True, nogil=True)

@@ -18,7 +18,5 @@ __all__ = ["body_solids"]
 
 def body_solids(build: Build, *, lesions: Sequence[Solid] = ()) -> list[Solid]:
     """Every solid of one patient, lesions among them, sorted by layer (stable within one)."""
-    parts = [
-        *trunk(build), *thorax(build), *abdomen(build), *head(build), *neck(build), *skeleton(build), *lesions
-    ]  # fmt: skip
+    parts = [*trunk(build), *thorax(build), *abdomen(build), *head(build), *neck(build), *skeleton(build), *lesions]
     return sorted(parts, key=lambda solid: solid.layer)

@@ -66,8 +66,8 @@ def draw_clinical(rng: np.random.Generator, person: Person, *, hpv: bool, t: int
 def recorded(
     rng: np.random.Generator, clinical: Clinical, person: Person, protocol: Protocol, *, site: str
 ) -> dict[str, Any]:
-    """The row of `patients` beyond the keys: empty cells by the centre's habits, more where nobody asks (ECOG and habits of the
-    fit and never-smokers)."""
+    """The row of `patients` beyond the keys: empty cells by the centre's habits, more where nobody asks
+    (ECOG and habits of the fit and never-smokers)."""
     missing = dict(protocol.missing or {})
     gone = {name: bool(rng.random() < missing.get(name, 0.0)) for name in sorted(missing)}
     return {
@@ -85,14 +85,31 @@ def recorded(
 
 _NOTE = "virtual patients; see docs/explanation/virtual-patients.md"
 DICTIONARY = (
-    Variable("weight_kg", Kind.NUMERIC, unit="kg", note=_NOTE),
-    Variable("site", Kind.CATEGORICAL, note=_NOTE),
-    Variable("tobacco", Kind.BOOLEAN, levels={"False": "never smoked", "True": "smokes or has smoked"}, note=_NOTE),
-    Variable("pack_years", Kind.NUMERIC, unit="pack-years", note=_NOTE),
-    Variable("alcohol", Kind.BOOLEAN, levels={"False": "no", "True": "regularly"}, note=_NOTE),
-    Variable("performance_status", Kind.ORDINAL, levels={str(n): f"ECOG {n}" for n in range(5)}, note=_NOTE),
-    Variable("t_stage", Kind.ORDINAL, levels={f"T{n}": f"T{n}, 7th edition" for n in range(1, 5)}, note=_NOTE),
-    Variable("n_stage", Kind.ORDINAL, levels={f"N{n}": f"N{n}, 7th edition" for n in range(4)}, note=_NOTE),
-    Variable("treatment", Kind.CATEGORICAL, note=_NOTE,
-             levels={"radiotherapy": "radiotherapy alone", "chemoradiation": "with chemotherapy"}),
-)  # fmt: skip
+    Variable("weight_kg", Kind.NUMERIC, unit="kg", note=_NOTE, baseline=True),
+    Variable("site", Kind.CATEGORICAL, note=_NOTE, baseline=True),
+    Variable(
+        "tobacco",
+        Kind.BOOLEAN,
+        levels={"False": "never smoked", "True": "smokes or has smoked"},
+        note=_NOTE,
+        baseline=True,
+    ),
+    Variable("pack_years", Kind.NUMERIC, unit="pack-years", note=_NOTE, baseline=True),
+    Variable("alcohol", Kind.BOOLEAN, levels={"False": "no", "True": "regularly"}, note=_NOTE, baseline=True),
+    Variable(
+        "performance_status", Kind.ORDINAL, levels={str(n): f"ECOG {n}" for n in range(5)}, note=_NOTE, baseline=True
+    ),
+    Variable(
+        "t_stage", Kind.ORDINAL, levels={f"T{n}": f"T{n}, 7th edition" for n in range(1, 5)}, note=_NOTE, baseline=True
+    ),
+    Variable(
+        "n_stage", Kind.ORDINAL, levels={f"N{n}": f"N{n}, 7th edition" for n in range(4)}, note=_NOTE, baseline=True
+    ),
+    Variable(
+        "treatment",
+        Kind.CATEGORICAL,
+        note=_NOTE,
+        baseline=True,
+        levels={"radiotherapy": "radiotherapy alone", "chemoradiation": "with chemotherapy"},
+    ),
+)

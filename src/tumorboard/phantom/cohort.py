@@ -62,14 +62,16 @@ def make_cohort(
     faults : names of `phantom.faults.FAULTS`, planted after the fact.
     map : where the patients are scanned (an executor's ``map``); the result does not depend on it.
 
-    Hidden truth carries the runs ``truth`` (the best risk of RFS, eta as endpoint ``recurrence``, complete stages and HPV),
-    ``truth-table``, ``truth-image`` (parts of eta) and ``truth-known`` (the table as recorded). The provenance holds the
-    C-index that each of them reaches over redrawn follow-ups: what no honest model beats.
+    Hidden truth carries the runs ``truth`` (the best risk of RFS, eta as endpoint ``recurrence``, complete
+    stages and HPV), ``truth-table``, ``truth-image`` (parts of eta) and ``truth-known`` (the table as recorded). The
+    provenance holds the C-index that each of them reaches over redrawn follow-ups: what no honest model beats.
     """
     root = Path(out).resolve()
     _refuse(root, region=region, centres=centres)
     drawn = draw_patients(patients, seed=seed, centres=centres, exams=exams, followed=followed)
-    tables: dict[str, list[dict[str, Any]]] = {name: [] for name in ("patients", "exams", "images", "findings", "relations")}
+    tables: dict[str, list[dict[str, Any]]] = {
+        name: [] for name in ("patients", "exams", "images", "findings", "relations")
+    }
     for patient in drawn:
         tables["patients"].append(_patient_row(patient))
         tables["exams"] += _exam_rows(patient)
@@ -115,9 +117,7 @@ def draw_patients(
     for index in range(count):
         centre = centre_of(seed, index, centres)
         numbers[centre] = numbers.get(centre, 0) + 1
-        drawn.append(
-            draw_patient(seed, index, centres=centres, number=numbers[centre], exams=exams, followed=followed)
-        )
+        drawn.append(draw_patient(seed, index, centres=centres, number=numbers[centre], exams=exams, followed=followed))
     return drawn
 
 
@@ -145,20 +145,34 @@ def _patient_row(patient: VirtualPatient) -> dict[str, Any]:
 
 def _exam_rows(patient: VirtualPatient) -> list[dict[str, Any]]:
     return [
-        {"exam_id": f"{patient.patient_id}.{order}", "patient_id": patient.patient_id, "day": day, "order": order, "kind": "PET/CT"}
+        {
+            "exam_id": f"{patient.patient_id}.{order}",
+            "patient_id": patient.patient_id,
+            "day": day,
+            "order": order,
+            "kind": "PET/CT",
+        }
         for order, day in enumerate(patient.exam_days)
-    ]  # fmt: skip
+    ]
 
 
 def _outcome_rows(patient: VirtualPatient) -> list[dict[str, Any]]:
     course, signal, disease = patient.course, patient.signal, patient.disease
     me = patient.patient_id
     rows: list[dict[str, Any]] = [
-        {"patient_id": me, "endpoint": "RFS", "run_id": EXPERT,
-         "survival": {"event": course.rfs_event, "time_days": course.rfs_days}},
-        {"patient_id": me, "endpoint": "OS", "run_id": EXPERT,
-         "survival": {"event": course.os_event, "time_days": course.os_days}},
-    ]  # fmt: skip
+        {
+            "patient_id": me,
+            "endpoint": "RFS",
+            "run_id": EXPERT,
+            "survival": {"event": course.rfs_event, "time_days": course.rfs_days},
+        },
+        {
+            "patient_id": me,
+            "endpoint": "OS",
+            "run_id": EXPERT,
+            "survival": {"event": course.os_event, "time_days": course.os_days},
+        },
+    ]
     status = "positive" if disease.hpv else "negative"
     if patient.hpv_known:
         rows.append({"patient_id": me, "endpoint": "HPV", "run_id": EXPERT, "class_value": status})
@@ -186,9 +200,14 @@ def _same_lesions(findings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         key = (exam.rpartition(".")[0], name)
         if key in last:
             rows.append(
-                {"relation_id": f"{finding['finding_id']}.same", "subject": finding["finding_id"], "predicate": "same-lesion",
-                 "object": last[key], "run_id": EXPERT}
-            )  # fmt: skip
+                {
+                    "relation_id": f"{finding['finding_id']}.same",
+                    "subject": finding["finding_id"],
+                    "predicate": "same-lesion",
+                    "object": last[key],
+                    "run_id": EXPERT,
+                }
+            )
         last[key] = finding["finding_id"]
     return rows
 
@@ -213,6 +232,6 @@ def _provenance(drawn: Sequence[VirtualPatient], *, seed: int, **facts: Any) -> 
             "image": np.array([p.signal.image for p in drawn]),
             "table as recorded": np.array([p.known_table_eta for p in drawn]),
         }
-        repeats = 40 if len(drawn) < 2000 else 5
+        repeats = 40 if len(drawn) <= 200 else 8
         entry["c_index_ceiling_rfs"] = ceilings(scores, eta=eta, age_years=ages, seed=seed, repeats=repeats)
     return entry

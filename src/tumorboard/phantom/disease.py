@@ -42,8 +42,13 @@ SITES: Mapping[str, Site] = {
 }
 
 LEVELS: Mapping[str, tuple[float, float, float]] = {
-    "I": (30, -44, -213), "II": (37, 0, -193), "III": (37, -1, -228), "IV": (38, 0, -264), "V": (57, 24, -236), "VII": (15, -3, -164),
-}  # fmt: skip
+    "I": (30, -44, -213),
+    "II": (37, 0, -193),
+    "III": (37, -1, -228),
+    "IV": (38, 0, -264),
+    "V": (57, 24, -236),
+    "VII": (15, -3, -164),
+}
 
 
 @dataclass(frozen=True)
@@ -72,9 +77,8 @@ class Disease:
     t: int
     n: int
 
-def draw_disease(
-    rng: np.random.Generator, *, hpv_share: float, severity: float
-) -> Disease:
+
+def draw_disease(rng: np.random.Generator, *, hpv_share: float, severity: float) -> Disease:
     """Primary and nodes of one patient at the first exam. severity: shift of log volume in SD."""
     names = list(SITES)
     site = names[int(rng.choice(len(names), p=_shares()))]
@@ -94,10 +98,12 @@ def draw_disease(
 
 
 def follow(rng: np.random.Generator, disease: Disease, *, exam_days: Sequence[float], response: float) -> Disease:
-    """The same disease with its course over the exams. `response`: the patient's mean log change of volume per 120 days;
-    his lesions share most of it."""
+    """The same disease with its course over the exams. `response`: the patient's mean log change of volume
+    per 120 days; his lesions share most of it."""
     lesions = [_followed(rng, lesion, exam_days, response) for lesion in disease.lesions]
-    lesions += _new_lesions(rng, disease.side, hpv=disease.hpv, exam_days=exam_days, response=response, count=len(lesions))
+    lesions += _new_lesions(
+        rng, disease.side, hpv=disease.hpv, exam_days=exam_days, response=response, count=len(lesions)
+    )
     return replace(disease, lesions=tuple(lesions))
 
 
@@ -154,11 +160,22 @@ def _primary(
     if rng.random() < 0.05:
         uptake = float(rng.uniform(2.5, 5.0))
     return Lesion(
-        "P1", "primary", site, side, centre, shape, volume, long_axis, thickness, uptake,
-        rim=float(np.exp(0.10 + 0.28 * max(traits.rim, -0.3))), necrotic_fraction=_necrosis(traits.necrosis, long_axis),
-        hu=float(rng.normal(55, 6)), hu_contrast=float(rng.normal(78.6 if hpv else 96.0, 12)),
+        "P1",
+        "primary",
+        site,
+        side,
+        centre,
+        shape,
+        volume,
+        long_axis,
+        thickness,
+        uptake,
+        rim=float(np.exp(0.10 + 0.28 * max(traits.rim, -0.3))),
+        necrotic_fraction=_necrosis(traits.necrosis, long_axis),
+        hu=float(rng.normal(55, 6)),
+        hu_contrast=float(rng.normal(78.6 if hpv else 96.0, 12)),
         rough_mm=float(np.clip(1.6 + 0.6 * traits.lobulation + (0.0 if hpv else 0.5), 0.5, 3.5)),
-    )  # fmt: skip
+    )
 
 
 def _extent(shape: Blob, direction: NDArray[np.float64]) -> float:
@@ -178,7 +195,8 @@ def t_stage(primary: Lesion) -> int:
 
 
 def n_stage(nodes: Sequence[Lesion], side: str) -> int:
-    """7th edition without letters: N1 one ipsilateral node up to 30 mm; N2 larger, several or contralateral; N3 > 60 mm."""
+    """7th edition without letters: N1 one ipsilateral node up to 30 mm; N2 larger, several or contralateral;
+    N3 > 60 mm."""
     if not nodes:
         return 0
     largest = max(node.long_axis_mm for node in nodes)
@@ -209,33 +227,66 @@ def _nodes(
         for copy in range(1 + int(level == "II" and rng.random() < 0.25)):
             share = 1.0 if order == 0 and copy == 0 else float(rng.uniform(0.08, 0.6))
             index = len(nodes) + 1
-            nodes.append(_node(rng, f"N{index}", where, level, max(0.2, largest * share), hpv=hpv,
-                               traits=traits if index == 1 else None, crowd=copy))  # fmt: skip
+            nodes.append(
+                _node(
+                    rng,
+                    f"N{index}",
+                    where,
+                    level,
+                    max(0.2, largest * share),
+                    hpv=hpv,
+                    traits=traits if index == 1 else None,
+                    crowd=copy,
+                )
+            )
     return nodes
 
 
 def _node(
-    rng: np.random.Generator, name: str, side: str, level: str, volume_ml: float, *, hpv: bool, traits: ImageTraits | None,
+    rng: np.random.Generator,
+    name: str,
+    side: str,
+    level: str,
+    volume_ml: float,
+    *,
+    hpv: bool,
+    traits: ImageTraits | None,
     crowd: int = 0,
-) -> Lesion:  # fmt: skip
+) -> Lesion:
     mirror = np.array([1.0 if side == "left" else -1.0, 1.0, 1.0])
     centre = np.array(LEVELS[level]) * mirror + rng.normal(0, [2.0, 3.0, 6.0]) + np.array([0, 6.0, -14.0]) * crowd
     radius = (3000 * volume_ml / (4 * np.pi)) ** (1 / 3)
     centre[0] += np.sign(centre[0]) * max(0.0, radius - 9) * 0.6
     frame = _frame(rng, np.array([1.0, 0.3, 0.0]) * mirror)
     shape, long_axis = make_blob(
-        rng, volume_ml=volume_ml, elongation=float(rng.uniform(0.68, 0.95)), flatness=float(rng.uniform(0.55, 0.85)),
-        lobes=int(rng.integers(1, 5)), frame=frame,
-    )  # fmt: skip
+        rng,
+        volume_ml=volume_ml,
+        elongation=float(rng.uniform(0.68, 0.95)),
+        flatness=float(rng.uniform(0.55, 0.85)),
+        lobes=int(rng.integers(1, 5)),
+        frame=frame,
+    )
     z = traits.necrosis if traits else float(rng.standard_normal())
     cystic = long_axis > 12 and rng.random() < (0.36 if hpv else 0.09)
     core = float(rng.uniform(0.35, 0.65)) if cystic else _necrosis(z, long_axis - 6)
     uptake = float(np.exp(rng.normal(np.log(9.5), 0.55)))
     return Lesion(
-        name, "node", f"level {level}", side, centre, shape, volume_ml, long_axis, _extent(shape, mirror * (1, 0, 0)), uptake,
-        rim=float(np.exp(0.05 + 0.2 * max(traits.rim if traits else rng.standard_normal(), -0.3))), necrotic_fraction=core,
-        hu=float(rng.normal(56, 6)), hu_contrast=float(rng.normal(72 if hpv else 90, 12)), rough_mm=float(rng.uniform(0.4, 1.2)),
-    )  # fmt: skip
+        name,
+        "node",
+        f"level {level}",
+        side,
+        centre,
+        shape,
+        volume_ml,
+        long_axis,
+        _extent(shape, mirror * (1, 0, 0)),
+        uptake,
+        rim=float(np.exp(0.05 + 0.2 * max(traits.rim if traits else rng.standard_normal(), -0.3))),
+        necrotic_fraction=core,
+        hu=float(rng.normal(56, 6)),
+        hu_contrast=float(rng.normal(72 if hpv else 90, 12)),
+        rough_mm=float(rng.uniform(0.4, 1.2)),
+    )
 
 
 def benign_nodes(rng: np.random.Generator, exams: int, *, avoid: Sequence[NDArray[np.float64]]) -> list[Lesion]:
@@ -257,9 +308,25 @@ def benign_nodes(rng: np.random.Generator, exams: int, *, avoid: Sequence[NDArra
         if any(np.linalg.norm(centre - other) < 14 for other in avoid):
             continue
         found.append(
-            Lesion(f"B{index + 1}", "benign node", "neck", side, centre, shape, volume, long_axis, short, uptake, rim=1.0,
-                   necrotic_fraction=0.0, hu=48.0, hu_contrast=80.0, rough_mm=0.2, courses=(1.0,) * exams)
-        )  # fmt: skip
+            Lesion(
+                f"B{index + 1}",
+                "benign node",
+                "neck",
+                side,
+                centre,
+                shape,
+                volume,
+                long_axis,
+                short,
+                uptake,
+                rim=1.0,
+                necrotic_fraction=0.0,
+                hu=48.0,
+                hu_contrast=80.0,
+                rough_mm=0.2,
+                courses=(1.0,) * exams,
+            )
+        )
     return found
 
 
@@ -283,7 +350,9 @@ def _new_lesions(
         if rng.random() < (0.5 if response > 0 else 0.08):
             level = str(rng.choice(["II", "III", "IV", "V"]))
             where = side if rng.random() < 0.6 else ("right" if side == "left" else "left")
-            node = _node(rng, f"N{count + len(found) + 20}", where, level, float(rng.uniform(0.5, 3.0)), hpv=hpv, traits=None)
+            node = _node(
+                rng, f"N{count + len(found) + 20}", where, level, float(rng.uniform(0.5, 3.0)), hpv=hpv, traits=None
+            )
             later = [0.0] * exam + [1.0 + 0.6 * step for step in range(len(exam_days) - exam)]
             found.append(node.with_courses(later))
     return found

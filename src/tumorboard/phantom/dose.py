@@ -19,8 +19,8 @@ FULL_GY, ELECTIVE_GY, MARGIN_MM, FALL_OFF_MM, GRID_MM = 70.0, 54.0, 8.0, 22.0, 4
 
 
 def plan_dose(mask: NDArray[np.uint8], grid: Geometry, pose: Pose, *, stage: int) -> Volume:
-    """Dose in Gy on its own 4 mm grid over the CT's field: 70 Gy to the drawn tumour + 8 mm, 54 Gy to levels II-IV of both
-    sides (IV spared in T1), falling by about 4 % per mm outside (phantom.md 4.1)."""
+    """Dose in Gy on its own 4 mm grid over the CT's field: 70 Gy to the drawn tumour + 8 mm, 54 Gy to levels
+    II-IV of both sides (IV spared in T1), falling by about 4 % per mm outside (phantom.md 4.1)."""
     from scipy.ndimage import distance_transform_edt, map_coordinates
 
     coarse = grid.with_spacing(np.maximum(GRID_MM, grid.spacing_mm))

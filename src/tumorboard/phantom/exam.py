@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorboard.core.geometry import Geometry
 from tumorboard.core.tables import EXPERT
 from tumorboard.core.units import Modality, Role, Unit
 from tumorboard.core.volume import Volume
@@ -40,8 +39,8 @@ _HALF_LIFE_MIN = 109.77
 @dataclass(frozen=True)
 class ImagingOptions:
     """region: ``head-neck`` or ``whole-body``. spacing_mm: no voxel edge is shorter (None: the protocols' own grids).
-    organs: write the organ label map too. dose: plan a dose for the centres' share of patients. quirks: the centres' own
-    faults (Bq/ml, a stray label), declared where they can be."""
+    organs: write the organ label map too. dose: plan a dose for the centres' share of patients. quirks: the
+    centres' own faults (Bq/ml, a stray label), declared where they can be."""
 
     region: str = "head-neck"
     spacing_mm: float | None = 3.0
@@ -69,14 +68,22 @@ def scan(patient: VirtualPatient, exam: int, options: ImagingOptions) -> ExamIma
     place = {"region": options.region, "height_mm": person.height_mm, "table_mm": table, "least_mm": options.spacing_mm}
     ct_place, pet_place = ct_grid(protocol, at, **place), pet_grid(protocol, at, **place)
     ct_pose, pet_pose = _poses(patient, exam, table)
-    build = Build(person.sex, person.age_years, person.height_mm, person.weight_kg,
-                  int(patient.rng("build").integers(1 << 62)), arms_up=protocol.arms_up)  # fmt: skip
+    build = Build(
+        person.sex,
+        person.age_years,
+        person.height_mm,
+        person.weight_kg,
+        int(patient.rng("build").integers(1 << 62)),
+        arms_up=protocol.arms_up,
+    )
     solids, tissues = _contents(patient, exam, build, contrast)
     drawn = render(solids, ct_place, ct_pose, tissues=tissues, what="hu", with_labels=True)
     couch = table[1] + 125.0 * person.height_mm / 1750
     ct = acquire_ct(drawn.values, ct_place, protocol, patient.rng("ct", exam), couch_mm=couch)
     uptake = render(solids, pet_place, pet_pose, tissues=tissues, what="suv").values
-    suv = acquire_pet(uptake, pet_place, protocol, patient.rng("pet", exam), liver_suv=tissues["liver"].suv, bmi=person.bmi)
+    suv = acquire_pet(
+        uptake, pet_place, protocol, patient.rng("pet", exam), liver_suv=tissues["liver"].suv, bmi=person.bmi
+    )
     organs, mask, per_lesion = _labels(drawn)
     volumes = {
         "CT": Volume(ct, ct_place.affine, Unit.HU),
@@ -99,17 +106,23 @@ def scan(patient: VirtualPatient, exam: int, options: ImagingOptions) -> ExamIma
 
 
 def _poses(patient: VirtualPatient, exam: int, table: tuple[float, float, float]) -> tuple[Pose, Pose]:
-    """The body in the CT and, moved a little, in the PET: head turned by 1-3 degrees, millimetres of shift, free breathing."""
+    """The body in the CT and, moved a little, in the PET: head turned by 1-3 degrees, millimetres of shift,
+    free breathing."""
     own = patient.rng("pose")
     rng = patient.rng("pose", exam + 1)
-    warp = np.column_stack([own.normal(0, 1, 3) * 0 + own.uniform(3.5, 6.5, 3), 1 / own.uniform(38, 60, 3), own.uniform(0, 64, (3, 3))])
+    warp = np.column_stack([own.uniform(3.5, 6.5, 3), 1 / own.uniform(38, 60, 3), own.uniform(0, 64, (3, 3))])
     warp[:, 2:] += rng.normal(0, 0.05, (3, 3))
     turn, tilt, yaw = float(rng.normal(0, 2.5)), float(rng.normal(0, 2.0)), float(rng.normal(0, 1.2))
     moved = tuple(float(t + d) for t, d in zip(table, rng.normal(0, 1.2, 3), strict=True))
     common = {"height_mm": patient.person.height_mm, "warp": warp, "yaw": yaw}
     ct = Pose(table, turn=turn, tilt=tilt, breath_mm=float(rng.normal(0, 3)), **common)
-    pet = Pose(moved, turn=turn + float(rng.normal(0, 1.0)), tilt=tilt + float(rng.normal(0, 0.6)),
-               breath_mm=float(rng.normal(6, 4)), **common)  # fmt: skip
+    pet = Pose(
+        moved,
+        turn=turn + float(rng.normal(0, 1.0)),
+        tilt=tilt + float(rng.normal(0, 0.6)),
+        breath_mm=float(rng.normal(6, 4)),
+        **common,
+    )
     return ct, pet
 
 
@@ -121,10 +134,17 @@ def _contents(
     tissues = draw_tissues(patient.rng("tissue"), age_years=patient.person.age_years, bmi=build.bmi, contrast=contrast)
     lesions: list[Solid] = []
     rng = patient.rng("tissue", exam + 1)
-    ordinary = benign_nodes(patient.rng("benign"), len(patient.exam_days), avoid=[x.centre for x in patient.disease.lesions])
+    ordinary = benign_nodes(
+        patient.rng("benign"), len(patient.exam_days), avoid=[x.centre for x in patient.disease.lesions]
+    )
     for lesion in (*patient.disease.lesions, *ordinary):
-        lesions += lesion_solids(lesion, exam, scale=scale, drawn_grow_mm=patient.protocol.drawn_grow_mm,
-                                 drawn_rough_mm=float(rng.uniform(0.5, 1.0)))  # fmt: skip
+        lesions += lesion_solids(
+            lesion,
+            exam,
+            scale=scale,
+            drawn_grow_mm=patient.protocol.drawn_grow_mm,
+            drawn_rough_mm=float(rng.uniform(0.5, 1.0)),
+        )
         tissues |= lesion_tissues(lesion, contrast=contrast)
     return body_solids(build, lesions=lesions), tissues
 
@@ -167,7 +187,11 @@ def _measured(
                 "box_mm": [*world.min(axis=0).tolist(), *world.max(axis=0).tolist()],
                 "measurements": {
                     "volume_ml": float(len(index) * grid.voxel_volume_ml),
-                    **({"suv_max": float(suv[inside].max()), "suv_mean": float(suv[inside].mean())} if inside.any() else {}),
+                    **(
+                        {"suv_max": float(suv[inside].max()), "suv_mean": float(suv[inside].mean())}
+                        if inside.any()
+                        else {}
+                    ),
                 },
             }
         )
@@ -219,20 +243,31 @@ def image_rows(images: ExamImages, folder: Path, exam_id: str) -> list[dict[str,
     """Write the volumes below `folder` and describe them as rows of `images`."""
     rows = []
     kinds = {
-        "CT": (Modality.CT, Role.IMAGE), "PT": (Modality.PT, Role.IMAGE), "mask": (Modality.SEG, Role.MASK),
-        "organs": (Modality.SEG, Role.MASK), "dose": (Modality.RTDOSE, Role.DOSE),
-    }  # fmt: skip
+        "CT": (Modality.CT, Role.IMAGE),
+        "PT": (Modality.PT, Role.IMAGE),
+        "mask": (Modality.SEG, Role.MASK),
+        "organs": (Modality.SEG, Role.MASK),
+        "dose": (Modality.RTDOSE, Role.DOSE),
+    }
     for kind, volume in images.volumes.items():
         modality, role = kinds[kind]
         path = folder / f"{exam_id}.{kind}.nii.gz"
         write_nifti(volume, path)
         row = describe_image(
-            path, image_id=f"{exam_id}.{kind}", exam_id=exam_id, modality=modality, role=role, unit=volume.unit,
+            path,
+            image_id=f"{exam_id}.{kind}",
+            exam_id=exam_id,
+            modality=modality,
+            role=role,
+            unit=volume.unit,
             options={"facts": dict(images.facts)} if kind == "PT" else None,
-        )  # fmt: skip
+        )
         if role == Role.MASK:
-            row |= {"run_id": EXPERT if kind == "mask" else TRUTH, "reference_image_id": f"{exam_id}.CT",
-                    "labels": LABELS if kind == "mask" else dict(images.organ_names)}  # fmt: skip
+            row |= {
+                "run_id": EXPERT if kind == "mask" else TRUTH,
+                "reference_image_id": f"{exam_id}.CT",
+                "labels": LABELS if kind == "mask" else dict(images.organ_names),
+            }
         rows.append(row)
     return rows
 
@@ -244,26 +279,40 @@ def finding_rows(images: ExamImages, exam_id: str) -> list[dict[str, Any]]:
         lesion: Lesion = found["lesion"]
         value = 1 if lesion.kind == "primary" else 2
         common = {
-            "image_id": f"{exam_id}.mask", "kind": "mask label", "label": LABELS[value], "value": value,
-            "points_mm": found["centroid_mm"], "box": found["box_mm"],
-        }  # fmt: skip
+            "image_id": f"{exam_id}.mask",
+            "kind": "mask label",
+            "label": LABELS[value],
+            "value": value,
+            "points_mm": found["centroid_mm"],
+            "box": found["box_mm"],
+        }
         rows.append(
-            {"finding_id": f"{exam_id}.{lesion.name}", "run_id": EXPERT, "measurements": found["measurements"],
-             "attributes": json.dumps({"site": lesion.site, "side": lesion.side}, sort_keys=True), **common}
-        )  # fmt: skip
+            {
+                "finding_id": f"{exam_id}.{lesion.name}",
+                "run_id": EXPERT,
+                "measurements": found["measurements"],
+                "attributes": json.dumps({"site": lesion.site, "side": lesion.side}, sort_keys=True),
+                **common,
+            }
+        )
         rows.append(
-            {"finding_id": f"{exam_id}.{lesion.name}.truth", "run_id": TRUTH,
-             "measurements": {"uptake_suv": lesion.uptake, "necrotic_fraction": lesion.necrotic_fraction, "rim_ratio": lesion.rim,
-                              "long_axis_mm": lesion.long_axis_mm, "volume_ml": lesion.volume_at(exam_number(exam_id))},
-             "attributes": json.dumps({"lesion": lesion.name, "courses": list(lesion.courses)}, sort_keys=True), **common}
-        )  # fmt: skip
+            {
+                "finding_id": f"{exam_id}.{lesion.name}.truth",
+                "run_id": TRUTH,
+                "measurements": {
+                    "uptake_suv": lesion.uptake,
+                    "necrotic_fraction": lesion.necrotic_fraction,
+                    "rim_ratio": lesion.rim,
+                    "long_axis_mm": lesion.long_axis_mm,
+                    "volume_ml": lesion.volume_at(exam_number(exam_id)),
+                },
+                "attributes": json.dumps({"lesion": lesion.name, "courses": list(lesion.courses)}, sort_keys=True),
+                **common,
+            }
+        )
     return rows
 
 
 def exam_number(exam_id: str) -> int:
     """Order of the exam, from its id."""
     return int(exam_id.rpartition(".")[2])
-
-
-def _grid_of(volume: Volume) -> Geometry:
-    return volume.geometry

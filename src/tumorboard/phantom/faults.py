@@ -1,6 +1,7 @@
 """Faults on request: what goes wrong in real cohorts, planted in a virtual one, so that the checks can be tested.
 
-Each is planted after the cohort is made, in its tables or in the bytes of its files, and touches as few patients as it can.
+Each is planted after the cohort is made, in its tables or in the bytes of its files, and touches as few
+patients as it can.
 The registry `FAULTS` names them; `plant` adds them and writes into the provenance what was done to whom.
 """
 
@@ -93,21 +94,31 @@ def _rewrite(cohort: Cohort, row: dict[str, Any], volume: Volume, **columns: Any
     """Write other voxels (or another affine) in an image's place; grid and checksum of the row follow the file."""
     path = image_path(row, cohort.root)
     write_nifti(volume, path)
-    return {**row, "shape": list(volume.shape), "affine": volume.affine.ravel().tolist(), "sha256": sha256_of(path), **columns}
+    return {
+        **row,
+        "shape": list(volume.shape),
+        "affine": volume.affine.ravel().tolist(),
+        "sha256": sha256_of(path),
+        **columns,
+    }
 
 
 def _change_voxels(
-    cohort: Cohort, rng: np.random.Generator, *, modality: str, role: str, count: int,
-    change: Callable[[Volume], Volume], **columns: Any,
-) -> Change:  # fmt: skip
+    cohort: Cohort,
+    rng: np.random.Generator,
+    *,
+    modality: str,
+    role: str,
+    count: int,
+    change: Callable[[Volume], Volume],
+    **columns: Any,
+) -> Change:
     rows = _pick(_images(cohort, modality=modality, role=role), rng, count)
     changed = [_rewrite(cohort, row, change(cohort.image(row["image_id"])), **columns) for row in rows]
     return _with_images(cohort, changed), [_patient_of(row) for row in rows]
 
 
-def _change_survival(
-    cohort: Cohort, rows: Rows, change: Callable[[dict[str, Any]], dict[str, Any]]
-) -> Change:
+def _change_survival(cohort: Cohort, rows: Rows, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Change:
     keys = {(row["patient_id"], row["endpoint"], row["run_id"]) for row in rows}
     touched, table = [], []
     for row in cohort.rows("outcomes"):
@@ -123,20 +134,38 @@ def _change_survival(
 
 @_fault("pet-units", "a PET in Bq/ml stands among SUV and says SUV")
 def _pet_units(cohort: Cohort, rng: np.random.Generator) -> Change:
-    return _change_voxels(cohort, rng, modality=Modality.PT, role=Role.IMAGE, count=1,
-                          change=lambda v: v.with_array((v.array * 3100.0).astype(np.float32)))  # fmt: skip
+    return _change_voxels(
+        cohort,
+        rng,
+        modality=Modality.PT,
+        role=Role.IMAGE,
+        count=1,
+        change=lambda v: v.with_array((v.array * 3100.0).astype(np.float32)),
+    )
 
 
 @_fault("pet-implausible", "a PET ten times too cold: SUV computed with the weight in the wrong unit")
 def _pet_cold(cohort: Cohort, rng: np.random.Generator) -> Change:
-    return _change_voxels(cohort, rng, modality=Modality.PT, role=Role.IMAGE, count=1,
-                          change=lambda v: v.with_array((v.array / 1000.0).astype(np.float32)))  # fmt: skip
+    return _change_voxels(
+        cohort,
+        rng,
+        modality=Modality.PT,
+        role=Role.IMAGE,
+        count=1,
+        change=lambda v: v.with_array((v.array / 1000.0).astype(np.float32)),
+    )
 
 
 @_fault("ct-implausible", "a CT without its rescale intercept: air at 24 instead of -1000")
 def _ct_raw(cohort: Cohort, rng: np.random.Generator) -> Change:
-    return _change_voxels(cohort, rng, modality=Modality.CT, role=Role.IMAGE, count=1,
-                          change=lambda v: v.with_array((v.array + 1024).astype(np.int16)))  # fmt: skip
+    return _change_voxels(
+        cohort,
+        rng,
+        modality=Modality.CT,
+        role=Role.IMAGE,
+        count=1,
+        change=lambda v: v.with_array((v.array + 1024).astype(np.int16)),
+    )
 
 
 @_fault("stray-label", "a mask with voxels of a label that nobody declared (3)")
@@ -152,23 +181,40 @@ def _stray_label(cohort: Cohort, rng: np.random.Generator) -> Change:
 
 @_fault("fractional-label", "a mask stored as floats: 0.9999 instead of 1")
 def _fractional_label(cohort: Cohort, rng: np.random.Generator) -> Change:
-    return _change_voxels(cohort, rng, modality=Modality.SEG, role=Role.MASK, count=1,
-                          change=lambda v: v.with_array(v.array.astype(np.float32) * np.float32(0.9999)))  # fmt: skip
+    return _change_voxels(
+        cohort,
+        rng,
+        modality=Modality.SEG,
+        role=Role.MASK,
+        count=1,
+        change=lambda v: v.with_array(v.array.astype(np.float32) * np.float32(0.9999)),
+    )
 
 
 @_fault("mask-off-grid", "a mask with fewer slices than its CT")
 def _mask_off_grid(cohort: Cohort, rng: np.random.Generator) -> Change:
     return _change_voxels(
-        cohort, rng, modality=Modality.SEG, role=Role.MASK, count=1,
+        cohort,
+        rng,
+        modality=Modality.SEG,
+        role=Role.MASK,
+        count=1,
         change=lambda v: v.crop((0, 0, 0), (v.shape[0], v.shape[1], v.shape[2] - 3)),
-        reference_image_id=None, problem="COH106",
-    )  # fmt: skip
+        reference_image_id=None,
+        problem="COH106",
+    )
 
 
 @_fault("empty-mask", "a mask without a voxel")
 def _empty_mask(cohort: Cohort, rng: np.random.Generator) -> Change:
-    return _change_voxels(cohort, rng, modality=Modality.SEG, role=Role.MASK, count=1,
-                          change=lambda v: v.with_array(np.zeros_like(v.array)))  # fmt: skip
+    return _change_voxels(
+        cohort,
+        rng,
+        modality=Modality.SEG,
+        role=Role.MASK,
+        count=1,
+        change=lambda v: v.with_array(np.zeros_like(v.array)),
+    )
 
 
 @_fault("shifted-affine", "a mask with the CT's shape and an origin 30 mm away")
@@ -178,8 +224,16 @@ def _shifted_affine(cohort: Cohort, rng: np.random.Generator) -> Change:
         affine[:3, 3] += (0.0, 0.0, 30.0)
         return Volume(volume.array, affine, volume.unit)
 
-    return _change_voxels(cohort, rng, modality=Modality.SEG, role=Role.MASK, count=1, change=change,
-                          reference_image_id=None, problem="COH106")  # fmt: skip
+    return _change_voxels(
+        cohort,
+        rng,
+        modality=Modality.SEG,
+        role=Role.MASK,
+        count=1,
+        change=change,
+        reference_image_id=None,
+        problem="COH106",
+    )
 
 
 @_fault("sheared-affine", "a CT (and its mask) whose axes are not at right angles")
@@ -196,13 +250,16 @@ def _sheared_affine(cohort: Cohort, rng: np.random.Generator) -> Change:
     return _with_images(cohort, changed), [_patient_of(ct)]
 
 
-@_fault("flipped-orientation", "a mask whose voxels were stored backwards along the body while its affine was kept")
+@_fault("flipped-orientation", "a PET whose voxels were stored backwards along the body while its affine was kept")
 def _flipped(cohort: Cohort, rng: np.random.Generator) -> Change:
-    rows = [r for r in _images(cohort, modality=Modality.SEG, role=Role.MASK) if cohort.image(r["image_id"]).array.any()]
-    row = _pick(rows, rng)[0]
-    volume = cohort.image(row["image_id"])
-    changed = _rewrite(cohort, row, volume.with_array(np.ascontiguousarray(np.flip(volume.array, 2))))
-    return _with_images(cohort, [changed]), [_patient_of(row)]
+    return _change_voxels(
+        cohort,
+        rng,
+        modality=Modality.PT,
+        role=Role.IMAGE,
+        count=1,
+        change=lambda v: v.with_array(np.ascontiguousarray(np.flip(v.array, 2))),
+    )
 
 
 @_fault("no-overlap", "a PET that lies 900 mm away from its CT")
@@ -296,9 +353,12 @@ def _time_not_positive(cohort: Cohort, rng: np.random.Generator) -> Change:
 def _rfs_after_os(cohort: Cohort, rng: np.random.Generator) -> Change:
     dead = {
         r["patient_id"]: r["survival"]["time_days"]
-        for r in cohort.rows("outcomes", endpoint="OS", run_id=EXPERT) if r["survival"] and r["survival"]["event"]
-    }  # fmt: skip
-    rows = [r for r in cohort.rows("outcomes", endpoint="RFS", run_id=EXPERT) if r["patient_id"] in dead and r["survival"]]
+        for r in cohort.rows("outcomes", endpoint="OS", run_id=EXPERT)
+        if r["survival"] and r["survival"]["event"]
+    }
+    rows = [
+        r for r in cohort.rows("outcomes", endpoint="RFS", run_id=EXPERT) if r["patient_id"] in dead and r["survival"]
+    ]
 
     def change(row: dict[str, Any]) -> dict[str, Any]:
         return {**row, "survival": {**row["survival"], "time_days": dead[row["patient_id"]] + 200.0}}

@@ -40,12 +40,21 @@ def airway(build: Build) -> tuple[tuple[float, ...], ...]:
     """Stations of the air column from the choanae to the trachea."""
     wide = build.airway_scale
     rows = (
-        (-133, 0, -20, 9, 7, 2.5), (-145, 0, -18, 13, 10, 2.5), (-158, 0, -14, 12, 7, 2.5),
-        (-166, 0, -11, 11, 4, 2), (-180, 0, -13, 12, 6.5, 2.5), (-195, 0, -14, 13, 7, 2.5),
-        (-206, 0, -15, 13, 7.5, 2.5), (-215, 0, -18, 10, 7, 2.5), (-225, 0, -21, 6.5, 8, 2),
-        (-233, 0, -23, 4, 9.5, 2), (-237, 0, -23, 2.2, 9.5, 2), (-242, 0, -22, 5.5, 9, 2),
-        (-252, 0, -20, 8.5, 8.5, 2), (-275, 0, -14, 8.8, 8.5, 2),
-    )  # fmt: skip
+        (-133, 0, -20, 9, 7, 2.5),
+        (-145, 0, -18, 13, 10, 2.5),
+        (-158, 0, -14, 12, 7, 2.5),
+        (-166, 0, -11, 11, 4, 2),
+        (-180, 0, -13, 12, 6.5, 2.5),
+        (-195, 0, -14, 13, 7, 2.5),
+        (-206, 0, -15, 13, 7.5, 2.5),
+        (-215, 0, -18, 10, 7, 2.5),
+        (-225, 0, -21, 6.5, 8, 2),
+        (-233, 0, -23, 4, 9.5, 2),
+        (-237, 0, -23, 2.2, 9.5, 2),
+        (-242, 0, -22, 5.5, 9, 2),
+        (-252, 0, -20, 8.5, 8.5, 2),
+        (-275, 0, -14, 8.8, 8.5, 2),
+    )
     return tuple((z, cx, cy, a * wide, b * wide, n) for z, cx, cy, a, b, n in rows)
 
 
@@ -106,18 +115,29 @@ def _skull(build: Build) -> Iterator[Solid]:
 def _brain(build: Build) -> Iterator[Solid]:
     cavity = cranial_cavity()
     atrophy = build.atrophy_mm
-    yield Solid(cavity, "grey-matter", layer=Layer.BRAIN, grow_mm=-1.2 - atrophy, rough_mm=1.3 + atrophy / 2,
-                rough_scale=0.42, label="brain")  # fmt: skip
+    yield Solid(
+        cavity,
+        "grey-matter",
+        layer=Layer.BRAIN,
+        grow_mm=-1.2 - atrophy,
+        rough_mm=1.3 + atrophy / 2,
+        rough_scale=0.42,
+        label="brain",
+    )
     yield Solid(cavity, "white-matter", layer=Layer.BRAIN, grow_mm=-9.0 - atrophy, rough_mm=5.5, rough_scale=0.33)
     fissure = blob(ball((0, -10, -52), (1.2, 74, 40), exponent=3))
     yield Solid(fissure, "csf", layer=Layer.BRAIN, rough_mm=0.4)
     wide = build.ventricle_scale
     for name, side in SIDES:
         lateral = tube(
-            [(9 * side, -38, -68, 5 * wide), (10 * side, -10, -60, 5 * wide), (17 * side, 25, -66, 6 * wide),
-             (25 * side, 18, -88, 4 * wide)],
+            [
+                (9 * side, -38, -68, 5 * wide),
+                (10 * side, -10, -60, 5 * wide),
+                (17 * side, 25, -66, 6 * wide),
+                (25 * side, 18, -88, 4 * wide),
+            ],
             smooth=4,
-        )  # fmt: skip
+        )
         caudate = blob(ball((15 * side, -24, -70), (5, 15, 9)), ball((24 * side, -12, -80), (7, 15, 10)), blend_mm=4)
         yield Solid(caudate, "deep-grey", layer=Layer.BRAIN)
         yield Solid(blob(ball((11 * side, 8, -82), (8, 13, 9))), "deep-grey", layer=Layer.BRAIN)
@@ -152,11 +172,18 @@ def _face(build: Build) -> Iterator[Solid]:
         ethmoid = blob(ball((9 * side, -62 * deep, -116), (7, 22, 10), exponent=3))
         yield Solid(ethmoid, "mastoid", layer=Layer.MARROW, label="airway")
         orbit = blob(
-            ball((33 * side, -74 * deep, -113), (18, 17, 16)), ball((22 * side, -52 * deep, -113), (9, 18, 9)),
+            ball((33 * side, -74 * deep, -113), (18, 17, 16)),
+            ball((22 * side, -52 * deep, -113), (9, 18, 9)),
             blend_mm=8,
-        )  # fmt: skip
-        yield Solid(orbit, "skull-bone", layer=Layer.BONE, grow_mm=2.2, label="skull",
-                    planes=np.array([[0.0, -1.0, 0.0, 84.0 * deep]]))  # fmt: skip
+        )
+        yield Solid(
+            orbit,
+            "skull-bone",
+            layer=Layer.BONE,
+            grow_mm=2.2,
+            label="skull",
+            planes=np.array([[0.0, -1.0, 0.0, 84.0 * deep]]),
+        )
         yield Solid(orbit, "fat", layer=Layer.MARROW)
         globe = blob(ball((33 * side, -82 * deep, -113), 12.0 * build.vary("globe", 0.03)))
         yield Solid(globe, "eye", layer=Layer.CANAL, label="eye")
@@ -165,14 +192,22 @@ def _face(build: Build) -> Iterator[Solid]:
         yield Solid(nerve, "white-matter", layer=Layer.CANAL)
         for dx, dz in ((11, 0), (-10, 0), (0, 10), (0, -10)):
             strip = tube(
-                [((33 + dx) * side, -80 * deep, -113 + dz, 1.8), ((28 + dx * 0.8) * side, -66, -113 + dz * 0.8, 2.4),
-                 (15 * side, -44, -113 + dz * 0.2, 1.5)],
-            )  # fmt: skip
+                [
+                    ((33 + dx) * side, -80 * deep, -113 + dz, 1.8),
+                    ((28 + dx * 0.8) * side, -66, -113 + dz * 0.8, 2.4),
+                    (15 * side, -44, -113 + dz * 0.2, 1.5),
+                ],
+            )
             yield Solid(strip, "eye-muscle", layer=Layer.CANAL)
         arch = tube(
-            [(40 * side, -76 * deep, -130, 5), (58 * side, -56, -131, 4), (66 * side, -30, -130, 3),
-             (66 * side, -4, -129, 3)], smooth=3,
-        )  # fmt: skip
+            [
+                (40 * side, -76 * deep, -130, 5),
+                (58 * side, -56, -131, 4),
+                (66 * side, -30, -130, 3),
+                (66 * side, -4, -129, 3),
+            ],
+            smooth=3,
+        )
         yield Solid(arch, "skull-bone", layer=Layer.BONE, label="skull")
         plates = tube([(15 * side, -34, -136, 3), (17 * side, -32, -164, 2.2)], stretch=(1.0, 2.0, 1.0))
         yield Solid(plates, "face-bone", layer=Layer.BONE, label="skull")
@@ -187,14 +222,20 @@ def _jaws(build: Build) -> Iterator[Solid]:
     for name, side in SIDES:
         wide = build.vary(name + "-jaw", 0.02)
         body = tube(
-            [(0, -90 * deep, -206, 6.5), (18 * side, -84 * deep, -205, 6), (35 * side * wide, -60, -202, 6),
-             (45 * side * wide, -30, -196, 6)],
-            smooth=4, stretch=(1.0, 1.0, 2.1),
-        )  # fmt: skip
+            [
+                (0, -90 * deep, -206, 6.5),
+                (18 * side, -84 * deep, -205, 6),
+                (35 * side * wide, -60, -202, 6),
+                (45 * side * wide, -30, -196, 6),
+            ],
+            smooth=4,
+            stretch=(1.0, 1.0, 2.1),
+        )
         ramus = tube(
             [(45 * side * wide, -26, -192, 5), (49 * side * wide, -20, -170, 4.4), (51 * side * wide, -14, -152, 3.6)],
-            smooth=3, stretch=(1.0, 2.6, 1.0),
-        )  # fmt: skip
+            smooth=3,
+            stretch=(1.0, 2.6, 1.0),
+        )
         condyle = tube([(50 * side * wide, -10, -154, 4.5), (51 * side, -6, -139, 5.5)])
         for part in (body, ramus, condyle):
             yield Solid(part, "cortical-bone", layer=Layer.BONE, label="mandible")
@@ -216,17 +257,20 @@ def _glands_and_muscles(build: Build) -> Iterator[Solid]:
         size = build.vary(name + "-glands", 0.04) * build.gland_scale
         parotid = blob(
             ball((59 * side, 6, -172), (9.5 * size, 19 * size, 27 * size)),
-            ball((47 * side, 10, -172), (11 * size, 10 * size, 17 * size)), blend_mm=8,
-        )  # fmt: skip
+            ball((47 * side, 10, -172), (11 * size, 10 * size, 17 * size)),
+            blend_mm=8,
+        )
         yield Solid(parotid, "parotid", layer=Layer.VISCERA, rough_mm=1.4, label="parotid")
         lower = blob(ball((33 * side, -36, -211), (9.5 * size, 15.5 * size, 12.5 * size)))
         yield Solid(lower, "submandibular", layer=Layer.VISCERA, rough_mm=1.0, label="submandibular-gland")
         under = blob(ball((15 * side, -62 * build.face_scale, -198), (5, 13, 5)))
         yield Solid(under, "sublingual", layer=Layer.VISCERA, label="sublingual-gland")
         for centre, radii in (
-            ((58, -27, -175), (6.5, 17, 28)), ((36, -16, -172), (6.5, 12, 24)), ((38, -18, -146), (14, 13, 8)),
+            ((58, -27, -175), (6.5, 17, 28)),
+            ((36, -16, -172), (6.5, 12, 24)),
+            ((38, -18, -146), (14, 13, 8)),
             ((69, -22, -100), (4.5, 34, 34)),
-        ):  # fmt: skip
+        ):
             x, y, z = centre
             yield Solid(blob(ball((x * side, y, z), radii)), "muscle", layer=Layer.MUSCLE, rough_mm=0.8)
 
@@ -234,8 +278,10 @@ def _glands_and_muscles(build: Build) -> Iterator[Solid]:
 def _mouth_and_pharynx(build: Build) -> Iterator[Solid]:
     deep = build.face_scale
     tongue = blob(
-        ball((0, -56 * deep, -182), (23, 27, 16)), ball((0, -36, -190), (20, 15, 21)), blend_mm=14,
-    )  # fmt: skip
+        ball((0, -56 * deep, -182), (23, 27, 16)),
+        ball((0, -36, -190), (20, 15, 21)),
+        blend_mm=14,
+    )
     yield Solid(tongue, "fat", layer=Layer.VISCERA, grow_mm=1.5)
     yield Solid(tongue, "tongue", layer=Layer.VISCERA, label="tongue")
     septum = blob(ball((0, -46, -188), (1.4, 26, 12)))

@@ -96,14 +96,23 @@ def _add_streaks(image: NDArray[np.float32], hu: NDArray[np.float32], grid: Geom
 
 
 def acquire_pet(
-    suv: NDArray[np.float32], grid: Geometry, protocol: Protocol, rng: np.random.Generator, *, liver_suv: float, bmi: float
+    suv: NDArray[np.float32],
+    grid: Geometry,
+    protocol: Protocol,
+    rng: np.random.Generator,
+    *,
+    liver_suv: float,
+    bmi: float,
 ) -> NDArray[np.float32]:
-    """SUV as reconstructed: blurred by the scanner, with noise of SD c sqrt(SUV SUV_liver) that is itself correlated over
+    """SUV as reconstructed: blurred by the scanner, with noise of SD c sqrt(SUV SUV_liver) that is itself
+    correlated over
     1.2 times the resolution, clipped at zero. c is the protocol's liver variation, larger in heavy patients."""
     spacing = grid.spacing_mm
     image = blur(suv, fwhm_mm=protocol.pet_fwhm_mm, spacing_mm=spacing)
     if protocol.edge_overshoot > 0:
-        image = image + protocol.edge_overshoot * (image - blur(image, fwhm_mm=2 * protocol.pet_fwhm_mm, spacing_mm=spacing))
+        image = image + protocol.edge_overshoot * (
+            image - blur(image, fwhm_mm=2 * protocol.pet_fwhm_mm, spacing_mm=spacing)
+        )
     c = protocol.pet_noise * (bmi / 26.0) ** 0.5
     noise = correlated_noise(rng, grid.shape, fwhm_voxels=tuple(1.2 * protocol.pet_fwhm_mm / spacing))
     ends = np.abs(np.linspace(-1, 1, grid.shape[2])) ** 8  # the last slices of the field are noisier

@@ -1,7 +1,8 @@
 """Compiled loops over voxels: place, signed distance, painting.
 
 All arrays are (k, j, i), C order: the transpose of a NIfTI array, so that slices are contiguous. Lengths are
-millimetres of the *standard body* (1,750 mm tall; see `phantom.frame`). No fast-math: the same seed gives the same bytes.
+millimetres of the *standard body* (1,750 mm tall; see `phantom.frame`). No fast-math: the same seed gives
+the same bytes.
 """
 
 from __future__ import annotations
@@ -43,9 +44,15 @@ def _place(px, py, pz, tile, warp, bends):
         qz = pz - bottom
         px, pz = ct * px - st * qz, bottom + st * px + ct * qz
     pz += breath * math.exp(-(((pz + 480.0) / 90.0) ** 2))
-    sx = warp[0, 0] * _tile(tile, px * warp[0, 1] + warp[0, 2], py * warp[0, 1] + warp[0, 3], pz * warp[0, 1] + warp[0, 4])
-    sy = warp[1, 0] * _tile(tile, px * warp[1, 1] + warp[1, 2], py * warp[1, 1] + warp[1, 3], pz * warp[1, 1] + warp[1, 4])
-    sz = warp[2, 0] * _tile(tile, px * warp[2, 1] + warp[2, 2], py * warp[2, 1] + warp[2, 3], pz * warp[2, 1] + warp[2, 4])
+    sx = warp[0, 0] * _tile(
+        tile, px * warp[0, 1] + warp[0, 2], py * warp[0, 1] + warp[0, 3], pz * warp[0, 1] + warp[0, 4]
+    )
+    sy = warp[1, 0] * _tile(
+        tile, px * warp[1, 1] + warp[1, 2], py * warp[1, 1] + warp[1, 3], pz * warp[1, 1] + warp[1, 4]
+    )
+    sz = warp[2, 0] * _tile(
+        tile, px * warp[2, 1] + warp[2, 2], py * warp[2, 1] + warp[2, 3], pz * warp[2, 1] + warp[2, 4]
+    )
     return px + sx, py + sy, pz + sz
 
 
@@ -54,7 +61,8 @@ def body_places(matrix, shape, steps, tile, warp, bends):
     """Standard-body coordinates of every voxel centre: exact on a lattice of every `steps` (i, j, k) voxels, linear
     between, since warps are smooth over many centimetres.
 
-    matrix (3, 4): voxel (i, j, k) -> millimetres of the posed body. warp (3, 5): amplitude, cells per mm and offsets of the
+    matrix (3, 4): voxel (i, j, k) -> millimetres of the posed body. warp (3, 5): amplitude, cells per mm and
+    offsets of the
     smooth displacement of each axis. bends (6,): head turn and tilt in radians, the two heights between which they fade
     in, breathing shift in mm at the diaphragm, pivot y.
     """
@@ -193,7 +201,7 @@ def loft_distance(x, y, z, box, z_low, step, rows, reach, d):
             for i in range(i0, i1):
                 pz = z[k, j, i]
                 t = (pz - z_low) / step
-                m = min(max(int(math.floor(t)), 0), last - 1)
+                m = min(max(math.floor(t), 0), last - 1)
                 f = min(max(t - m, 0.0), 1.0)
                 a = rows[m, 2] * (1 - f) + rows[m + 1, 2] * f
                 b = rows[m, 3] * (1 - f) + rows[m + 1, 3] * f
@@ -219,9 +227,28 @@ def loft_distance(x, y, z, box, z_low, step, rows, reach, d):
 
 @njit(cache=True)
 def paint(
-    d, x, y, z, box, tile, offset, grow, rough, rough_scale, planes, ramp, value, texture, texture_scale, slope, out,
-    labels, label, label_grow, label_rough,
-):  # fmt: skip
+    d,
+    x,
+    y,
+    z,
+    box,
+    tile,
+    offset,
+    grow,
+    rough,
+    rough_scale,
+    planes,
+    ramp,
+    value,
+    texture,
+    texture_scale,
+    slope,
+    out,
+    labels,
+    label,
+    label_grow,
+    label_rough,
+):
     """Lay one solid over what is there: occupancy-weighted values, and its label where the centre lies inside.
 
     d is the signed distance over the box; `ramp` one voxel: occupancy falls from 1 to 0 over it. planes (m, 4)

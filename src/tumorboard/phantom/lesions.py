@@ -82,7 +82,7 @@ _DIRECTIONS = np.random.default_rng(5).normal(size=(48, 3))
 _DIRECTIONS /= np.linalg.norm(_DIRECTIONS, axis=1)[:, None]
 
 
-def measure_blob(shape: Blob, *, cells: int = 15) -> tuple[float, float]:
+def measure_blob(shape: Blob, *, cells: int = 12) -> tuple[float, float]:
     """Volume (ml) and longest diameter (mm) of a blob, by sampling its box with `cells` points a side."""
     low, high = shape.bounds()
     step = (high - low) / cells
@@ -96,20 +96,27 @@ def measure_blob(shape: Blob, *, cells: int = 15) -> tuple[float, float]:
 
 
 def make_blob(
-    rng: np.random.Generator, *, volume_ml: float, elongation: float, flatness: float, lobes: int, frame: NDArray[np.float64]
+    rng: np.random.Generator,
+    *,
+    volume_ml: float,
+    elongation: float,
+    flatness: float,
+    lobes: int,
+    frame: NDArray[np.float64],
 ) -> tuple[Blob, float]:
     """A lobed body of the given volume about the origin, and its long axis in mm.
 
-    frame (3, 3): rows are the directions of the long, middle and short axis. `lobes` bumps stand off the main ellipsoid.
+    frame (3, 3): rows are the directions of the long, middle and short axis. `lobes` bumps stand off the
+    main ellipsoid.
     """
     axes = np.array([1.0, elongation, flatness])
-    main = ball((0, 0, 0), axes * 0.82, turned=frame)
+    main = ball((0, 0, 0), axes * 0.76, turned=frame)
     parts = [main]
     for _ in range(lobes):
         direction = rng.normal(size=3)
         direction /= np.linalg.norm(direction)
-        spot = (direction * axes * rng.uniform(0.6, 0.95)) @ frame
-        size = float(rng.uniform(0.28, 0.52)) * np.array([1.0, rng.uniform(0.7, 1), rng.uniform(0.6, 1)])
+        spot = (direction * axes * rng.uniform(0.65, 1.0)) @ frame
+        size = float(rng.uniform(0.22, 0.46)) * np.array([1.0, rng.uniform(0.7, 1), rng.uniform(0.6, 1)])
         parts.append(ball(spot, np.maximum(size * (0.55 + 0.45 * flatness), 0.12), turned=frame))
     unit = Blob(np.stack(parts), 0.12)
     volume, long_axis = measure_blob(unit)
@@ -126,8 +133,11 @@ def _placed(shape: Blob, centre: NDArray[np.float64], factor: float) -> Blob:
     return Blob(parts, shape.blend_mm * factor)
 
 
-def lesion_solids(lesion: Lesion, exam: int, *, scale: float, drawn_grow_mm: float, drawn_rough_mm: float) -> list[Solid]:
-    """The lesion as it is at one exam: the whole, its inside and its necrotic core. `scale`: standard mm per real mm."""
+def lesion_solids(
+    lesion: Lesion, exam: int, *, scale: float, drawn_grow_mm: float, drawn_rough_mm: float
+) -> list[Solid]:
+    """The lesion as it is at one exam: the whole, its inside and its necrotic core. `scale`: standard mm per
+    real mm."""
     share = lesion.courses[exam]
     if share <= 0:
         return []
@@ -135,16 +145,33 @@ def lesion_solids(lesion: Lesion, exam: int, *, scale: float, drawn_grow_mm: flo
     name = f"lesion:{lesion.name}"
     whole = _placed(lesion.shape, lesion.centre, size)
     radius = (3000 * lesion.volume_at(exam) / (4 * np.pi)) ** (1 / 3) * scale
-    rough = min(lesion.rough_mm, 0.12 * radius) * scale
-    waves = 4.0 / max(0.9 * radius, 3.0)  # tile cells per mm: relief of about one radius
+    rough = min(lesion.rough_mm, 0.10 * radius) * scale
+    waves = 4.0 / max(
+        0.5 * radius, 3.0
+    )  # tile cells per mm: relief of about half a radius, which leaves the volume alone
     label = name if lesion.malignant else None
     solids = [
-        Solid(whole, name, layer=Layer.LESION, rough_mm=rough, rough_scale=waves, label=label,
-              drawn_grow_mm=drawn_grow_mm * scale, drawn_rough_mm=drawn_rough_mm * scale)
-    ]  # fmt: skip
+        Solid(
+            whole,
+            name,
+            layer=Layer.LESION,
+            rough_mm=rough,
+            rough_scale=waves,
+            label=label,
+            drawn_grow_mm=drawn_grow_mm * scale,
+            drawn_rough_mm=drawn_rough_mm * scale,
+        )
+    ]
     if lesion.rim > 1.0:
-        solids.append(Solid(_placed(lesion.shape, lesion.centre, 0.74 * size), f"{name}:inside", layer=Layer.LESION,
-                            rough_mm=1.3 * rough, rough_scale=waves))  # fmt: skip
+        solids.append(
+            Solid(
+                _placed(lesion.shape, lesion.centre, 0.74 * size),
+                f"{name}:inside",
+                layer=Layer.LESION,
+                rough_mm=1.3 * rough,
+                rough_scale=waves,
+            )
+        )
     if lesion.necrotic_fraction > 0.02:
         core = _placed(lesion.shape, lesion.centre, lesion.necrotic_fraction ** (1 / 3) * size)
         solids.append(Solid(core, f"{name}:core", layer=Layer.LESION, rough_mm=1.2 * rough, rough_scale=waves))

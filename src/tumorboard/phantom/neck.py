@@ -44,18 +44,27 @@ def _muscles(build: Build) -> Iterator[Solid]:
         size = thick * build.vary(name + "-neck-muscles", 0.04)
         paths = {
             "sternomastoid": (
-                [(55, 24, -158, 7), (50, 14, -195, 9.5), (42, -4, -235, 10), (28, -28, -275, 9), (14, -56, -308, 6)],
+                [
+                    (55, 24, -158, 7),
+                    (50, 14, -195, 9.5),
+                    (42, -4, -235, 10),
+                    (28, -25, -275, 8.5),
+                    (14, -50, -308, 5.5),
+                ],
                 (1.0, 1.35, 1.0),
             ),
-            "trapezius": ([(10, 66, -170, 5), (26, 66, -215, 7), (62, 60, -268, 10), (120, 42, -300, 12)], (1, 1, 1)),
-            "semispinalis": ([(15, 52, -150, 12), (17, 46, -200, 14), (20, 56, -265, 15), (24, 82, -330, 16)], (1, 1, 1)),
+            "trapezius": ([(10, 62, -170, 4), (24, 60, -215, 6), (48, 52, -268, 9), (98, 34, -299, 10)], (1, 1, 1)),
+            "semispinalis": (
+                [(15, 52, -150, 12), (17, 46, -200, 14), (20, 56, -265, 15), (24, 82, -330, 16)],
+                (1, 1, 1),
+            ),
             "splenius": ([(36, 42, -160, 9), (33, 44, -205, 10), (27, 58, -260, 9)], (1, 1, 1)),
             "levator": ([(30, 16, -170, 5), (38, 24, -215, 8), (54, 48, -280, 9), (70, 74, -325, 7)], (1, 1, 1)),
             "scalene": ([(21, 10, -190, 5), (29, 12, -235, 8), (42, 12, -285, 9), (55, 14, -305, 7)], (1, 1, 1)),
             "longus": ([(6, -4, -150, 4.5), (8, -4, -200, 5), (9, 1, -260, 5), (9, 14, -300, 4)], (1.2, 0.9, 1)),
-            "strap": ([(10, -38, -222, 3.5), (13, -38, -250, 4.5), (14, -52, -300, 4.5)], (1.8, 1.0, 1.0)),
+            "strap": ([(10, -38, -222, 3), (13, -36, -250, 3.5), (14, -46, -300, 3.5)], (1.8, 1.0, 1.0)),
             "digastric": ([(47, 18, -160, 5), (36, -22, -208, 4.5), (10, -72, -214, 4.5)], (1, 1, 1)),
-        }  # fmt: skip
+        }
         for muscle, (points, stretch) in paths.items():
             path = [(x * side, y, z, r * size) for x, y, z, r in points]
             tissue = "fatty-muscle" if muscle in ("semispinalis", "splenius") else "muscle"
@@ -72,20 +81,23 @@ def _larynx(build: Build) -> Iterator[Solid]:
         smooth=4,
     )
     yield Solid(hyoid, "face-bone", layer=Layer.BONE, label="hyoid")
-    front = -44 if build.male else -40
+    front = -43 if build.male else -39
     for _, side in SIDES:
         plate = tube(
             [(1 * side, front, -229, 1.5), (10 * side, -30, -228, 1.7), (20 * side, -12, -226, 1.9)],
-            smooth=3, stretch=(1.0, 1.0, 6.0),
-        )  # fmt: skip
+            smooth=3,
+            stretch=(1.0, 1.0, 6.0),
+        )
         yield Solid(plate, "cartilage", layer=Layer.BONE, label="thyroid-cartilage")
         edge = tube([(20 * side, -12, -212, 1.8), (20 * side, -12, -243, 1.8)])
         yield Solid(edge, hard, layer=Layer.BONE, label="thyroid-cartilage")
         cord = blob(ball((3.6 * side, -25, -237), (2.6, 10, 3.2), turned=rotation(about_z=8 * side)))
         yield Solid(cord, "vocal-cord", layer=Layer.LUMEN, label="vocal-cord")
     angles = np.linspace(0, 2 * np.pi, 13)
-    ring = tube([(12 * np.sin(a), -20 + 12 * np.cos(a), -248 + 4 * np.cos(a), 2.0 + 1.2 * np.cos(a / 2) ** 2) for a in angles],
-                stretch=(1.0, 1.0, 1.7))  # fmt: skip
+    ring = tube(
+        [(12 * np.sin(a), -20 + 12 * np.cos(a), -248 + 4 * np.cos(a), 2.0 + 1.2 * np.cos(a / 2) ** 2) for a in angles],
+        stretch=(1.0, 1.0, 1.7),
+    )
     yield Solid(ring, "cartilage", layer=Layer.BONE, label="cricoid")
 
 
@@ -102,16 +114,27 @@ def _vessels(build: Build) -> Iterator[Solid]:
     for _, side in SIDES:
         wide = 1.15 if side < 0 else 0.95  # the right jugular is the larger one
         carotid = tube(
-            [(16 * side, -12, -306, 4), (23 * side, -10, -265, 3.5), (26 * side, -6, -222, 3.6),
-             (26 * side, -6, -205, 4.2), (27 * side, 2, -175, 2.8), (24 * side, -2, -148, 2.6)], smooth=4,
-        )  # fmt: skip
-        external = tube(
-            [(26 * side, -8, -205, 2.6), (30 * side, -18, -190, 2.2), (42 * side, -6, -165, 2.0)], smooth=3
+            [
+                (16 * side, -12, -306, 4),
+                (23 * side, -10, -265, 3.5),
+                (26 * side, -6, -222, 3.6),
+                (26 * side, -6, -205, 4.2),
+                (27 * side, 2, -175, 2.8),
+                (24 * side, -2, -148, 2.6),
+            ],
+            smooth=4,
         )
+        external = tube([(26 * side, -8, -205, 2.6), (30 * side, -18, -190, 2.2), (42 * side, -6, -165, 2.0)], smooth=3)
         jugular = tube(
-            [(30 * side, -20, -306, 6), (33 * side, -8, -262, 6 * wide), (35 * side, 0, -222, 6 * wide),
-             (34 * side, 6, -190, 5 * wide), (29 * side, 8, -152, 4)], smooth=4,
-        )  # fmt: skip
+            [
+                (30 * side, -20, -306, 6),
+                (33 * side, -8, -262, 6 * wide),
+                (35 * side, 0, -222, 6 * wide),
+                (34 * side, 6, -190, 5 * wide),
+                (29 * side, 8, -152, 4),
+            ],
+            smooth=4,
+        )
         yield Solid(carotid, "artery", layer=Layer.VESSEL, label="carotid")
         yield Solid(external, "artery", layer=Layer.VESSEL, label="carotid")
         yield Solid(jugular, "blood", layer=Layer.VESSEL, label="jugular")

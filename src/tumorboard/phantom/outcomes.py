@@ -1,7 +1,9 @@
-"""Event times from a stated hazard: recurrence, other death, death after recurrence; and how well anybody can predict them.
+"""Event times from a stated hazard: recurrence, other death, death after recurrence; and how well anybody
+can predict them.
 
 eta = a_t T + a_i I + a_x X with standardised parts: T what the table says, I what only the image shows, X their
-interaction. Recurrence has the hazard r(t) exp(eta) / mean exp(eta), other death its own, death after recurrence a median
+interaction. Recurrence has the hazard r(t) exp(eta) / mean exp(eta), other death its own, death after
+recurrence a median
 of 11 months; so overall survival is never shorter than recurrence-free survival. Rates: phantom.md 5, RADCURE.
 """
 
@@ -13,7 +15,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ETA_SD", "SHARES", "Course", "Signal", "ceilings", "draw_course", "harrell", "recurrence_days", "rfs_risk", "signal", "table_score"]
+__all__ = [
+    "ETA_SD",
+    "SHARES",
+    "Course",
+    "Signal",
+    "ceilings",
+    "draw_course",
+    "harrell",
+    "recurrence_days",
+    "rfs_risk",
+    "signal",
+    "table_score",
+]
 
 DAYS_PER_YEAR = 365.25
 EDGES_YEARS = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0])
@@ -91,9 +105,11 @@ def recurrence_days(eta: ArrayLike, unit_exponential: ArrayLike) -> NDArray[np.f
 
 
 def rfs_risk(eta: ArrayLike, age_years: ArrayLike) -> NDArray[np.float64]:
-    """Log of the expected number of RFS events within three years: recurrence by eta, other death by age. The score that no
-    model of recurrence-free survival beats but by chance."""
-    recurrence = float((RECURRENCE_PER_YEAR[:5] * np.diff(EDGES_YEARS[:6])).sum()) * np.exp(np.asarray(eta)) / MEAN_EXP_ETA
+    """Log of the expected number of RFS events within three years: recurrence by eta, other death by age.
+    The score that no model of recurrence-free survival beats but by chance."""
+    recurrence = (
+        float((RECURRENCE_PER_YEAR[:5] * np.diff(EDGES_YEARS[:6])).sum()) * np.exp(np.asarray(eta)) / MEAN_EXP_ETA
+    )
     return np.log(recurrence + 3.0 * other_death_per_year(age_years))
 
 
@@ -113,8 +129,11 @@ def draw_course(rng: np.random.Generator, *, eta: float, age_years: float, follo
     censor = min(lost, cut)
     first = min(recurrence, death)
     return Course(
-        first <= censor, _days(min(first, censor)), death <= censor, _days(min(death, censor)),
-    )  # fmt: skip
+        first <= censor,
+        _days(min(first, censor)),
+        death <= censor,
+        _days(min(death, censor)),
+    )
 
 
 def _days(value: float) -> float:
@@ -122,9 +141,15 @@ def _days(value: float) -> float:
 
 
 def ceilings(
-    scores: Mapping[str, NDArray[np.float64]], *, eta: NDArray[np.float64], age_years: NDArray[np.float64], seed: int, repeats: int = 40
+    scores: Mapping[str, NDArray[np.float64]],
+    *,
+    eta: NDArray[np.float64],
+    age_years: NDArray[np.float64],
+    seed: int,
+    repeats: int = 40,
 ) -> dict[str, dict[str, float]]:
-    """The C-index that each score reaches for recurrence-free survival: mean and SD over `repeats` redrawn follow-ups of the
+    """The C-index that each score reaches for recurrence-free survival: mean and SD over `repeats` redrawn
+    follow-ups of the
     same patients. A model above the ceiling of what it was given, by more than sampling, has seen a leak."""
     rng = np.random.default_rng([seed, 77])
     n = len(eta)
@@ -139,9 +164,7 @@ def ceilings(
         for name, score in scores.items():
             found[name].append(harrell(event, days, score))
     values = {name: np.array([c for c in each if np.isfinite(c)]) for name, each in found.items()}
-    return {
-        name: {"c_index": float(c.mean()), "sd": float(c.std())} for name, c in values.items() if len(c)
-    }  # fmt: skip
+    return {name: {"c_index": float(c.mean()), "sd": float(c.std())} for name, c in values.items() if len(c)}
 
 
 def harrell(event: NDArray[np.bool_], days: NDArray[np.float64], score: NDArray[np.float64]) -> float:

@@ -15,7 +15,22 @@ from tumorboard.phantom.scanner import CENTRES, Protocol
 
 __all__ = ["VirtualPatient", "draw_patient", "stream"]
 
-_STREAMS = ("case", "person", "clinical", "record", "course", "build", "tissue", "exam", "ct", "pet", "pose", "dose", "follow", "benign")
+_STREAMS = (
+    "case",
+    "person",
+    "clinical",
+    "record",
+    "course",
+    "build",
+    "tissue",
+    "exam",
+    "ct",
+    "pet",
+    "pose",
+    "dose",
+    "follow",
+    "benign",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +63,8 @@ def stream(seed: int, index: int, name: str, exam: int = 0) -> np.random.Generat
 
 
 def centre_of(seed: int, index: int, centres: Sequence[str]) -> str:
-    """Centres in shuffled rounds: every round holds each entry of `centres` once, so counts stay even and the order tells
-    nothing."""
+    """Centres in shuffled rounds: every round holds each entry of `centres` once, so counts stay even and
+    the order tells nothing."""
     turn, place = divmod(index, len(centres))
     order = np.random.default_rng([seed, 91, turn]).permutation(len(centres))
     return centres[int(order[place])]
@@ -66,10 +81,17 @@ def draw_patient(
     clinical = draw_clinical(stream(seed, index, "clinical"), person, hpv=disease.hpv, t=disease.t, n=disease.n)
     record_rng = stream(seed, index, "record")
     hpv_known = bool(record_rng.random() < protocol.hpv_known * (1.0 if _oropharynx(disease.site) else 0.3))
-    facts = {"age_years": person.age_years, "ecog": clinical.ecog, "pack_years": clinical.pack_years,
-             "t_stage": clinical.t_stage, "n_stage": clinical.n_stage}  # fmt: skip
+    facts = {
+        "age_years": person.age_years,
+        "ecog": clinical.ecog,
+        "pack_years": clinical.pack_years,
+        "t_stage": clinical.t_stage,
+        "n_stage": clinical.n_stage,
+    }
     planted, known = (
-        signal(table_score(hpv=hpv, **facts), image=disease.traits.score, hpv=disease.hpv, necrosis=disease.traits.necrosis)
+        signal(
+            table_score(hpv=hpv, **facts), image=disease.traits.score, hpv=disease.hpv, necrosis=disease.traits.necrosis
+        )
         for hpv in (disease.hpv, disease.hpv if hpv_known else None)
     )
     later = stream(seed, index, "follow")
@@ -89,11 +111,13 @@ def draw_patient(
         signal=planted,
         known_table_eta=known.table,
         course=draw_course(
-            stream(seed, index, "course"), eta=planted.eta, age_years=person.age_years,
+            stream(seed, index, "course"),
+            eta=planted.eta,
+            age_years=person.age_years,
             follow_up_years=protocol.follow_up_years,
         ),
         exam_days=days,
-    )  # fmt: skip
+    )
 
 
 def _oropharynx(site: str) -> bool:

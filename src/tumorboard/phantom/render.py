@@ -76,7 +76,6 @@ def render(
     with_labels: bool = False,
 ) -> Rendering:
     """Paint the solids on the grid, deeper layers last; occupancy of a voxel falls over one voxel width."""
-    from tumorboard.phantom import kernels
 
     painter = _Painter(grid, pose, what=what, with_labels=with_labels)
     shown = [solid for solid in solids if (solid.on_ct if what == "hu" else solid.on_pet)]
@@ -117,10 +116,28 @@ class _Painter:
         offset = np.array([crc32(f"{solid.tissue}{axis}{solid.label}".encode()) % 6400 / 100 for axis in "xyz"])
         value, texture = (tissue.hu, tissue.hu_texture) if self.hu else (tissue.suv, tissue.suv_texture)
         self.kernels.paint(
-            found.distance, self.x, self.y, self.z, found.box, self.tile, offset, solid.grow_mm, solid.rough_mm,
-            solid.rough_scale, solid.planes, self.ramp, value, texture, tissue.cells_per_mm,
-            tissue.slope_y if self.hu else 0.0, self.out, self.labels, label, solid.drawn_grow_mm, solid.drawn_rough_mm,
-        )  # fmt: skip
+            found.distance,
+            self.x,
+            self.y,
+            self.z,
+            found.box,
+            self.tile,
+            offset,
+            solid.grow_mm,
+            solid.rough_mm,
+            solid.rough_scale,
+            solid.planes,
+            self.ramp,
+            value,
+            texture,
+            tissue.cells_per_mm,
+            tissue.slope_y if self.hu else 0.0,
+            self.out,
+            self.labels,
+            label,
+            solid.drawn_grow_mm,
+            solid.drawn_rough_mm,
+        )
 
     def rendering(self) -> Rendering:
         ni, nj, nk = self.out.T.shape
@@ -172,7 +189,9 @@ class _Distances:
             p.kernels.loft_distance(p.x, p.y, p.z, found, shape.z_low, shape.step, shape.rows, margin, d)
         else:
             each = p.boxes.find(*shape.segment_bounds(), margin)
-            p.kernels.tube_distance(p.x, p.y, p.z, found, shape.segments, np.asarray(shape.stretch, float), each, margin, d)
+            p.kernels.tube_distance(
+                p.x, p.y, p.z, found, shape.segments, np.asarray(shape.stretch, float), each, margin, d
+            )
         return _Field(found, d)
 
 

@@ -20,13 +20,19 @@ def rib_cage(build: Build) -> Loft:
     g = build.girth
     return loft(
         [
-            (-270, 0, 34, 40, 36, 2), (-290, 0, 26, 66, 46, 2), (-310, 0, 18, 88 * g, 64, 2.5),
-            (-340, 0, 12, 112 * g, 84 * g, 2.5), (-380, 0, 8, 128 * g, 96 * g, 2.5),
-            (-430, 0, 7, 138 * g, 104 * g, 2.5), (-480, 0, 8, 141 * g, 106 * g, 2.5), (-530, 0, 8, 140 * g, 104 * g, 2.5),
-            (-580, 0, 10, 136 * g, 98 * g, 2.5), (-640, 0, 8, 132 * g, 92 * g, 2.5),
+            (-270, 0, 34, 40, 36, 2),
+            (-290, 0, 26, 66, 46, 2),
+            (-310, 0, 18, 88 * g, 64, 2.5),
+            (-340, 0, 12, 112 * g, 84 * g, 2.5),
+            (-380, 0, 8, 128 * g, 96 * g, 2.5),
+            (-430, 0, 7, 138 * g, 104 * g, 2.5),
+            (-480, 0, 8, 141 * g, 106 * g, 2.5),
+            (-530, 0, 8, 140 * g, 104 * g, 2.5),
+            (-580, 0, 10, 136 * g, 98 * g, 2.5),
+            (-640, 0, 8, 132 * g, 92 * g, 2.5),
         ],
         step=4.0,
-    )  # fmt: skip
+    )
 
 
 def skeleton(build: Build) -> Iterator[Solid]:
@@ -51,7 +57,11 @@ def _spine(build: Build) -> Iterator[Solid]:
             body = blob(ball((0, v.y, v.z), (wide, deep, half), exponent=3))
             below = SPINE[index + 1] if index + 1 < len(SPINE) else None
             z_disc = (v.z + below.z) / 2 if below else v.z - half - 5
-            disc = blob(ball((0, spine_y(z_disc), z_disc), (wide * 0.96, deep * 0.96, abs(z_disc - v.z) - half + 1.5), exponent=3))
+            disc = blob(
+                ball(
+                    (0, spine_y(z_disc), z_disc), (wide * 0.96, deep * 0.96, abs(z_disc - v.z) - half + 1.5), exponent=3
+                )
+            )
             yield Solid(disc, "disc", layer=Layer.BONE, label="disc")
             yield Solid(body, "cortical-bone", layer=Layer.BONE, grow_mm=0.6, label=f"vertebra-{v.name}")
             yield Solid(body, "marrow", layer=Layer.MARROW, grow_mm=-1.0)
@@ -81,7 +91,12 @@ def _arch(v, wide: float, deep: float, size: float) -> Iterator[Solid]:
     pieces = []
     for side in (1.0, -1.0):
         pieces.append([(x * side, y, v.z, thick) for x, y in ring])
-        pieces.append([(13 * side, back - 3, v.z, thick), (spread * side, back - 2 if v.z < -280 else back - 12, v.z - 2, thick * 0.8)])
+        pieces.append(
+            [
+                (13 * side, back - 3, v.z, thick),
+                (spread * side, back - 2 if v.z < -280 else back - 12, v.z - 2, thick * 0.8),
+            ]
+        )
         pieces.append([(14 * side, back + 1, v.z + 7, thick), (14 * side, back + 1, v.z - 9, thick)])
     if v.name == "C1":
         pieces.append([(18.0, 2, v.z, 5), (10, -6, v.z, 3.4), (-10, -6, v.z, 3.4), (-18, 2, v.z, 5)])
@@ -118,8 +133,9 @@ def _ribs_and_sternum(build: Build) -> Iterator[Solid]:
                 yield Solid(cartilage, "cartilage", layer=Layer.BONE, label="costal-cartilage")
     plates = blob(
         ball((0, _sternum_y(-332), -332), (27, 6.5, 25), exponent=3, turned=rotation(about_x=-18)),
-        ball((0, _sternum_y(-402), -402), (17, 6, 54), exponent=3, turned=rotation(about_x=-7)), blend_mm=3,
-    )  # fmt: skip
+        ball((0, _sternum_y(-402), -402), (17, 6, 54), exponent=3, turned=rotation(about_x=-7)),
+        blend_mm=3,
+    )
     yield Solid(plates, "cortical-bone", layer=Layer.BONE, label="sternum")
     yield Solid(plates, "marrow", layer=Layer.MARROW, grow_mm=-1.5)
 
@@ -134,57 +150,100 @@ def _shoulders(build: Build) -> Iterator[Solid]:
         k = build.vary(name + "-clavicle", 0.03)
         lift = 26.0 if up else 0.0
         clavicle = tube(
-            [(18 * side, -58, -312, 8), (50 * side, -60, -306, 6), (95 * side, -32, -298 + lift * 0.4, 5.5),
-             (140 * side * k, -2, -298 + lift * 0.8, 6), (160 * side * k, 8, -300 + lift, 6)],
+            [
+                (18 * side, -58, -312, 8),
+                (50 * side, -60, -306, 6),
+                (95 * side, -32, -298 + lift * 0.4, 5.5),
+                (140 * side * k, -2, -298 + lift * 0.8, 6),
+                (160 * side * k, 8, -300 + lift, 6),
+            ],
             smooth=4,
-        )  # fmt: skip
+        )
         yield from _long_bone(clavicle, cortex_mm=1.9, marrow="marrow", label="clavicle")
         blade = tube(
-            [(150 * side, 40, -330 + lift, 3), (120 * side, 84, -350 + lift, 2.6), (98 * side, 108, -390, 2.4), (96 * side, 112, -440, 2.6)],
+            [
+                (150 * side, 40, -330 + lift, 3),
+                (120 * side, 84, -350 + lift, 2.6),
+                (98 * side, 108, -390, 2.4),
+                (96 * side, 112, -440, 2.6),
+            ],
             [(150 * side, 40, -330 + lift, 4), (138 * side, 78, -385, 3), (112 * side, 108, -452, 2.6)],
             [(120 * side, 84, -345 + lift, 2.2), (128 * side, 84, -400, 2.2), (112 * side, 106, -446, 2.2)],
-            [(108 * side, 98, -370, 2.0), (124 * side, 88, -410, 2.0)], stretch=(1.5, 1.0, 1.5), smooth=3,
-        )  # fmt: skip
+            [(108 * side, 98, -370, 2.0), (124 * side, 88, -410, 2.0)],
+            stretch=(1.5, 1.0, 1.5),
+            smooth=3,
+        )
         yield Solid(blade, "cortical-bone", layer=Layer.BONE, label="scapula")
-        ridge = tube([(88 * side, 110, -362, 4), (130 * side, 82, -325 + lift, 5), (168 * side, 36, -303 + lift, 6)], smooth=3)
+        ridge = tube(
+            [(88 * side, 110, -362, 4), (130 * side, 82, -325 + lift, 5), (168 * side, 36, -303 + lift, 6)], smooth=3
+        )
         yield from _long_bone(ridge, cortex_mm=1.6, marrow="marrow", label="scapula")
         glenoid = tube([(146 * side, 40, -322 + lift, 9), (148 * side, 38, -344 + lift, 9)])
         yield from _long_bone(glenoid, cortex_mm=1.8, marrow="marrow", label="scapula")
         head = (176 * side, 30, -330 + lift)
         if up:
-            shaft = [(*head, 22), (192 * side, 22, -285, 13), (205 * side, 5, -200, 11), (190 * side, -18, -80, 11),
-                     (172 * side, -26, 0, 13)]  # fmt: skip
+            shaft = [
+                (*head, 22),
+                (192 * side, 22, -285, 13),
+                (205 * side, 5, -200, 11),
+                (190 * side, -18, -80, 11),
+                (172 * side, -26, 0, 13),
+            ]
         else:
-            shaft = [(*head, 22), (197 * side, 34, -358, 15), (208 * side, 40, -420, 11), (222 * side, 46, -600, 11),
-                     (226 * side, 46, -640, 15)]  # fmt: skip
+            shaft = [
+                (*head, 22),
+                (197 * side, 34, -358, 15),
+                (208 * side, 40, -420, 11),
+                (222 * side, 46, -600, 11),
+                (226 * side, 46, -640, 15),
+            ]
         yield from _long_bone(tube(shaft, smooth=3), cortex_mm=3.2, marrow="fatty-marrow", label="humerus")
 
 
 def _pelvis(build: Build) -> Iterator[Solid]:
     flare = 1.0 if build.male else 1.05
     sacrum = blob(
-        ball((0, 46, -752), (40, 20, 20), exponent=2.5), ball((0, 66, -790), (27, 14, 26)), ball((0, 76, -835), (10, 7, 22)),
+        ball((0, 46, -752), (40, 20, 20), exponent=2.5),
+        ball((0, 66, -790), (27, 14, 26)),
+        ball((0, 76, -835), (10, 7, 22)),
         blend_mm=12,
-    )  # fmt: skip
+    )
     yield Solid(sacrum, "cortical-bone", layer=Layer.BONE, label="sacrum")
     yield Solid(sacrum, "marrow", layer=Layer.MARROW, grow_mm=-1.6)
-    for name, side in SIDES:
+    for _name, side in SIDES:
         turn = rotation(about_y=-24 * side, about_z=30 * side)
         wing = blob(ball((96 * side * flare, 28, -738), (6, 56, 62), exponent=2.5, turned=turn))
         yield Solid(wing, "cortical-bone", layer=Layer.BONE, rough_mm=1.0, label="hip-bone")
         yield Solid(wing, "marrow", layer=Layer.MARROW, grow_mm=-1.8)
         column = tube(
             [(56 * side, 52, -752, 12), (78 * side, 40, -785, 13), (88 * side, 14, -812, 15)],
-            [(88 * side, 18, -815, 15), (76 * side, 34, -850, 13), (62 * side, 42, -895, 12), (48 * side, 14, -903, 8),
-             (22 * side, -34, -882, 8), (5 * side, -52, -862, 10)],
-            [(88 * side, -4, -815, 13), (60 * side, -34, -828, 9), (30 * side, -52, -842, 8), (5 * side, -54, -850, 10)],
-            [(100 * side, 2, -765, 8), (92 * side, -4, -810, 14)], smooth=4,
-        )  # fmt: skip
+            [
+                (88 * side, 18, -815, 15),
+                (76 * side, 34, -850, 13),
+                (62 * side, 42, -895, 12),
+                (48 * side, 14, -903, 8),
+                (22 * side, -34, -882, 8),
+                (5 * side, -52, -862, 10),
+            ],
+            [
+                (88 * side, -4, -815, 13),
+                (60 * side, -34, -828, 9),
+                (30 * side, -52, -842, 8),
+                (5 * side, -54, -850, 10),
+            ],
+            [(100 * side, 2, -765, 8), (92 * side, -4, -810, 14)],
+            smooth=4,
+        )
         yield Solid(column, "cortical-bone", layer=Layer.BONE, label="hip-bone")
         yield Solid(column, "marrow", layer=Layer.MARROW, grow_mm=-2.0)
         socket = blob(ball((90 * side * flare, 4, -835), 28))
-        yield Solid(socket, "cortical-bone", layer=Layer.BONE, label="hip-bone",
-                    planes=np.array([[0.8 * side, -0.1, -0.6, 0.8 * 90 * flare + 0.6 * 835 - 0.4 + 4]]))  # fmt: skip
+        yield Solid(
+            socket,
+            "cortical-bone",
+            layer=Layer.BONE,
+            label="hip-bone",
+            planes=np.array([[0.8 * side, -0.1, -0.6, 0.8 * 90 * flare + 0.6 * 835 - 0.4 + 4]]),
+        )
         yield Solid(socket, "cartilage", layer=Layer.BONE, grow_mm=-3.0)
 
 
@@ -196,9 +255,13 @@ def _thighs(build: Build) -> Iterator[Solid]:
         bone = tube(
             [(ball_x, 4, -835, 23.5 * size), (ball_x + 4 * side, 4, -837, 22 * size)],
             [(ball_x + 8 * side, 5, -840, 17 * size), (ball_x + 34 * side, 10, -862, 16 * size)],
-            [(ball_x + 40 * side, 16, -848, 15 * size), (ball_x + 38 * side, 12, -880, 18 * size),
-             (ball_x + 34 * side, 6, -930, 15 * size), (ball_x + 22 * side, 0, -1100, 13.5 * size)],
-        )  # fmt: skip
+            [
+                (ball_x + 40 * side, 16, -848, 15 * size),
+                (ball_x + 38 * side, 12, -880, 18 * size),
+                (ball_x + 34 * side, 6, -930, 15 * size),
+                (ball_x + 22 * side, 0, -1100, 13.5 * size),
+            ],
+        )
         yield from _long_bone(bone, cortex_mm=2.6, marrow="fatty-marrow", label="femur")
         shaft = tube([(ball_x + 33 * side, 6, -935, 13 * size), (ball_x + 22 * side, 0, -1100, 12.5 * size)])
         yield Solid(shaft, "cortical-bone", layer=Layer.MARROW)

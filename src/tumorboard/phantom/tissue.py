@@ -1,7 +1,7 @@
 """What tissues look like: HU without and with venous contrast, FDG uptake, texture, and how patients vary.
 
-Values follow phantom.md, sections 2 and 3 (measured on open CT and PET/CT, ICRP, published normal uptake); those it marks as
-recalled are defaults, not measurements.
+Values follow phantom.md, sections 2 and 3 (measured on open CT and PET/CT, ICRP, published normal uptake);
+those it marks as recalled are defaults, not measurements.
 """
 
 from __future__ import annotations
@@ -121,9 +121,7 @@ TISSUES: Mapping[str, Tissue] = {
 }
 
 
-def draw_tissues(
-    rng: np.random.Generator, *, age_years: float, bmi: float, contrast: float
-) -> dict[str, TissueValues]:
+def draw_tissues(rng: np.random.Generator, *, age_years: float, bmi: float, contrast: float) -> dict[str, TissueValues]:
     """One patient's tissues. contrast: 0 none, 1 a typical venous phase (0.75-1.25 is the timing's spread).
 
     Marrow loses 2.5 HU per year of age; tonsil and sublingual uptake falls with age (r -.51 and -.70); brain
@@ -134,9 +132,14 @@ def draw_tissues(
     brain_like = rng.standard_normal()
     years = (age_years - 62.0) / 11.6
     shared = {
-        "liver": liver_like, "blood": liver_like, "artery": liver_like, "heart-cavity": liver_like,
-        "grey-matter": brain_like, "white-matter": brain_like, "deep-grey": brain_like,
-    }  # fmt: skip
+        "liver": liver_like,
+        "blood": liver_like,
+        "artery": liver_like,
+        "heart-cavity": liver_like,
+        "grey-matter": brain_like,
+        "white-matter": brain_like,
+        "deep-grey": brain_like,
+    }
     by_age = {"tonsil": -0.51, "lingual-tonsil": -0.45, "sublingual": -0.70, "grey-matter": -0.3, "cerebellum": -0.3}
     for name, tissue in TISSUES.items():
         shift = rng.standard_normal()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -201,6 +202,33 @@ def test_a_pet_without_weight_is_not_written_in_bqml(virtual: Cohort, tmp_path: 
     assert not (tmp_path / "twin").exists()
     write(light, tmp_path / "twin", weight_kg=70.0)
     assert_same(light, read(tmp_path / "twin"))
+
+
+def test_a_pet_in_activity_becomes_suv_through_its_facts(virtual: Cohort, tmp_path: Path) -> None:
+    """200 MBq, 30 minutes, 50 kg: SUV 1 is 200e6 * 2 ** (-1800 / 6586.2) / 50000 = 3309.7 Bq/ml."""
+    facts = {"weight_kg": 50.0, "injected_dose_mbq": 200.0, "uptake_min": 30.0}
+    rows = virtual.subset(["B_2"]).rows("images")
+    path = tmp_path / "activity.nii.gz"
+    pet = next(row for row in rows if row["modality"] == "PT")
+    write_nifti(Volume(np.full(tuple(pet["shape"]), 6619.4, np.float32), PT_AFFINE, Unit.BQML), path)
+    pet |= {"unit": "Bq/ml", "path": str(path), "options": json.dumps({"facts": facts})}
+    active = virtual.subset(["B_2"]).replace_tables(images=rows)
+    write(active, tmp_path / "twin")
+    back = read(tmp_path / "twin")
+    assert back.row("images", image_id="B_2.0.PT")["unit"] == "SUVbw"
+    np.testing.assert_allclose(back.image("B_2.0.PT").array, 2.0, rtol=1e-4)
+    pet["options"] = None
+    with pytest.raises(TumorboardError, match="LAY111"):
+        write(active.replace_tables(images=rows), tmp_path / "other")
+
+
+def test_mask_values_without_a_name(virtual: Cohort, tmp_path: Path) -> None:
+    rows = [{**row, "labels": {1: "GTVp"} if row["role"] == "mask" else None} for row in virtual.rows("images")]
+    nameless = virtual.replace_tables(images=rows)
+    with pytest.raises(TumorboardError, match="SEG105"):
+        write(nameless, tmp_path / "twin")
+    write(nameless, tmp_path / "twin", unnamed="name")
+    assert read(tmp_path / "twin").row("images", image_id="B_2.0.mask")["labels"] == {1: "GTVp", 2: "value 2"}
 
 
 # ---- export -----------------------------------------------------------------------------------------------

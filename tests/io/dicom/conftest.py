@@ -155,3 +155,26 @@ def stack(save: Save) -> Callable[..., Path]:
         )
 
     return build
+
+
+def gdcm_compress(path: Path, syntax: str) -> None:
+    """Compress a file in place by a syntax that gdcm names."""
+    import gdcm
+
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(path))
+    assert reader.Read()
+    change = gdcm.ImageChangeTransferSyntax()
+    change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, syntax)))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer = gdcm.ImageWriter()
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    writer.SetFileName(str(path))
+    assert writer.Write()
+
+
+@pytest.fixture
+def recompress() -> Callable[[Path, str], None]:
+    return gdcm_compress

@@ -83,6 +83,11 @@ def test_a_second_run_takes_over_finished_folds_and_gives_the_same(finished, sph
     assert again.scores == result.scores and again.rows == result.rows
 
 
+def test_a_cohort_that_holds_earlier_results_gives_the_same(finished, spheres, tiny):
+    out, result, _ = finished
+    assert benchmark(spheres.with_rows(**result.rows), out, config=tiny).scores == result.scores
+
+
 def test_a_run_elsewhere_gives_the_same_bytes(finished, spheres, tiny, tmp_path):
     out, result, _ = finished
     again = benchmark(spheres, tmp_path, config=tiny)
@@ -163,6 +168,19 @@ def test_a_model_from_disk_predicts_what_it_predicted_before(spheres, tiny, tmp_
     assert row["labels"] == {1: "GTV"}
 
 
+def test_one_refused_exam_does_not_end_a_prediction(volumes, tiny, make_cohort, tmp_path, spheres):
+    """Trap 9: without PET there is no mask, and the run says so by name."""
+    train(spheres, tmp_path / "run", config=tiny.model_copy(update={"steps": 1}))
+    broken = {"P0": volumes["P0"], "P1": {k: v for k, v in volumes["P1"].items() if k != "PT"}}
+    result = predict(tmp_path / "run", make_cohort(tmp_path / "cohort", broken))
+    assert [row["exam_id"] for row in result.rows["images"]] == ["P0.0"]
+    refused = json.loads(result.rows["runs"][0]["metrics"])["refused"]
+    assert list(refused) == ["exam P1.0"] and "SGM101" in refused["exam P1.0"] and "no PET" in refused["exam P1.0"]
+    del broken["P0"]
+    with pytest.raises(TumorboardError, match=r"SGM101.*P1"):
+        predict(tmp_path / "run", make_cohort(tmp_path / "other", broken))
+
+
 def test_a_model_of_another_preprocessing_is_refused(spheres, tiny, tmp_path, monkeypatch):
     from tumorboard.tasks.segmentation import model as model_module
 
@@ -170,7 +188,7 @@ def test_a_model_of_another_preprocessing_is_refused(spheres, tiny, tmp_path, mo
     state = read_checkpoint(tmp_path / MODEL_FILE).state
     assert state["preprocessing"]["spacing_mm"] == 4.0 and state["preprocessing"]["structures"] == ["GTV"]
     monkeypatch.setattr(model_module, "VERSION", 99)
-    with pytest.raises(TumorboardError, match="SEG104"):
+    with pytest.raises(TumorboardError, match="SGM104"):
         SegmentationModel.load(tmp_path)
 
 

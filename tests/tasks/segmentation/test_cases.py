@@ -33,7 +33,7 @@ def test_a_missing_modality_is_named_and_never_filled_in(tmp_path, volumes, make
         broken["P2"].pop("mask")  # its reference is gone
     cohort = make_cohort(tmp_path, broken)
     assert "P2" not in [case.patient_id for case in find_cases(cohort, labelled=True)]
-    with pytest.raises(TumorboardError, match=rf"SEG101.*P2\.0.*{words}"):
+    with pytest.raises(TumorboardError, match=rf"SGM101.*P2\.0.*{words}"):
         find_cases(cohort, labelled=False)
 
 
@@ -60,7 +60,7 @@ def test_pet_elsewhere_is_refused(tmp_path, volumes, make_cohort):
     away[:3, 3] += 1000
     one["PT"] = Volume(one["PT"].array, away, Unit.SUVBW)
     cohort = make_cohort(tmp_path, {"P0": one})
-    with pytest.raises(TumorboardError, match="SEG103"):
+    with pytest.raises(TumorboardError, match="SGM103"):
         load_case(cohort, find_cases(cohort, labelled=False)[0])
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
 
 from tumorboard.core.cohort import Cohort, PatientView
 from tumorboard.core.errors import TumorboardError
@@ -35,6 +39,7 @@ def write(
     weight_kg: float | None = None,
     dose_bq: float = 3.7e8,
     uptake_s: float = 3600.0,
+    unnamed: Literal["error", "name"] = "error",
 ) -> None:
     """Write the images, doses and the experts' masks of a cohort as DICOM: `<ID>/<exam>/<CT|PT ...>/0000.dcm`.
 
@@ -43,7 +48,9 @@ def write(
     masks : as RT structure sets or segmentations.
     pet : store PET in Bq/ml with weight, dose and times that lead back to SUV, or as SUV (GML).
     weight_kg : for patients without a `weight_kg` in the cohort (BQML needs one; SUV102 otherwise).
-    dose_bq, uptake_s : the injection that the BQML headers state.
+    dose_bq, uptake_s : the injection that the BQML headers state, where the image's row does not know its own
+        (`facts` in its options: weight_kg, injected_dose_mbq, uptake_min). A PET in Bq/ml needs the latter.
+    unnamed : what becomes of mask values without a label: ``error`` (SEG105), or a structure called ``value 3``.
 
     Dates are made up from the days of the exams (day 0 = 1 January 2000). Errors: LAY111 for a PET in another unit than
     SUVbw, a mask without its image, or a modality that is none here; LAY112 when `out` is not empty.
@@ -56,8 +63,17 @@ def write(
             for exam in view.exams:
                 study = study_identity(view, exam, written, weight_kg=weight_kg)
                 place = folder / written / f"exam-{exam['order'] or 0}"
-                _write_exam(view, exam["exam_id"], study, place, masks, injection)
+                _write_exam(view, exam["exam_id"], study, place, _Choice(masks, injection, unnamed))
         write_ids(folder, names)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """How masks and PET are written."""
+
+    masks: str
+    injection: Injection | None
+    unnamed: str
 
 
 def study_identity(
@@ -78,16 +94,15 @@ def study_identity(
     )
 
 
-def _write_exam(
-    view: PatientView, exam_id: str, study: StudyIdentity, place: Path, masks: str, injection: Injection | None
-) -> None:
+def _write_exam(view: PatientView, exam_id: str, study: StudyIdentity, place: Path, choice: _Choice) -> None:
     rows = [row for row in view.images(exam_id=exam_id) if row["run_id"] in (None, EXPERT)]
     series: dict[str, Series] = {}
     for number, row in enumerate((r for r in rows if r["role"] == Role.IMAGE), 1):
         stem = row["image_id"].removeprefix(f"{exam_id}.")
+        own, injection = _injected(row, study, choice.injection)
         volume = _image(view.cohort, row)
         series[row["image_id"]] = derived_series(
-            volume, place / stem, study=study, name=stem, number=number, derived=False, injection=injection
+            volume, place / stem, study=own, name=stem, number=number, derived=False, injection=injection
         )
     for number, row in enumerate((r for r in rows if r["role"] == Role.DOSE), 800):
         write_dose(view.cohort.image(row["image_id"]), place / f"RD{number - 800}.dcm", study=study, number=number)
@@ -98,19 +113,40 @@ def _write_exam(
                 codes.NOT_WRITABLE, row["image_id"], found="a mask without image or labels", expected="both"
             )
         mask = on_series(view.cohort.image(row["image_id"]), source)
-        write_mask = write_structures if masks == "rtstruct" else write_segmentation
-        target = place / f"{'RS' if masks == 'rtstruct' else 'SEG'}{number - 900}.dcm"
-        write_mask(mask, target, source=source, labels=row["labels"], manual=True, series_number=number)
+        labels = dict(row["labels"])
+        if choice.unnamed == "name":
+            labels |= {v: f"value {v}" for v in np.unique(mask.array).tolist() if v and v not in labels}
+        write_mask = write_structures if choice.masks == "rtstruct" else write_segmentation
+        target = place / f"{'RS' if choice.masks == 'rtstruct' else 'SEG'}{number - 900}.dcm"
+        write_mask(mask, target, source=source, labels=labels, manual=True, series_number=number)
+
+
+def _injected(
+    row: Mapping[str, Any], study: StudyIdentity, injection: Injection | None
+) -> tuple[StudyIdentity, Injection | None]:
+    """Weight and injection that a PET's own row knows, above those of the patient and of the option; a PET that is SUV
+    and to be stored as such needs none."""
+    facts = json.loads(row["options"] or "{}").get("facts", {})
+    if row["modality"] != Modality.PT or (injection is None and row["unit"] == Unit.SUVBW):
+        return study, injection
+    if {"weight_kg", "injected_dose_mbq", "uptake_min"} <= facts.keys():
+        own = Injection(facts["injected_dose_mbq"] * 1e6, facts["uptake_min"] * 60.0)
+        return replace(study, weight_kg=facts["weight_kg"]), own
+    if row["unit"] == Unit.BQML:
+        raise TumorboardError(
+            codes.NOT_WRITABLE, row["image_id"], found="a PET in Bq/ml without dose and weight", expected="PET in SUVbw"
+        )
+    return study, injection
 
 
 def _image(cohort: Cohort, row: Mapping[str, Any]) -> Volume:
-    wanted = {Modality.CT: Unit.HU, Modality.PT: Unit.SUVBW}.get(row["modality"])
-    if wanted is None or row["unit"] != wanted:
+    known = {Modality.CT: (Unit.HU,), Modality.PT: (Unit.SUVBW, Unit.BQML)}.get(row["modality"], ())
+    if row["unit"] not in known:
         raise TumorboardError(
             codes.NOT_WRITABLE,
             row["image_id"],
             found=f"{row['modality']} in {row['unit']}",
-            expected="CT in HU or PT in SUVbw",
+            expected="CT in HU, PT in SUVbw or Bq/ml",
         )
     return cohort.image(row["image_id"])
 

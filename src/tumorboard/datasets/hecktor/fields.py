@@ -24,6 +24,12 @@ __all__ = [
     "task_fields",
 ]
 
+BASELINE = frozenset(
+    ("sex", "age_years", "weight_kg", "tobacco", "alcohol", "performance_status", "treatment", "surgery")
+    + ("chemotherapy", "t_stage", "n_stage", "m_stage", "hpv")
+)
+"""What is known before treatment: models may predict from it."""
+
 ID_HEADINGS = ("PatientID", "Patient ID", "Patient")
 GENDER = "0=female,1=male,F=female,M=male"
 TREATMENT = "0=radiotherapy,1=chemoradiation"
@@ -36,7 +42,10 @@ STAGES = {
 
 
 def _variable(name: str, kind: Kind, levels: Mapping[str, str] | None = None, *, unit: str = "", note: str = ""):
-    return Variable(name, kind, unit=unit, levels=dict(levels or {}), missing=MISSING, source="HECKTOR", note=note)
+    return Variable(
+        name, kind, unit=unit, levels=dict(levels or {}), missing=MISSING, source="HECKTOR", note=note,
+        baseline=name in BASELINE,
+    )  # fmt: skip
 
 
 def _stage(name: str, substages: Mapping[str, str]) -> Variable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -150,8 +150,10 @@ def _cohort(plan: Schema, cells: Cells, *, name: str, guessed_id: str, toml: Pat
     patients = _Patients({"patient_id": pa.array(cells.ids, pa.string())}, [])
     for column in plan.columns:
         cells.require(column, f"{where}, columns")
+    for column in plan.covariates:
+        cells.require(column, f"{where}, covariates")
     keys = {plan.id} if isinstance(plan.id, str) else set(plan.id)
-    used = {c for e in plan.endpoints.values() if not e.keep_columns for c in e.columns} | keys
+    used = {c for e in plan.endpoints.values() if not e.keep_columns for c in e.columns} - set(plan.covariates) | keys
     for heading, values in cells.columns.items():
         said = plan.columns.get(heading)
         if heading == plan.centre:
@@ -223,6 +225,7 @@ def _add_column(patients: _Patients, plan: Schema, cells: Cells, heading: str, w
     parsed = parse(text, kind, missing=missing, date_format=date_format, lenient=inferred)
     found = {v for v in values if v in missing or (inferred and parsed.values.type != pa.string() and means_missing(v))}
     variable = _variable(target, kind, cells, heading, said, missing=tuple(sorted(found)), note="; ".join(notes))
+    variable = replace(variable, baseline=heading in plan.covariates)
     patients.add(variable, parsed.values, parsed.unreadable, where)
 
 

@@ -5,6 +5,7 @@ file = "clinical.csv"                   # beside the TOML; .csv, .tsv, .txt, .xl
 id = "patient_id"                       # a column, several (joined by "-"), or "row number"
 centre = "Hospital"                     # optional: the column of the centre or sub-cohort
 missing = ["", "NA", "Not collected"]   # cells that mean "not known", in every column
+covariates = ["Age at diagnosis", "Gender"]   # known before treatment: models may predict from these columns
 # sheet, delimiter, header_rows (several are joined by "."), encoding
 
 [constants]                             # the same for all patients
@@ -181,6 +182,7 @@ class Schema(File):
     centre: Heading | None = None
     missing: list[str] = ["", "NA", "N/A", "nan", "NaN"]
     constants: dict[str, str | float | bool] = {}
+    covariates: list[Heading] = []
     join: list[Joined] = []
     columns: dict[Heading, Column] = {}
     other_columns: Literal["keep", "drop"] = "keep"

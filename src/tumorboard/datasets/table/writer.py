@@ -42,8 +42,9 @@ def write(cohort: Cohort, out: Path, *, tables_only: bool = False) -> None:
         f"file = {_quoted(stem + '.csv')}",
         'id = "patient_id"',
         'missing = [""]',
-        "",
     ]
+    baseline = [v.name for v in cohort.dictionary.values() if v.baseline and v.name in cohort.patients.column_names]
+    lines += [f"covariates = [{', '.join(_quoted(name) for name in baseline)}]", ""]
     for name in cohort.patients.column_names[1:]:
         values = cohort.patients[name]
         if values.null_count == len(values) and name not in cohort.dictionary:

@@ -72,7 +72,7 @@ def write_image_series(
     """Write a volume in HU as CT, in SUVbw as PT (a slope for every slice), and return the files.
 
     With an `injection` (and the study's weight) the PET is stored in BQML with the tags that lead back to SUV; without
-    one it is stored as SUV, in GML of type BW.
+    one it is stored as SUV, in GML of type BW. A volume in Bq/ml needs an injection and is stored as it is.
 
     CT values are rounded to whole HU. The slices follow the third voxel axis; voxel axes must stand at right angles
     (DCM125) and the first two span the slices. UNT101 for other units; SUV102 for an injection without a weight.
@@ -91,7 +91,9 @@ def write_image_series(
         if volume.unit is Unit.HU:
             _ct(dataset, values, derived=derived)
         else:
-            _pet(dataset, volume.require(Unit.SUVBW, where=str(folder)), values, k, study, injection)
+            if volume.unit is not Unit.BQML or injection is None:
+                volume.require(Unit.SUVBW, where=str(folder))
+            _pet(dataset, volume, values, k, study, injection)
         path = folder / f"{k:04d}.dcm"
         save_dataset(dataset, path, alone=False)
         paths.append(path)
@@ -188,8 +190,9 @@ def _pet(
                 codes.SUV_WEIGHT, study.patient_id, found="no weight", expected="the weight that SUV was computed with"
             )
         decayed = injection.dose_bq * 2.0 ** (-injection.uptake_s / injection.half_life_s)
-        # As it will be read: the decimals of the header, not the floats in memory.
-        stored *= decayed / (float(decimal(study.weight_kg)) * 1000.0)
+        if volume.unit is Unit.SUVBW:
+            # As it will be read: the decimals of the header, not the floats in memory.
+            stored *= decayed / (float(decimal(study.weight_kg)) * 1000.0)
         dataset.RadiopharmaceuticalInformationSequence = [_drug(injection)]
     else:
         dataset.SUVType = "BW"

@@ -9,10 +9,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.uid import UID, ExplicitVRBigEndian
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    ExplicitVRBigEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
 
 from tumorboard.core.errors import TumorboardError
 from tumorboard.io.dicom import codes
+from tumorboard.io.dicom.apart import decode_apart
 from tumorboard.io.dicom.header import Header
 
 __all__ = ["MAX_FRAME_PIXELS", "PixelForm", "pixel_bytes", "pixel_form", "stored_frames", "transfer_syntax"]
@@ -21,6 +30,15 @@ MAX_FRAME_PIXELS = 2**26
 """8192 x 8192: more than any CT, PET or projection detector delivers."""
 
 _FLOATS = {"FloatPixelData": np.float32, "DoubleFloatPixelData": np.float64}
+# On some damaged streams gdcm aborts the whole process, where these report an error. It stays the decoder of what they
+# cannot do (lossless and 12-bit JPEG), in a process of its own.
+_SAFE_PLUGINS = {
+    JPEGLSLossless: "pyjpegls",
+    JPEGLSNearLossless: "pyjpegls",
+    JPEG2000Lossless: "pillow",
+    JPEG2000: "pillow",
+    RLELossless: "pydicom",
+}
 _START_OF_FRAME = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}  # JPEG and JPEG-LS
 
 
@@ -144,6 +162,7 @@ def _compressed(header: Header, form: PixelForm) -> Iterator[NDArray[Any]]:
         raise _no_decoder(header, form, "no decoder exists for it") from None
     if not decoder.is_available:
         raise _no_decoder(header, form, "install one of: " + "; ".join(decoder.missing_dependencies))
+    plugin = _SAFE_PLUGINS.get(form.syntax)
     try:
         data = pixel_bytes(header)
         encoded = list(generate_frames(data, number_of_frames=form.frames)) if data else []
@@ -154,12 +173,31 @@ def _compressed(header: Header, form: PixelForm) -> Iterator[NDArray[Any]]:
     for index, frame in enumerate(encoded):
         _require_codestream_size(frame, form, header)
         try:
-            decoded, _ = decoder.as_array(header.dataset, index=index, raw=True)
+            if plugin in decoder.available_plugins:
+                decoded, _ = decoder.as_array(header.dataset, index=index, raw=True, decoding_plugin=plugin)
+            else:
+                flat = np.frombuffer(decode_apart(frame, _attributes(form)), form.dtype.newbyteorder("<"))
+                decoded = flat.reshape(form.rows, form.columns)
         except Exception as error:  # decoders are plugins in C++ with faults of every type
             raise _broken(header, f"frame {index + 1}: {type(error).__name__}: {error}") from error
         if decoded.shape != (form.rows, form.columns):
             raise _broken(header, f"frame {index + 1} of shape {decoded.shape}")
         yield decoded.astype(form.dtype, copy=False)
+
+
+def _attributes(form: PixelForm) -> dict[str, Any]:
+    """The DICOM attributes that a decoder needs to know of one frame."""
+    return {
+        "TransferSyntaxUID": str(form.syntax),
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "Rows": form.rows,
+        "Columns": form.columns,
+        "BitsAllocated": form.bits_allocated,
+        "BitsStored": form.bits_stored,
+        "HighBit": form.bits_stored - 1,
+        "PixelRepresentation": int(form.signed),
+    }
 
 
 def _no_decoder(header: Header, form: PixelForm, why: str) -> TumorboardError:

@@ -34,7 +34,7 @@ _TAGS = (
     "DirectoryRecordSequence",
 )
 _DIRECTORY = "1.2.840.10008.1.3.10"
-THREADS = 4
+THREADS = 2
 
 
 @dataclass(frozen=True)

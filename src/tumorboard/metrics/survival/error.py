@@ -10,7 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from tumorboard.metrics.survival.curves import Curve, censoring_curve, kaplan_meier
 
-__all__ = ["BrierScores", "IntegratedBrier", "brier_scores", "integrated_brier", "usable_horizons"]
+__all__ = [
+    "BrierScores",
+    "IntegratedBrier",
+    "brier_contributions",
+    "brier_scores",
+    "integrated_brier",
+    "usable_horizons",
+]
 
 Floats = NDArray[np.float64]
 Weights = Literal["left limit", "at time"]
@@ -44,7 +51,7 @@ class IntegratedBrier:
         return 1 - self.value / self.null
 
 
-def brier_scores(
+def brier_contributions(
     event: ArrayLike,
     time: ArrayLike,
     survival: ArrayLike,
@@ -52,8 +59,8 @@ def brier_scores(
     horizons: ArrayLike,
     censoring: Curve,
     weights: Weights = "left limit",
-) -> BrierScores:
-    """Brier score with inverse probability of censoring weights (Graf et al. 1999) at each horizon.
+) -> Floats:
+    """(n, m) what each patient adds to the Brier score at each horizon; the mean over patients is the score.
 
     Parameters
     ----------
@@ -70,15 +77,24 @@ def brier_scores(
     g_grid = censoring.at(grid)
     if (g_grid <= 0).any():
         raise ValueError("a horizon lies where nobody is left uncensored; clip with usable_horizons first")
-    order = np.argsort(time, kind="stable")
-    passed = np.searchsorted(time[order], grid, side="right")  # patients whose time is at or before the horizon
-    weight = np.divide(event, g_event, out=np.zeros(len(time)), where=event & (g_event > 0))[order]
-    values = np.empty(len(grid))
-    for column, (count, g) in enumerate(zip(passed, g_grid, strict=True)):
-        now = predicted[:, column][order]
-        dead, alive = now[:count], now[count:]
-        values[column] = (weight[:count] @ dead**2 + ((1 - alive) ** 2).sum() / g) / len(time)
-    return BrierScores(grid, values, weights)
+    weight = np.divide(event, g_event, out=np.zeros(len(time)), where=event & (g_event > 0))
+    past = time[:, None] <= grid
+    return np.where(past, weight[:, None] * predicted**2, (1 - predicted) ** 2 / g_grid)
+
+
+def brier_scores(
+    event: ArrayLike,
+    time: ArrayLike,
+    survival: ArrayLike,
+    *,
+    horizons: ArrayLike,
+    censoring: Curve,
+    weights: Weights = "left limit",
+) -> BrierScores:
+    """Brier score with inverse probability of censoring weights (Graf et al. 1999) at each horizon; parameters as in
+    `brier_contributions`."""
+    parts = brier_contributions(event, time, survival, horizons=horizons, censoring=censoring, weights=weights)
+    return BrierScores(np.atleast_1d(np.asarray(horizons, float)), parts.mean(axis=0), weights)
 
 
 def usable_horizons(

@@ -84,7 +84,10 @@ def benchmark(
             findings += measured_rows(cohort, case, path, run["run_id"], structures, components=single)
         watch.measured()
     findings += _expert_measures(cohort, cases)
-    predicted = cohort.subset(list(centre_of)).with_rows(runs=runs, images=images)
+    predicted = cohort.subset(list(centre_of))
+    for run in runs:  # results of an earlier benchmark that were added to the cohort
+        predicted = predicted.without_run(run["run_id"])
+    predicted = predicted.with_rows(runs=runs, images=images)
     scores = scores_of_runs(predicted, network, baselines=[*THRESHOLDS, ELLIPSOID], seed=config.seed)
     watch.finished()
     return TaskResult(scores, {"runs": runs, "images": images, "findings": findings})

@@ -67,11 +67,11 @@ def missing(cohort: Cohort) -> list[str]:
     return lacking
 
 
-def find_cases(cohort: Cohort, *, labelled: bool) -> list[Case]:
+def find_cases(cohort: Cohort, *, labelled: bool, refused: list[TumorboardError] | None = None) -> list[Case]:
     """Exams to work on, in table order.
 
     `labelled`: only exams with CT (HU), PET (SUVbw) and an expert's mask on the CT grid. Otherwise every exam that
-    has a CT or a PET; one that lacks the other, or has it in another unit, is refused by name (SGM101, UNT101).
+    has a CT or a PET; one that lacks the other is refused by name (SGM101): raised, or added to `refused` if given.
     """
     exams = {row["exam_id"]: row for row in cohort.rows("exams")}
     centres = {row["patient_id"]: row["centre"] for row in cohort.rows("patients")}
@@ -87,8 +87,12 @@ def find_cases(cohort: Cohort, *, labelled: bool) -> list[Case]:
             continue
         if not labelled and ct is None and pet is None:
             continue
-        _require(exam_id, ct=ct, pet=pet)
-        assert ct is not None and pet is not None
+        if ct is None or pet is None:
+            error = _incomplete(exam_id, ct=ct, pet=pet)
+            if refused is None:
+                raise error
+            refused.append(error)
+            continue
         patient_id = exam["patient_id"]
         labels = dict(mask["labels"] or {1: "lesion"}) if mask else {}
         ids = (ct["image_id"], pet["image_id"], mask and mask["image_id"])
@@ -137,12 +141,10 @@ def _expert_mask(images: Sequence[Mapping[str, Any]], ct_id: str) -> Mapping[str
     return next((row for row in masks if row["reference_image_id"] == ct_id), None)
 
 
-def _require(exam_id: str, *, ct: Mapping[str, Any] | None, pet: Mapping[str, Any] | None) -> None:
+def _incomplete(exam_id: str, *, ct: Mapping[str, Any] | None, pet: Mapping[str, Any] | None) -> TumorboardError:
     lacking = [name for name, row in (("CT", ct), ("PET", pet)) if row is None]
-    if lacking:
-        raise TumorboardError(
-            codes.INPUT_MISSING, f"exam {exam_id}", found=f"no {' and no '.join(lacking)}", expected="CT and PET"
-        )
+    found = f"no {' and no '.join(lacking)}"
+    return TumorboardError(codes.INPUT_MISSING, f"exam {exam_id}", found=found, expected="CT and PET")
 
 
 def _evaluation(ct: Mapping[str, Any]) -> Box:

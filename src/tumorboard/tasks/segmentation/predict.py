@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tumorboard.core.cohort import Cohort
+from tumorboard.core.errors import TumorboardError
 from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
 from tumorboard.io.nifti import read_nifti
@@ -37,30 +38,37 @@ def predict(
     out : for the masks; default ``run/predictions``.
     run_id : name of the run in the cohort; default the folder's name.
 
-    Returns rows of runs, images and findings. Errors: SGM101 for an exam without CT or PET, UNT101 for one whose
-    PET is not in SUVbw, SGM104, ENG103, ENG104 for the model.
+    Returns rows of runs, images and findings. An exam that cannot be predicted (SGM101 without CT or PET, UNT101 with
+    a PET not in SUVbw, SGM103, unreadable files) gets no mask; the run's `metrics` name it under ``refused``, and its
+    error is raised where no exam could be predicted. Errors: SGM104, ENG103, ENG104 for the model.
     """
     model = SegmentationModel.load(run)
     name = run_id or run.resolve().name
     structures = model.preprocessing.structures
     rows: dict[str, list[dict[str, Any]]] = {"images": [], "findings": []}
-    cases = find_cases(cohort, labelled=False)
+    refused: list[TumorboardError] = []
+    cases = find_cases(cohort, labelled=False, refused=refused)
     for done, case in enumerate(cases, start=1):
-        volumes = load_case(cohort, case)
-        labels = predict_volumes(model, volumes)
+        if progress is not None:
+            progress(done, len(cases))
+        try:
+            labels = predict_volumes(model, load_case(cohort, case))
+        except TumorboardError as error:
+            refused.append(error)
+            continue
         path = mask_path((out or run / "predictions").resolve(), case, name)
         write_mask(labels, ((0, 0, 0), labels.shape), labels.geometry, path)
         rows["images"].append(mask_row(path, case, name, structures, like=cohort.geometry(case.ct_id)))
         rows["findings"] += measured_rows(cohort, case, labels, name, structures)
-        if progress is not None:
-            progress(done, len(cases))
+    if refused and not rows["images"]:
+        raise refused[0]
     rows["runs"] = [
         run_row(
             name,
             kind="model",
             config=model.config.model_dump(mode="json"),
             inputs={"trained_on": model.facts.get("patients", [])},
-            metrics={},
+            metrics={"refused": {error.where: str(error) for error in refused}},
         )
     ]
     return TaskResult([], rows)

@@ -1,0 +1,1 @@
+"""Prognosis: time-to-event prediction with every honest baseline beside it."""

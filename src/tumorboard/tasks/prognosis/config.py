@@ -1,0 +1,43 @@
+"""Settings of the prognosis task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+__all__ = ["MODELS", "PrognosisConfig"]
+
+MODELS = ("kaplan-meier", "sign-sum", "ridge-cox", "tuned-ridge-cox", "weibull", "boosted-hazard")
+"""In the order of the tables: the null model first, then from simple to complex."""
+
+
+class PrognosisConfig(BaseModel):
+    """What to predict, from what, and how to test it. Everything unsaid is chosen from the cohort and recorded."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    endpoints: tuple[str, ...] = Field((), description="endpoints to predict; empty: all with times and events")
+    covariates: tuple[str, ...] = Field((), description="variables to use; empty: all of the data dictionary")
+    models: tuple[str, ...] = Field(MODELS, description="models to compare")
+    folds: int = Field(5, ge=2, description="cross-validation folds, stratified on the event")
+    inner_folds: int = Field(5, ge=2, description="folds inside the training part, for what is tuned")
+    seed: int = Field(0, description="of the folds and of every random step")
+    ridge: float = Field(1.0, gt=0, description="penalty of ridge-cox on standardised covariates")
+    rare_below: int = Field(5, ge=1, description="levels of fewer training patients are pooled")
+    horizons_days: tuple[float, ...] = Field((365.25, 730.5, 1826.25), description="for AUC and calibration")
+    resamples: int = Field(1000, ge=100, description="bootstrap resamples of patients")
+
+    @field_validator("endpoints", "covariates", "models", "horizons_days", mode="before")
+    @classmethod
+    def _split_words(cls, value: Any) -> Any:
+        """`OS,RFS` of the command line."""
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("models")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in value if name not in MODELS]
+        if unknown or not value:
+            raise ValueError(f"no model {', '.join(unknown) or 'named'}; models: {', '.join(MODELS)}")
+        return value

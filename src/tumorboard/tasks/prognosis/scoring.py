@@ -1,0 +1,171 @@
+"""Out-of-fold predictions -> figures with intervals, and differences between models on the same patients.
+
+Every figure is taken within each test fold, with the censoring curve of its training fold, and averaged over folds.
+Intervals resample patients within their folds; models are compared on the same resamples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorboard.core.outcome import Survival
+from tumorboard.metrics.concordance import concordance
+from tumorboard.metrics.survival.curves import Curve, censoring_curve, kaplan_meier
+from tumorboard.metrics.survival.discrimination import dynamic_auc
+from tumorboard.metrics.survival.error import brier_contributions, usable_horizons
+from tumorboard.metrics.survival.uno import uno_concordance
+from tumorboard.tasks.prognosis.protocol import FoldPrediction
+
+__all__ = ["ModelScores", "difference_rows", "score_model"]
+
+Floats = NDArray[np.float64]
+_QUANTILES = (0.1, 0.8)
+"""The Brier score is integrated between these quantiles of the training fold's times."""
+
+
+@dataclass(frozen=True)
+class ModelScores:
+    """Score rows of one model, and its resampled concordances (draws,) for paired differences."""
+
+    rows: list[dict[str, Any]]
+    concordance: float
+    draws: Floats
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """One test fold, ready to be resampled."""
+
+    event: NDArray[np.bool_]
+    time: Floats
+    risk: Floats
+    censoring: Curve
+    tau: float
+    brier: Floats
+    """(n,) each patient's part of the integrated Brier score."""
+    null: Floats
+
+
+def score_model(
+    model: str,
+    outcome: Survival,
+    predictions: Sequence[FoldPrediction],
+    *,
+    subset: str,
+    horizons_days: Sequence[float],
+    seed: int,
+    resamples: int,
+) -> ModelScores:
+    """All figures of one model on one endpoint."""
+    folds = [_fold(outcome, prediction) for prediction in predictions]
+    figures: dict[str, Callable[[_Fold], float | None]] = {
+        "c_index": _harrell,
+        "uno_c": _uno,
+        "ibs": lambda fold: float(fold.brier.mean()),
+        "ipa": lambda fold: 1 - float(fold.brier.mean() / fold.null.mean()),
+    }
+    for horizon in horizons_days:
+        figures[f"auc at {horizon:g} days"] = lambda fold, horizon=horizon: _auc(fold, horizon)
+    draws = {name: np.full(resamples, np.nan) for name in figures}
+    random = np.random.default_rng(seed)  # the same seed for every model: the same resamples
+    for place in range(resamples):
+        drawn = [_resampled(fold, random) for fold in folds]
+        for name, figure in figures.items():
+            draws[name][place] = _mean(figure(fold) for fold in drawn)
+    rows = []
+    for name, figure in figures.items():
+        value = _mean(figure(fold) for fold in folds)
+        rows.append(_row(model, name, outcome, subset, value, draws[name]))
+    return ModelScores(rows, _mean(_harrell(fold) for fold in folds), draws["c_index"])
+
+
+def difference_rows(
+    outcome: Survival, scores: Mapping[str, ModelScores], *, reference: str, subset: str
+) -> list[dict[str, Any]]:
+    """Concordance of each model minus that of `reference`, on the same resamples."""
+    base = scores[reference]
+    return [
+        _row(
+            name,
+            f"c_index minus {reference}",
+            outcome,
+            subset,
+            mine.concordance - base.concordance,
+            mine.draws - base.draws,
+        )
+        for name, mine in scores.items()
+        if name != reference
+    ]
+
+
+def _fold(outcome: Survival, prediction: FoldPrediction) -> _Fold:
+    event, time = outcome.event[prediction.test], outcome.time_days[prediction.test]
+    train_event, train_time = outcome.event[prediction.train], outcome.time_days[prediction.train]
+    censoring = censoring_curve(train_event, train_time)
+    low, high = np.quantile(train_time, _QUANTILES)
+    inside = (prediction.grid >= low) & (prediction.grid <= high)
+    kept, _ = usable_horizons(prediction.grid[inside], time=time, censoring=censoring)
+    columns = np.isin(prediction.grid, kept)
+    null = np.tile(kaplan_meier(train_event, train_time).at(kept), (len(time), 1))
+    brier, baseline = (
+        np.trapezoid(brier_contributions(event, time, curves, horizons=kept, censoring=censoring), kept, axis=1)
+        / (kept[-1] - kept[0])
+        for curves in (prediction.survival[:, columns], null)
+    )
+    return _Fold(event, time, prediction.risk, censoring, float(high), brier, baseline)
+
+
+def _resampled(fold: _Fold, random: np.random.Generator) -> _Fold:
+    index = random.integers(0, len(fold.time), len(fold.time))
+    return _Fold(
+        fold.event[index],
+        fold.time[index],
+        fold.risk[index],
+        fold.censoring,
+        fold.tau,
+        fold.brier[index],
+        fold.null[index],
+    )
+
+
+def _harrell(fold: _Fold) -> float | None:
+    return concordance(fold.event, fold.time, fold.risk).value
+
+
+def _uno(fold: _Fold) -> float | None:
+    return uno_concordance(fold.event, fold.time, fold.risk, censoring=fold.censoring, tau=fold.tau).value
+
+
+def _auc(fold: _Fold, horizon: float) -> float | None:
+    if not fold.censoring.at(horizon) > 0:
+        return None
+    value = float(dynamic_auc(fold.event, fold.time, fold.risk, horizons=[horizon], censoring=fold.censoring).values[0])
+    return None if np.isnan(value) else value
+
+
+def _mean(values: Any) -> float:
+    """Mean over folds; NaN when it is undefined in one of them."""
+    listed = [np.nan if value is None else value for value in values]
+    return float(np.mean(listed))
+
+
+def _row(model: str, metric: str, outcome: Survival, subset: str, value: float, draws: Floats) -> dict[str, Any]:
+    known = draws[~np.isnan(draws)]
+    sure = not np.isnan(value) and len(known) >= 0.95 * len(draws)
+    low, high = np.quantile(known, [0.025, 0.975]) if sure else (None, None)
+    return {
+        "run": model,
+        "task": "prognosis",
+        "metric": metric,
+        "label": outcome.endpoint,
+        "subset": subset,
+        "value": None if np.isnan(value) else float(value),
+        "low": None if low is None else float(low),
+        "high": None if high is None else float(high),
+        "n": len(outcome),
+    }

@@ -1,0 +1,41 @@
+"""`tumorboard phantom`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from tumorboard.cli.main import build_app
+from tumorboard.io.store import open_cohort
+from tumorboard.phantom.faults import FAULTS
+
+
+def test_makes_a_cohort_and_says_what_as_json(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        build_app(), ["phantom", str(tmp_path / "c"), "--patients", "5", "--tables-only", "--json"]
+    )
+    assert result.exit_code == 0, result.output
+    said = json.loads(result.stdout)
+    assert said["rows"]["patients"] == 5
+    assert "SYNTHETIC" in said["provenance"][0]["source"]
+    assert len(open_cohort(tmp_path / "c")) == 5
+
+
+def test_lists_the_faults(tmp_path: Path) -> None:
+    result = CliRunner().invoke(build_app(), ["phantom", str(tmp_path / "c"), "--fault", "list", "--json"])
+    assert {fault["name"] for fault in json.loads(result.stdout)["faults"]} == set(FAULTS)
+    assert not (tmp_path / "c").exists()
+
+
+def test_writes_a_published_layout(tmp_path: Path) -> None:
+    words = ["phantom", str(tmp_path / "p"), "--patients", "1", "--exams", "1", "--spacing", "9", "--layout", "pairs"]
+    result = CliRunner().invoke(build_app(), words)
+    assert result.exit_code == 0, result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["p"]
+    assert sorted(path.name for path in (tmp_path / "p").rglob("*.nii.gz")) == [
+        "CT_image.nii.gz",
+        "CT_mask.nii.gz",
+        "PET_image.nii.gz",
+    ]
