@@ -121,15 +121,11 @@ def _levels(column: Column, label: NDArray[np.object_], said: set[str]) -> str |
             whole = bool(members[mine].all())
             covered = count / max(int(members.sum()), 1)
             speaks = count >= 3 and bool(_LABELS & set(words(level_meaning(column, level))) & said)
+            of_class = f"({count} patients, {covered:.0%} of that class)"
             if speaks and whole:
-                found.append(
-                    (
-                        1 + covered,
-                        f"{level!r} names the label and is always {value} ({count} patients, {covered:.0%} of that class)",
-                    )
-                )
+                found.append((1 + covered, f"{level!r} names the label and is always {value} {of_class}"))
             elif count >= MIN_LEVEL and whole and share**count * len(masks) < CHANCE and covered >= COVER:
-                found.append((covered, f"{level!r} is always {value} ({count} patients, {covered:.0%} of that class)"))
+                found.append((covered, f"{level!r} is always {value} {of_class}"))
     return max(found)[1] if found else None
 
 
