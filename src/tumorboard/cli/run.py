@@ -86,7 +86,10 @@ def _tell(report: RunReport) -> None:
         typer.echo(f"Nothing was analysed: {report.stopped}")
     for task, missing in report.skipped.items():
         typer.echo(f"{task}: not run, the cohort lacks {', '.join(missing)}")
-    for ranking in rank_scores(report.scores, baselines=baseline_names()):
+    rankings = rank_scores(report.scores, baselines=baseline_names())
+    leading = {ranking.task: ranking.metric for ranking in reversed(rankings)}
+    shown = [r for r in rankings if r.metric == leading[r.task] and r.subset in ("", "all")]
+    for ranking in shown:
         typer.echo(f"\n{ranking.task}: {ranking.metric} {ranking.label} {ranking.subset}".rstrip())
         for s in ranking.standings:
             value = "undefined" if s.value is None else f"{s.value:.3f}"
@@ -95,4 +98,6 @@ def _tell(report: RunReport) -> None:
             typer.echo(f"  {s.run:<28} {value:>9} {interval:<18} n={s.n}  {note}".rstrip())
     if report.reused:
         say(f"Taken over from an earlier run: {', '.join(report.reused)}")
+    if len(rankings) > len(shown):
+        typer.echo(f"\n{len(rankings) - len(shown)} more tables (other metrics, centres) are on the board.")
     typer.echo(f"\nBoard: {report.board}")
