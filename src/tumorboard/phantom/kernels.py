@@ -242,6 +242,7 @@ def paint(
     value,
     texture,
     texture_scale,
+    texture_offset,
     slope,
     out,
     labels,
@@ -287,8 +288,8 @@ def paint(
                 if texture != 0.0:
                     colour += texture * _tile(
                         tile,
-                        px * texture_scale + offset[1],
-                        py * texture_scale + offset[2],
-                        pz * texture_scale + offset[0],
+                        px * texture_scale + texture_offset[1],
+                        py * texture_scale + texture_offset[2],
+                        pz * texture_scale + texture_offset[0],
                     )
                 out[k, j, i] += occupancy * (colour - out[k, j, i])

@@ -112,8 +112,10 @@ class _Painter:
         label = 0
         if self.with_labels and solid.label:
             label = self.numbers.setdefault(solid.label, len(self.numbers) + 1)
-        # Relief and texture belong to the structure, at the same place in every image of the patient:
-        offset = np.array([crc32(f"{solid.tissue}{axis}{solid.label}".encode()) % 6400 / 100 for axis in "xyz"])
+        # Relief belongs to the structure, at the same place in every image of the patient. Texture has a pattern of its
+        # own in each modality: uptake within a tissue does not follow its density.
+        offset = _tile_offset(solid.tissue, solid.label)
+        texture_offset = offset if self.hu else _tile_offset("uptake of", solid.tissue, solid.label)
         value, texture = (tissue.hu, tissue.hu_texture) if self.hu else (tissue.suv, tissue.suv_texture)
         self.kernels.paint(
             found.distance,
@@ -131,6 +133,7 @@ class _Painter:
             value,
             texture,
             tissue.cells_per_mm,
+            texture_offset,
             tissue.slope_y if self.hu else 0.0,
             self.out,
             self.labels,
@@ -143,6 +146,12 @@ class _Painter:
         ni, nj, nk = self.out.T.shape
         labels = self.labels.T if self.with_labels else np.zeros((ni, nj, nk), np.uint8)
         return Rendering(self.out.T, labels, {number: name for name, number in self.numbers.items()})
+
+
+def _tile_offset(*words: str) -> NDArray[np.float64]:
+    """Where in the noise tile a pattern begins, by its name."""
+    first, *others = words
+    return np.array([crc32(f"{first}{axis}{''.join(others)}".encode()) % 6400 / 100 for axis in "xyz"])
 
 
 @dataclass(frozen=True, eq=False)
