@@ -16,6 +16,8 @@ _PUBLIC = {
     "TumorboardError": "tumorboard.core.errors",
     "Unit": "tumorboard.core.units",
     "Volume": "tumorboard.core.volume",
+    "benchmark": "tumorboard.tasks.api",
+    "check": "tumorboard.checks.run",
     "open": "tumorboard.io.store",
     "save": "tumorboard.io.store",
 }
@@ -27,4 +29,4 @@ def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'tumorboard' has no attribute {name!r}")
     module = import_module(_PUBLIC[name])
-    return getattr(module, {"open": "open_cohort", "save": "save_cohort"}.get(name, name))
+    return getattr(module, {"check": "run_checks", "open": "open_cohort", "save": "save_cohort"}.get(name, name))

@@ -167,6 +167,11 @@ def test_a_broken_invariant_is_refused(code: str, changes: dict[str, Any]) -> No
     assert str(error).startswith(f"{code} ") and ": found " in str(error) and ". Fix: " in str(error)
 
 
+def test_a_patient_may_be_added_of_whom_a_variable_is_not_known() -> None:
+    more = build().with_rows(patients=[{"patient_id": "new", "smoker": None}])
+    assert more.patients["smoker"].to_pylist() == [True, None, None]
+
+
 def test_invariants_hold_for_derived_cohorts_too() -> None:
     cohort = build()
     with pytest.raises(TumorboardError, match="COH102"):

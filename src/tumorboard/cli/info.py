@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from tumorboard.core.cohort import Cohort
 
 __all__ = ["command", "describe_cohort", "print_description"]
+
+
+_CODE = re.compile(r"[A-Z]{3}\d{3}")
 
 
 def command(
@@ -49,7 +53,7 @@ def describe_cohort(cohort: Cohort) -> dict[str, Any]:
     images = cohort.images.select(["modality", "role", "unit", "problem"]).to_pylist()
     by_kind = Counter((i["modality"], i["role"], i["unit"]) for i in images)
     outcomes = cohort.rows("outcomes", run_id=EXPERT)
-    problems = Counter(row["problem"] for row in [*images, *outcomes] if row["problem"])
+    problems = Counter(_kind_of(row["problem"]) for row in [*images, *outcomes] if row["problem"])
     return {
         "name": cohort.name,
         "tables": {name: table.num_rows for name, table in cohort.tables.items()},
@@ -102,7 +106,8 @@ def print_description(description: dict[str, Any]) -> None:
     if known:
         typer.echo("  known values: " + ", ".join(known))
     for code, count in description["problems"].items():
-        typer.echo(f"  {code}: {count} rows with this problem (tumorboard explain {code})")
+        page = f" (tumorboard explain {code})" if _CODE.fullmatch(code) else ""
+        typer.echo(f"  {code}: {count} rows with this problem{page}")
 
 
 def _layouts() -> list[dict[str, Any]]:
@@ -184,3 +189,8 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
                 typer.echo(f"    {direction} --set {', '.join(words)}")
         if row.get("needs"):
             typer.echo(f"    needs: {', '.join(row['needs'])}")
+
+
+def _kind_of(problem: str) -> str:
+    """A code as it is; a reader's words without the number that differs from row to row."""
+    return problem if _CODE.fullmatch(problem) else re.sub(r"-?\d+(\.\d+)?(e[+-]?\d+)?", "n", problem, count=1)

@@ -99,6 +99,9 @@ class Cohort:
         added = {}
         for name, new in rows.items():
             table = build_table(name, new)
+            extra = [c for c in table.column_names if c not in TABLES[name].schema.names]
+            empty = [c for c in extra if table[c].null_count == table.num_rows and c in self.tables[name].column_names]
+            table = table.drop_columns(empty)  # an empty column has no type of its own
             added[name] = pa.concat_tables([self.tables[name], table], promote_options="permissive")
         return self.replace_tables(**added)
 

@@ -122,6 +122,18 @@ def test_shuffled_labels_leave_chance(tmp_path: Path) -> None:
     assert any(values) and sum(values) >= 2
 
 
+def test_python_mirrors_the_command_line(tmp_path: Path) -> None:
+    import tumorboard as tb
+
+    settings = {"models": ("ridge-cox",), "resamples": 100, "folds": 3}
+    assert tb.benchmark(cohort(80), task="prognosis", out=tmp_path, **settings).scores
+    with pytest.raises(TumorboardError, match="TSK101"):
+        tb.benchmark(cohort(80), task="astrology")
+    with pytest.raises(TumorboardError, match="TSK102"):
+        tb.benchmark(Cohort.build("bare", patients=[{"patient_id": "a"}]), task="prognosis")
+    assert tb.check(cohort(80)) is not None
+
+
 def test_same_seed_same_table(tmp_path: Path) -> None:
     config = QUICK.model_copy(update={"models": ("sign-sum", "boosted-hazard")})
     assert benchmark(cohort(80), tmp_path, config=config) == benchmark(cohort(80), tmp_path, config=config)
