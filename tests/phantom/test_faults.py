@@ -108,7 +108,7 @@ FOUND_AS = {
     "impossible-age": "TAB208",
     "unknown-code": "TAB205",
     "label-leak": "OUT207",
-    "time-not-positive": "OUT202",
+    "time-not-positive": "OUT201",
     "rfs-after-os": "OUT203",
     "months-among-days": "OUT204",
     "unit-unknown": "IMG202",

@@ -115,7 +115,7 @@ class _Painter:
         # Relief belongs to the structure, at the same place in every image of the patient. Texture has a pattern of its
         # own in each modality: uptake within a tissue does not follow its density.
         offset = _tile_offset(solid.tissue, solid.label)
-        texture_offset = offset if self.hu else _tile_offset("uptake of", solid.tissue, solid.label)
+        texture_offset = offset if self.hu else _tile_offset(f"uptake of {solid.tissue}", solid.label)
         value, texture = (tissue.hu, tissue.hu_texture) if self.hu else (tissue.suv, tissue.suv_texture)
         self.kernels.paint(
             found.distance,
@@ -148,10 +148,9 @@ class _Painter:
         return Rendering(self.out.T, labels, {number: name for name, number in self.numbers.items()})
 
 
-def _tile_offset(*words: str) -> NDArray[np.float64]:
-    """Where in the noise tile a pattern begins, by its name."""
-    first, *others = words
-    return np.array([crc32(f"{first}{axis}{''.join(others)}".encode()) % 6400 / 100 for axis in "xyz"])
+def _tile_offset(tissue: str, label: str | None) -> NDArray[np.float64]:
+    """Where in the noise tile the pattern of a structure begins."""
+    return np.array([crc32(f"{tissue}{axis}{label}".encode()) % 6400 / 100 for axis in "xyz"])
 
 
 @dataclass(frozen=True, eq=False)
