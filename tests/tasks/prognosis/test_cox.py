@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tumorboard.tasks.prognosis.cox import fit_cox
+from tumorboard.tasks.prognosis.cox import fit_cox, log_partial_likelihood
 
 
 def cohort(n: int = 500, p: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -63,3 +63,19 @@ def test_impossible_fits_are_refused() -> None:
     with pytest.raises(ValueError, match="separat"):
         fit_cox(-time[:, None], event, time)
     assert np.isfinite(fit_cox(np.column_stack([x[:, 0], x[:, 0]]), event, time, ridge=1.0).coefficients).all()
+
+
+def test_the_right_order_of_risks_is_likelier_than_the_reversed() -> None:
+    # By hand, three events at 1, 2, 3 with log-risks 2, 1, 0: log(e^2/(e^2+e+1)) + log(e/(e+1)) + 0.
+    right = log_partial_likelihood([1, 1, 1], [1, 2, 3], [2, 1, 0])
+    assert right == pytest.approx(2 - np.log(np.exp(2) + np.e + 1) + 1 - np.log(np.e + 1))
+    assert right > log_partial_likelihood([1, 1, 1], [1, 2, 3], [0, 1, 2])
+
+
+def test_the_likelihood_is_stable_and_blind_to_a_constant() -> None:
+    event, time, risk = [1, 0, 1, 1], [5, 4, 3, 2], np.array([0.3, -1.0, 2.0, 0.5])
+    value = log_partial_likelihood(event, time, risk)
+    assert log_partial_likelihood(event, time, risk + 1000) == pytest.approx(value)
+    assert log_partial_likelihood([1], [3], [7]) == 0
+    assert log_partial_likelihood([0, 0], [1, 2], [1, 2]) == 0
+    assert np.isfinite(log_partial_likelihood(event, time, risk * 300))

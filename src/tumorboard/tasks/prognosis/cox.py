@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["CoxFit", "fit_cox"]
+__all__ = ["CoxFit", "fit_cox", "log_partial_likelihood"]
 
 Floats = NDArray[np.float64]
 
@@ -95,6 +95,15 @@ def _derivatives(event: NDArray[np.bool_], time: Floats, x: Floats, eta: Floats)
     """Log partial likelihood, gradient (p,) and information (p, p)."""
     value, gradient, row_weight, means, _ = _walk(event, time, x, eta)
     return value, gradient, (x * row_weight[:, None]).T @ x - means.T @ means
+
+
+def log_partial_likelihood(event: ArrayLike, time: ArrayLike, risk: ArrayLike) -> float:
+    """Efron's log partial likelihood of given log-risks (n,): the risk set of an event are those still under
+    observation at its time. Its negative, divided by the events, is the Cox loss of networks."""
+    event, time, eta = np.asarray(event, bool), np.asarray(time, float), np.asarray(risk, float)
+    order = np.argsort(-time, kind="stable")
+    nothing = np.zeros((len(time), 0))
+    return float(_walk(event[order], time[order], nothing, (eta - eta.max(initial=0.0))[order])[0])
 
 
 def fit_cox(
