@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from tumorboard.cli.main import build_app
+from tumorboard.core.registry import layouts
 from tumorboard.io.store import open_cohort
 from tumorboard.phantom.faults import FAULTS
 
@@ -39,3 +41,14 @@ def test_writes_a_published_layout(tmp_path: Path) -> None:
         "CT_mask.nii.gz",
         "PET_image.nii.gz",
     ]
+
+
+@pytest.mark.parametrize("layout", [name for name, layout in layouts().items() if layout.write and layout.read])
+def test_every_layout_that_can_be_read_has_its_synthetic_twin(layout: str, tmp_path: Path) -> None:
+    words = ["phantom", str(tmp_path / "p"), "--patients", "1", "--exams", "1", "--spacing", "9", "--layout", layout]
+    result = CliRunner().invoke(build_app(), words)
+    assert result.exit_code == 0, result.output
+    source = next((tmp_path / "p").glob("*.toml"), tmp_path / "p")
+    result = CliRunner().invoke(build_app(), ["import", layout, str(source), str(tmp_path / "c"), "--json"])
+    assert result.exit_code == 0, result.output
+    assert len(open_cohort(tmp_path / "c")) == 1

@@ -58,11 +58,13 @@ def _in_layout(layout, out, settings, wanted):
     """Make the cohort in a temporary folder beside `out` and write it from there through the layout's writer."""
     import tempfile
 
-    from tumorboard.cli.options import parse_settings, resolve_layout
+    from tumorboard.cli.options import described_options, parse_settings, resolve_layout
     from tumorboard.phantom.cohort import make_cohort
 
     write = resolve_layout(layout, direction="write")
-    options = parse_settings(settings, write)
+    # A virtual patient is known better than any layout can say; what has no place there is left out.
+    able = {option["name"] for option in described_options(write)}
+    options = {name: True for name in ("lossy", "tables_only") if name in able} | parse_settings(settings, write)
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".phantom-", dir=out.absolute().parent) as folder:
         cohort = make_cohort(Path(folder) / "cohort", **wanted)
