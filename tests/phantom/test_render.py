@@ -53,6 +53,19 @@ def test_volumes_are_those_of_geometry(spacing: float) -> None:
         assert counted == pytest.approx(volume / 1000, rel=within + 0.06)
 
 
+def test_uptake_has_a_texture_of_its_own() -> None:
+    """Within one tissue, uptake does not follow density (trap 6): a shared pattern would correlate by 1."""
+    for name in ("muscle", "liver", "lung", "spleen"):
+        tissues = {name: TissueValues(0.0, 1.0, 10.0, 0.2, 0.3, 0.0)}
+        solid = [Solid(blob(ball((0, 0, -600), 45.0)), name, label=name)]
+        hu, suv = (
+            render(solid, cube(2.0), STILL, tissues=tissues, what=what, with_labels=True) for what in ("hu", "suv")
+        )
+        core = np.linalg.norm(np.indices(hu.values.shape) - 29.5, axis=0) < 20
+        assert hu.values[core].std() > 3 and suv.values[core].std() > 0.05
+        assert abs(np.corrcoef(hu.values[core], suv.values[core])[0, 1]) < 0.25, name
+
+
 def test_stature_scales_volumes() -> None:
     tall = Pose((0.0, 0.0, 0.0), 1925.0, STILL.warp)
     grid = cube(2.0, centre=(0.0, 0.0, -660.0))
