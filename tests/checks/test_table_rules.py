@@ -112,6 +112,14 @@ def test_codes_beyond_the_dictionary() -> None:
     assert codes_of(cohort_of(columns, variables=(variable,)), "TAB205") == []
 
 
+@pytest.mark.parametrize("known", [1, 2, 40])
+def test_an_impossible_age_is_found_however_few_ages_are_known(known: int) -> None:
+    ages = [430.0] + [60.0 + i % 20 for i in range(known - 1)]
+    rows = [{"patient_id": f"P{i}", "age_years": ages[i] if i < known else None} for i in range(40)]
+    found = [f for f in run_checks(Cohort.build("ages", patients=rows)) if f.code == "TAB208"]
+    assert len(found) == 1 and found[0].severity == "error" and "430 (P0)" in found[0].message
+
+
 @pytest.mark.parametrize(("heading", "value"), [("clinical.N.stage", 4.0), ("M stage", 3.0), ("cT", 5.0)])
 def test_stages_that_do_not_exist(heading: str, value: float) -> None:
     columns = clean_columns()

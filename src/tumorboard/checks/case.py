@@ -67,6 +67,11 @@ class Column:
         values, counts = np.unique(self.values[self.known], return_counts=True)
         return Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
 
+    @property
+    def has_typical_value(self) -> bool:
+        """Whether there are enough different known values for their median to speak for the whole column."""
+        return int(self.known.sum()) >= 5 and len(self.counts) >= 3
+
     @cached_property
     def levels(self) -> dict[str, NDArray[np.bool_]]:
         """Value -> patients who have it, for columns of at most 30 values; empty for others."""

@@ -44,12 +44,6 @@ COHORT_UNKNOWN = define(
     why="A name that does not resolve is a typing mistake or a cohort of another version.",
     fix="list what there is with `tumorboard info COHORT`",
 )
-COHORT_SPLIT = define(
-    "COH108",
-    "A patient stands on both sides of a split",
-    why="A model tested on a patient it has seen reports a score that no new patient will get.",
-    fix="split by patient_id",
-)
 GEOMETRY_AFFINE = define(
     "GEO101",
     "An affine that maps no voxel to a place",

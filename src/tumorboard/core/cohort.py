@@ -35,7 +35,7 @@ class Cohort:
     """Eight tables, a data dictionary, provenance, and a way to read the images. Immutable.
 
     Make one with `Cohort.build`; derive others with `subset`, `with_rows`, `replace_tables`. Invariants are
-    checked at every construction, on the tables that changed (codes COH101 to COH108).
+    checked at every construction, on the tables that changed (codes COH101 to COH107).
     """
 
     name: str

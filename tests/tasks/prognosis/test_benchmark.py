@@ -78,7 +78,8 @@ def test_every_model_is_scored_beside_the_null(tmp_path: Path) -> None:
     assert value(result.scores, "kaplan-meier", "ipa")["value"] == pytest.approx(0, abs=1e-12)
     assert value(result.scores, "kaplan-meier", "c_index minus ridge-cox")["high"] < 0
     predicted = data.with_rows(**result.rows)
-    assert set(predicted.endpoints("ridge-cox")) == {"OS"} or predicted.outcomes.num_rows == 240 * (len(MODELS) + 1)
+    assert all(predicted.endpoints(model) == ["OS"] for model in MODELS)
+    assert predicted.outcomes.num_rows == 240 * (len(MODELS) + 1)
     curve = predicted.row("outcomes", patient_id="P003", run_id="weibull")["curve_survival"]
     assert (np.diff(curve) <= 1e-12).all() and 0 <= curve[-1] <= curve[0] <= 1
 
@@ -119,7 +120,7 @@ def test_shuffled_labels_leave_chance(tmp_path: Path) -> None:
         result = benchmark(data, tmp_path, config=QUICK.model_copy(update={"models": ("ridge-cox",)}))
         row = value(result.scores, "ridge-cox", "c_index")
         values.append(row["low"] <= 0.5 <= row["high"])
-    assert any(values) and sum(values) >= 2
+    assert sum(values) >= 2  # each interval misses one half one time in twenty
 
 
 def test_python_mirrors_the_command_line(tmp_path: Path) -> None:
@@ -131,7 +132,8 @@ def test_python_mirrors_the_command_line(tmp_path: Path) -> None:
         tb.benchmark(cohort(80), task="astrology")
     with pytest.raises(TumorboardError, match="TSK102"):
         tb.benchmark(Cohort.build("bare", patients=[{"patient_id": "a"}]), task="prognosis")
-    assert tb.check(cohort(80)) is not None
+    spoilt = cohort(80).with_rows(patients=[{"patient_id": "P080", "age_years": 430.0}])
+    assert {finding.code for finding in tb.check(spoilt)} - {finding.code for finding in tb.check(cohort(80))}
 
 
 def test_same_seed_same_table(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def find(case: Case) -> Iterator[CheckFinding]:
             continue
         unit = stated_time_unit(name) or column.variable.unit or "years"
         years = column.values * DAYS_PER.get(unit, DAYS_PER["years"]) / DAYS_PER["years"]
-        if column.known.any() and np.nanmedian(years) > OLDEST_YEARS:
+        if column.has_typical_value and np.median(years[column.known]) > OLDEST_YEARS:
             continue  # the whole column is in another unit: that is TAB207's to say
         with np.errstate(invalid="ignore"):
             wrong = np.flatnonzero(column.known & ((years < 0) | (years > OLDEST_YEARS) | ~np.isfinite(years)))

@@ -48,7 +48,7 @@ _AGE = (2, 105)
 
 def find(case: Case) -> Iterator[CheckFinding]:
     for name, column in case.variables.items():
-        if not column.is_number or column.known.sum() < 5 or len(column.counts) < 3:
+        if not column.is_number or not column.has_typical_value:
             continue
         median = float(np.median(column.values[column.known]))
         if is_age(name):

@@ -41,7 +41,10 @@ def benchmark(
     variables = covariates_of(cohort, config.covariates)
     if not outcomes or not variables:
         raise TumorboardError(
-            codes.TOO_FEW_EVENTS, cohort.name, found=", ".join(missing(cohort)) or "nothing", expected="both"
+            codes.TOO_FEW_EVENTS,
+            cohort.name,
+            found=f"no {', no '.join(missing(cohort))}",
+            expected="endpoints to predict, and variables to predict them from",
         )
     scores: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
