@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tumorboard.core.errors import TumorboardError
 from tumorboard.engine.checkpoints import load_weights, read_checkpoint, write_checkpoint
 from tumorboard.engine.precision import autocast, choose_precision
-from tumorboard.models.unet import build_unet, halvings
+from tumorboard.models.segmentation_networks import build_segmentation_network
 from tumorboard.tasks.segmentation import codes
 from tumorboard.tasks.segmentation.config import SegmentationConfig
 from tumorboard.tasks.segmentation.preprocess import VERSION, Prepared, Preprocessing
@@ -33,8 +33,13 @@ def build_network(config: SegmentationConfig, structures: int) -> Module:
     generator (see `engine.loop.seeded`)."""
     import torch
 
-    network = build_unet(
-        inputs=2, outputs=structures + 1, channels=config.channels, residual_units=config.residual_units
+    network = build_segmentation_network(
+        config.network,
+        inputs=2,
+        outputs=structures + 1,
+        channels=config.widths,
+        residual_units=config.residual_units,
+        deep_supervision=config.deep_supervision,
     )
     return network.to(memory_format=torch.channels_last_3d)
 
@@ -101,8 +106,7 @@ class SegmentationModel:
     def _slide(self, image: Tensor) -> Tensor:
         from monai.inferers.utils import sliding_window_inference
 
-        step = 2 ** halvings(self.config.channels)
-        window = [self._window(n, step) for n in image.shape[2:]]
+        window = [self._window(n, self.config.edge_step) for n in image.shape[2:]]
         return sliding_window_inference(
             image, window, 1, self._foreground, overlap=self.config.overlap, mode="gaussian", padding_mode="constant"
         )

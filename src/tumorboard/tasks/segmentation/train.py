@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-__all__ = ["dice_and_cross_entropy", "fit_preprocessing", "train", "train_network"]
+__all__ = ["dice_and_cross_entropy", "fit_preprocessing", "supervised_loss", "train", "train_network"]
 
 Progress = Callable[[int, int], None]
 _PARTS = 100
@@ -112,7 +112,24 @@ def train_network(
 
 
 def _loss_of(network: Module, batch: Batch) -> Tensor:
-    return dice_and_cross_entropy(network(batch.inputs).float(), batch.target)
+    logits = network(batch.inputs)
+    return supervised_loss(logits if isinstance(logits, list) else [logits], batch.target)
+
+
+def supervised_loss(logits: Sequence[Tensor], shares: Tensor) -> Tensor:
+    """`dice_and_cross_entropy` at every resolution, finest first, each counting half of the one before.
+
+    `shares` (n, structures, i, j, k) of the finest; coarser truths are their means, again shares of a voxel.
+    """
+    from torch.nn.functional import avg_pool3d
+
+    total, weights = shares.new_zeros(()), 0.0
+    for level, coarse in enumerate(logits):
+        if level:
+            shares = avg_pool3d(shares, 2)
+        total = total + dice_and_cross_entropy(coarse.float(), shares) / 2**level
+        weights += 1 / 2**level
+    return total / weights
 
 
 def dice_and_cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
