@@ -57,6 +57,9 @@ class SegmentationConfig(BaseModel):
 
     overlap: float = Field(0.5, ge=0, lt=1, description="Of neighbouring windows at prediction.")
     window_voxels: int = Field(64, ge=8, description="Largest edge predicted in one piece.")
+    inference: Literal["auto", "openvino", "torch"] = Field(
+        "auto", description="auto: OpenVINO where it is installed and agrees with the network."
+    )
     mirror: bool = Field(True, description="Average predictions over mirrored inputs.")
 
     @field_validator("channels", "ct_window_hu", mode="before")

@@ -157,6 +157,6 @@ def dice_and_cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
 def _identity(paths: Sequence[Path], config: SegmentationConfig, preprocessing: Preprocessing) -> str:
     """Digest of the data (cache names carry the digests of their images) and of everything that shapes training.
     Where the cache lies, how many folds train side by side and how predictions are made do not."""
-    settings = config.model_dump(mode="json", exclude={"workers", "mirror", "overlap", "window_voxels"})
+    settings = config.model_dump(mode="json", exclude={"workers", "mirror", "overlap", "window_voxels", "inference"})
     whole = {"cases": [path.name for path in paths], "config": settings, "preprocessing": preprocessing.to_json()}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
