@@ -35,9 +35,9 @@ def compile_network(network: Module, *, inputs: int, edge: int, precision: str, 
     """
     import warnings
 
-    import openvino
     import torch
 
+    openvino = _openvino()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the tracer remarks on shape arithmetic inside MONAI's networks
         model = openvino.convert_model(
@@ -48,6 +48,16 @@ def compile_network(network: Module, *, inputs: int, edge: int, precision: str, 
     kind = {"bfloat16": "bf16", "float32": "f32"}[precision]
     settings = {"INFERENCE_PRECISION_HINT": kind, "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
     return Compiled(openvino.Core().compile_model(model, "CPU", settings))
+
+
+def _openvino() -> Any:
+    """The library, without its telemetry: it would report its import and every conversion to a server."""
+    import importlib
+    import sys
+
+    if "openvino" not in sys.modules:
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # its import fails, OpenVINO's stub serves
+    return importlib.import_module("openvino")
 
 
 def agreement(one: Callable[[Array], Array], other: Callable[[Array], Array], batch: Array) -> tuple[float, float]:
