@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tumorboard.checks.case import AS_PUBLISHED, Case, Column
 from tumorboard.checks.finding import CheckFinding, finding, listed
 from tumorboard.core.errors import define
-from tumorboard.core.naming import indicator_polarity, is_date, is_duration
+from tumorboard.core.naming import is_date, is_duration
 from tumorboard.metrics.concordance import concordance
 
 CODE = define(
@@ -42,15 +42,13 @@ def find(case: Case) -> Iterator[CheckFinding]:
                 found=listed(told),
                 expected=f"baseline variables, each with a concordance below {TELLING:g}",
             )
-    late = [
-        c.name for c in baseline if c.is_date or is_date(c.name) or is_duration(c.name) or indicator_polarity(c.name)
-    ]
+    late = [c.name for c in baseline if c.is_date or is_date(c.name) or is_duration(c.name)]
     if late:
         yield finding(
             CODE,
             "warning",
             "patients",
-            found=f"among the variables to predict from: {listed(late)}, named like dates, durations or events",
+            found=f"among the variables to predict from: {listed(late)}, dates, or named like dates and durations",
             expected="what was known on day zero",
         )
 
