@@ -27,7 +27,7 @@ class ClassificationConfig(BaseModel):
     seed: int = Field(0, description="of the folds and of every random step")
     rare_below: int = Field(5, ge=1, description="levels of fewer training patients are pooled")
     penalty: float = Field(1.0, gt=0, description="inverse strength C of logistic's ridge on standardised covariates")
-    trees: int = Field(300, ge=10, description="of the forest")
+    trees: int = Field(200, ge=10, description="of the forest")
     calibration: Literal["platt", "temperature", "isotonic", "none"] = Field(
         "platt", description="fitted on inner folds of the training part"
     )

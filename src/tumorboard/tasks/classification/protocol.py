@@ -102,7 +102,7 @@ def prepare(problem: Problem, train: Indices, variables: Sequence[Variable], con
     """The training part `train` of a problem: stages harmonised, leaks left out, encoded. Nothing else is looked at."""
     rows = [problem.rows[i] for i in train]
     kept, staged, notes = list(variables), dict[str, Variable](), list[str]()
-    if {"hpv", "p16"} & set(words(problem.endpoint)) and depends_on_hpv(rows):
+    if {"hpv", "p16"} & set(words(problem.endpoint)) and depends_on_hpv(rows, variables):
         kept, staged, notes = harmonised(variables, how=config.n_stage)
     judged = [v for v in kept if v.name not in config.keep and v.name not in staged]
     for name, why in leaks(problem, train, judged).items():

@@ -20,6 +20,7 @@ __all__ = ["depends_on_hpv", "editions_in", "harmonised", "nodes_present", "pres
 
 Record = Mapping[str, Any]
 PRESENCE = "N0 or nodes"
+_FEWEST = 5
 _N = {"n", "cn", "pn"}
 _GROUPS = {"stage", "overall", "ajcc", "tnm", "uicc", "group", "clinical", "patient", "tumor"}
 
@@ -37,9 +38,18 @@ def editions_in(rows: Sequence[Record]) -> dict[str, int]:
     return counts
 
 
-def depends_on_hpv(rows: Sequence[Record]) -> bool:
-    """Whether some of these stages are of the 8th edition or a later one."""
-    return any(int(edition) >= 8 for edition in editions_in(rows))
+def depends_on_hpv(rows: Sequence[Record], variables: Sequence[Variable]) -> bool:
+    """Whether some of these stages are of the 8th edition or a later one: by the column of the edition, or because an N
+    stage has both N2 (p16-positive) and N2a to N2c (p16-negative) in `_FEWEST` patients or more each."""
+    if any(int(edition) >= 8 for edition in editions_in(rows)):
+        return True
+    for variable in variables:
+        levels = [as_level(row.get(variable.name), variable) for row in rows] if _is_n(variable) else []
+        plain = sum(re.fullmatch(r"[cpy]*N?2", level, re.IGNORECASE) is not None for level in levels)
+        lettered = sum(re.fullmatch(r"[cpy]*N?2[abc]", level, re.IGNORECASE) is not None for level in levels)
+        if min(plain, lettered) >= _FEWEST:
+            return True
+    return False
 
 
 def _is_n(variable: Variable) -> bool:

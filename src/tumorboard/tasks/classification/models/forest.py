@@ -16,6 +16,8 @@ from tumorboard.tasks.classification.patients import Patients, Training
 __all__ = ["Trees"]
 
 Floats = NDArray[np.float64]
+_AT_ONCE = 1_000_000
+"""Patients times trees that are walked together."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +43,26 @@ class Trees:
 
     def of_matrix(self, x: Floats) -> Floats:
         """(n, k) from covariates (n, p)."""
-        total = np.tile(self.start, (len(x), 1))
-        feature, left, right = (part.astype(np.int64) for part in (self.feature, self.left, self.right))
-        rows = np.arange(len(x))
         single = x.astype(np.float32).astype(np.float64) if self.link == "mean" else x  # as scikit-learn's forests do
-        for root in self.roots.astype(np.int64):
-            node = np.full(len(x), root)
-            while (inside := feature[node] >= 0).any():
-                at = node[inside]
-                low = single[rows[inside], feature[at]] <= self.threshold[at]
-                node[inside] = np.where(low, left[at], right[at])
-            total += self.value[node]
-        return total / len(self.roots) if self.link == "mean" else softmax(total)
+        trees = len(self.roots)
+        step = max(1, _AT_ONCE // max(trees, 1))
+        parts = [self._leaves(single[i : i + step]) for i in range(0, len(x), step)]
+        total = np.concatenate(parts) if parts else np.zeros((0, self.value.shape[1]))
+        return total / trees if self.link == "mean" else softmax(total + self.start)
+
+    def _leaves(self, x: Floats) -> Floats:
+        """Sum over trees of what their leaves say (n, k): all patients go down all trees side by side."""
+        feature, left, right = (part.astype(np.int64) for part in (self.feature, self.left, self.right))
+        node = np.tile(self.roots.astype(np.int64), len(x))
+        row = np.repeat(np.arange(len(x)), len(self.roots))
+        under_way = np.flatnonzero(feature[node] >= 0)
+        while len(under_way):
+            at = node[under_way]
+            low = x[row[under_way], feature[at]] <= self.threshold[at]
+            node[under_way] = np.where(low, left[at], right[at])
+            under_way = under_way[feature[node[under_way]] >= 0]
+        total: Floats = self.value[node].reshape(len(x), len(self.roots), -1).sum(axis=1)
+        return total
 
     def state(self) -> State:
         names = ("feature", "threshold", "left", "right", "value", "roots", "start")

@@ -15,7 +15,7 @@ from tumorboard.tasks.classification.patients import Patients, Training
 __all__ = ["LinearClassifier", "softmax"]
 
 Floats = NDArray[np.float64]
-PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+PENALTIES = (0.01, 0.05, 0.2, 1.0)
 """Inverse strengths that tuned-logistic chooses from."""
 
 
