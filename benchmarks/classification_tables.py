@@ -33,7 +33,7 @@ from tumorboard.datasets.table.reader import read
 from tumorboard.tasks.classification.benchmark import benchmark, score_run
 from tumorboard.tasks.classification.config import ClassificationConfig
 from tumorboard.tasks.classification.data import problems_of, variables_of
-from tumorboard.tasks.classification.protocol import cross_validate, test_folds, transfer
+from tumorboard.tasks.classification.protocol import cross_validate, held_out_folds, transfer
 
 HERE = Path(__file__).parent
 TARGET = HERE / "results" / "classification_tables.md"
@@ -205,7 +205,7 @@ def permuted(cohort: Cohort, config: ClassificationConfig, *, times: int = 5) ->
     found = []
     for seed in range(times):
         dealt = replace(problem, y=np.random.default_rng(seed).permutation(problem.y))
-        folds = test_folds(dealt, folds=config.folds, seed=0)
+        folds = held_out_folds(dealt, folds=config.folds, seed=0)
         plain = config.model_copy(update={"models": ("logistic",), "resamples": 100})
         run = cross_validate(dealt, variables=variables, folds=folds, config=plain)
         rows = score_run(dealt, run, folds, subset="all", config=plain)

@@ -19,7 +19,7 @@ from tumorboard.tasks.classification.protocol import (
     FoldPrediction,
     Run,
     cross_validate,
-    test_folds,
+    held_out_folds,
     unreadable,
 )
 from tumorboard.tasks.classification.rows import outcome_rows, run_row
@@ -118,7 +118,7 @@ def readable(problem: Problem, config: ClassificationConfig) -> tuple[Problem, l
 def _protocols(problem: Problem, config: ClassificationConfig) -> Iterator[tuple[str, list[NDArray[np.int64]]]]:
     """Subset name -> test folds: all patients cross-validated, and large centres each left out."""
     smallest = int(np.bincount(problem.y).min())
-    yield "all", test_folds(problem, folds=min(config.folds, smallest), seed=config.seed)
+    yield "all", held_out_folds(problem, folds=min(config.folds, smallest), seed=config.seed)
     centres = centre_folds([row["centre"] for row in problem.rows])
     k = len(problem.classes)
     for centre, test in centres.items() if len(centres) > 1 else ():

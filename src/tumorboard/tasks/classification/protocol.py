@@ -24,7 +24,7 @@ from tumorboard.tasks.clinical.encoding import ClinicalEncoder
 from tumorboard.tasks.clinical.folds import stratified_folds
 from tumorboard.tasks.clinical.variables import rows_of
 
-__all__ = ["FoldPrediction", "Prepared", "Run", "cross_validate", "predicted", "prepare", "test_folds", "transfer", "unreadable"]
+__all__ = ["FoldPrediction", "Prepared", "Run", "cross_validate", "predicted", "prepare", "held_out_folds", "transfer", "unreadable"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -75,7 +75,7 @@ class Prepared:
         return Patients.encoded(present_nodes(rows, self.staged), self.training.encoder, cohort)
 
 
-def test_folds(problem: Problem, *, folds: int, seed: int) -> list[Indices]:
+def held_out_folds(problem: Problem, *, folds: int, seed: int) -> list[Indices]:
     """Stratified folds; patients whose ids differ only in writing stay together, with the first of them."""
     parts = stratified_folds(problem.y, folds=folds, seed=seed)
     place = np.empty(len(problem), np.int64)
