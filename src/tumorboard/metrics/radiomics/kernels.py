@@ -8,13 +8,7 @@ from numba import njit
 __all__ = ["cooccurrences", "runs"]
 
 DIRECTIONS = np.array(
-    [
-        (a, b, c)
-        for a in (0, 1)
-        for b in (-1, 0, 1)
-        for c in (-1, 0, 1)
-        if (a, b, c) > (0, 0, 0)
-    ],
+    [(a, b, c) for a in (0, 1) for b in (-1, 0, 1) for c in (-1, 0, 1) if (a, b, c) > (0, 0, 0)],
     np.int64,
 )
 """Half of the 26 neighbours: every direction once."""

@@ -24,9 +24,7 @@ def sphere_means(image: NDArray[np.floating], axes_mm: ArrayLike) -> NDArray[np.
     return (sums / counts).astype(np.float32)
 
 
-def peaks_near(
-    image: NDArray[np.floating], inside: NDArray[np.bool_], axes_mm: ArrayLike
-) -> NDArray[np.float32]:
+def peaks_near(image: NDArray[np.floating], inside: NDArray[np.bool_], axes_mm: ArrayLike) -> NDArray[np.float32]:
     """`sphere_means` at the voxels `inside`, 0 elsewhere: only their neighbourhood is computed."""
     peaks = np.zeros(image.shape, np.float32)
     if inside.any():
@@ -39,9 +37,7 @@ def peaks_near(
     return peaks
 
 
-def intensity_peaks(
-    image: NDArray[np.floating], mask: NDArray[np.bool_], axes_mm: ArrayLike
-) -> dict[str, float]:
+def intensity_peaks(image: NDArray[np.floating], mask: NDArray[np.bool_], axes_mm: ArrayLike) -> dict[str, float]:
     """`local_peak`: mean of the sphere on the mask's highest voxel (of several, the highest such mean); `global_peak`:
     the highest mean of all spheres centred in the mask. Spheres may reach out of the mask."""
     means = peaks_near(image, mask, axes_mm)[mask]

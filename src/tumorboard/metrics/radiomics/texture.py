@@ -65,7 +65,9 @@ def zone_features(levels: Levels) -> dict[str, float]:
     level = np.zeros(len(sizes) + 1, np.int64)
     level[zones.ravel()] = grey.ravel()
     pairs, counts = np.unique(np.column_stack([level[1:], sizes]), axis=0, return_counts=True)
-    return _of_listed(pairs[:, 0].astype(float), pairs[:, 1].astype(float), counts.astype(float), int(sizes.sum()), "zone")
+    return _of_listed(
+        pairs[:, 0].astype(float), pairs[:, 1].astype(float), counts.astype(float), int(sizes.sum()), "zone"
+    )
 
 
 def _contiguous(levels: Levels) -> NDArray[np.int32]:

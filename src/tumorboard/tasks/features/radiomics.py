@@ -70,9 +70,7 @@ def radiomics(
         raise AssertionError("unreachable")
     inside = (mask.array != 0) if value is None else mask.array == value
     if not inside.any():
-        raise TumorboardError(
-            codes.NOTHING_TO_MEASURE, "radiomics", found="an empty mask", expected="a voxel at least"
-        )
+        raise TumorboardError(codes.NOTHING_TO_MEASURE, "radiomics", found="an empty mask", expected="a voxel at least")
     grid = _near(_grid(image.geometry, chosen.spacing_mm), mask.geometry, inside)
     share = resample_to(
         Volume(inside.astype(np.float32), mask.affine, Unit.PROBABILITY), grid, method="linear", allow_empty=True

@@ -13,7 +13,7 @@ from tumorboard.core.volume import Volume
 from tumorboard.io.nifti import read_nifti
 from tumorboard.tasks.result import TaskResult
 from tumorboard.tasks.segmentation.cases import Case, CaseVolumes, find_cases, load_case
-from tumorboard.tasks.segmentation.measure import measure_mask
+from tumorboard.tasks.features.measure import measure_mask
 from tumorboard.tasks.segmentation.model import SegmentationModel
 from tumorboard.tasks.segmentation.rows import mask_id, mask_path, mask_row, run_row, write_mask
 
