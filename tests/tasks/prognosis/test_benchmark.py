@@ -11,10 +11,12 @@ import pytest
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.variables import Kind, Variable
+from tumorboard.tasks.clinical.folds import stratified_folds
+from tumorboard.tasks.clinical.variables import covariates_of, rows_of
 from tumorboard.tasks.prognosis.benchmark import benchmark
 from tumorboard.tasks.prognosis.config import MODELS, PrognosisConfig
-from tumorboard.tasks.prognosis.data import covariates_of, endpoints_of, missing, rows_of
-from tumorboard.tasks.prognosis.protocol import cross_validate, stratified_folds
+from tumorboard.tasks.prognosis.data import endpoints_of, missing
+from tumorboard.tasks.prognosis.protocol import cross_validate
 
 VARIABLES = [
     Variable("volume_ml", Kind.NUMERIC, unit="ml", baseline=True),
@@ -88,7 +90,7 @@ def test_only_baseline_variables_are_used_unless_named() -> None:
     data = cohort(60)
     assert [v.name for v in covariates_of(data)] == ["volume_ml", "stage"]
     assert [v.name for v in covariates_of(data, ["weeks_on_treatment"])] == ["weeks_on_treatment"]
-    with pytest.raises(TumorboardError, match="PRG102"):
+    with pytest.raises(TumorboardError, match="VAR102"):
         covariates_of(data, ["colour"])
 
 
@@ -102,7 +104,8 @@ def test_what_is_missing_is_said() -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_poisoned_test_rows_change_nothing_but_their_own_predictions(model: str) -> None:
     data = cohort(120)
-    outcome, rows = endpoints_of(data)[0], rows_of(data, endpoints_of(data)[0])
+    outcome = endpoints_of(data)[0]
+    rows = rows_of(data, outcome.patient_ids)
     folds = stratified_folds(outcome.event, folds=3, seed=0)[:1]
     clean = cross_validate(model, rows, outcome, variables=VARIABLES[:2], folds=folds, config=QUICK)[0]
     poisoned = list(rows)

@@ -13,10 +13,12 @@ from tumorboard import __version__
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.outcome import Survival
+from tumorboard.tasks.clinical.folds import centre_folds, stratified_folds
+from tumorboard.tasks.clinical.variables import covariates_of, rows_of
 from tumorboard.tasks.prognosis import codes
 from tumorboard.tasks.prognosis.config import PrognosisConfig
-from tumorboard.tasks.prognosis.data import covariates_of, endpoints_of, missing, rows_of
-from tumorboard.tasks.prognosis.protocol import FoldPrediction, centre_folds, cross_validate, stratified_folds
+from tumorboard.tasks.prognosis.data import endpoints_of, missing
+from tumorboard.tasks.prognosis.protocol import FoldPrediction, cross_validate
 from tumorboard.tasks.prognosis.scoring import ModelScores, difference_rows, score_model
 from tumorboard.tasks.result import TaskResult
 
@@ -50,12 +52,11 @@ def benchmark(
     rows: list[dict[str, Any]] = []
     done, total = 0, len(outcomes) * len(config.models)
     for outcome in outcomes:
+        records = rows_of(cohort, outcome.patient_ids)
         for subset, folds in _protocols(cohort, outcome, config).items():
             by_model: dict[str, ModelScores] = {}
             for model in config.models:
-                predictions = cross_validate(
-                    model, rows_of(cohort, outcome), outcome, variables=variables, folds=folds, config=config
-                )
+                predictions = cross_validate(model, records, outcome, variables=variables, folds=folds, config=config)
                 by_model[model] = score_model(
                     model,
                     outcome,
@@ -98,7 +99,7 @@ def _protocols(cohort: Cohort, outcome: Survival, config: PrognosisConfig) -> di
     protocols: dict[str, Sequence[np.ndarray[Any, Any]]] = {
         "all": stratified_folds(outcome.event, folds=folds, seed=config.seed)
     }
-    centres = centre_folds([row["centre"] for row in rows_of(cohort, outcome)])
+    centres = centre_folds([row["centre"] for row in rows_of(cohort, outcome.patient_ids)])
     for centre, test in centres.items() if len(centres) > 1 else ():
         rest = np.setdiff1d(np.arange(len(outcome)), test)
         if len(test) >= _SMALLEST_CENTRE and outcome.event[test].sum() >= 5 and outcome.event[rest].sum() >= 10:

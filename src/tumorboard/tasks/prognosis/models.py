@@ -87,7 +87,7 @@ def _fit_tuned_cox(x: Floats, event: Bools, time: Floats, config: PrognosisConfi
 
 
 def _inner_scores(x: Floats, event: Bools, time: Floats, config: PrognosisConfig, ridge: float) -> list[float]:
-    from tumorboard.tasks.prognosis.protocol import stratified_folds
+    from tumorboard.tasks.clinical.folds import stratified_folds
 
     scores = []
     for held_out in stratified_folds(event, folds=config.inner_folds, seed=config.seed):

@@ -7,33 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from tumorboard.core.outcome import Survival
 from tumorboard.core.variables import Variable
+from tumorboard.tasks.clinical.encoding import ClinicalEncoder
 from tumorboard.tasks.prognosis.config import PrognosisConfig
-from tumorboard.tasks.prognosis.encoding import ClinicalEncoder
 from tumorboard.tasks.prognosis.models import fit_model
 
-__all__ = ["FoldPrediction", "centre_folds", "cross_validate", "stratified_folds"]
+__all__ = ["FoldPrediction", "cross_validate"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
-
-
-def stratified_folds(event: ArrayLike, *, folds: int, seed: int) -> list[Indices]:
-    """Test indices of each fold; every fold has its share of events (scikit-learn's StratifiedKFold, shuffled)."""
-    from sklearn.model_selection import StratifiedKFold
-
-    event = np.asarray(event, bool)
-    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    return [test for _, test in splitter.split(np.zeros(len(event)), event)]
-
-
-def centre_folds(centres: Sequence[str | None]) -> dict[str, Indices]:
-    """Centre -> test indices, for leave-one-centre-out; patients without a centre form one of their own."""
-    named = np.array([centre or "(none)" for centre in centres])
-    return {str(name): np.flatnonzero(named == name) for name in np.unique(named)}
 
 
 @dataclass(frozen=True)
