@@ -8,6 +8,7 @@ occurs and where, and no mesh is ever built.
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,7 +24,7 @@ def shape_features(mask: ArrayLike, spacing_mm: ArrayLike) -> dict[str, float]:
     """Volume, surface, diameters and ratios of a mask (i, j, k) with at least one voxel.
 
     `sphericity` 1 for a ball; `elongation` and `flatness` ratios of the principal axes; densities are mesh volume (or
-    surface) over that of the box, the ellipsoid of the principal axes, or the convex hull. ValueError for an empty mask.
+    surface) over that of the box, the principal ellipsoid, or the convex hull. ValueError for an empty mask.
     """
     from scipy.spatial import ConvexHull
     from scipy.spatial.distance import pdist
@@ -137,7 +138,7 @@ def _widest_fan(points: Floats) -> tuple[float, float, float]:
     best = (-1.0, 0.0, 0.0)
     for turn in range(len(points)):
         a, *rest = np.roll(points, turn, axis=0)
-        vectors = [np.cross(b - a, c - a) / 2 for b, c in zip(rest[:-1], rest[1:], strict=True)]
+        vectors = [np.cross(b - a, c - a) / 2 for b, c in pairwise(rest)]
         area = float(sum(np.linalg.norm(v) for v in vectors))
         if area > best[0] + 1e-9:
             along = sum(v[0] * (a[0] + b[0] + c[0]) / 3 for v, b, c in zip(vectors, rest[:-1], rest[1:], strict=True))

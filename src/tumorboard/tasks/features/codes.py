@@ -24,6 +24,6 @@ NO_MODALITY = define(
 CROP_LOST = define(
     "FEA104",
     "No place to crop",
-    why="A network sees a box round the tumour; without a mask or an uptake that shows where it is, the box is a guess.",
+    why="A network sees a box round the tumour; without a mask or an uptake that shows the place, it is a guess.",
     fix="segment the images first, or leave the image out for this patient",
 )
