@@ -65,7 +65,7 @@ def value(scores: list[dict[str, Any]], run: str, metric: str, subset: str = "al
     return next(s for s in scores if (s["run"], s["metric"], s["subset"]) == (run, metric, subset))
 
 
-QUICK = PrognosisConfig(resamples=100, horizons_days=(730.0,), inner_folds=3)
+QUICK = PrognosisConfig(resamples=100, horizons_days=(730.0,), inner_folds=2, folds=3, trees=30, volume="volume_ml")
 
 
 def test_every_model_is_scored_beside_the_null(tmp_path: Path) -> None:

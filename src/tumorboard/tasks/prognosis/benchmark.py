@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ from tumorboard import __version__
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.outcome import Survival
+from tumorboard.core.variables import Variable
 from tumorboard.tasks.clinical.folds import centre_folds, stratified_folds
 from tumorboard.tasks.clinical.variables import covariates_of, rows_of
 from tumorboard.tasks.prognosis import codes
-from tumorboard.tasks.prognosis.config import PrognosisConfig
+from tumorboard.tasks.prognosis.config import MODELS, PrognosisConfig
 from tumorboard.tasks.prognosis.data import endpoints_of, missing
+from tumorboard.tasks.prognosis.models.registry import lacks
+from tumorboard.tasks.prognosis.patients import Training
 from tumorboard.tasks.prognosis.protocol import FoldPrediction, cross_validate
 from tumorboard.tasks.prognosis.scoring import ModelScores, difference_rows, score_model
 from tumorboard.tasks.result import TaskResult
@@ -50,12 +53,15 @@ def benchmark(
         )
     scores: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
+    left_out: dict[str, str] = {}
     done, total = 0, len(outcomes) * len(config.models)
     for outcome in outcomes:
         records = rows_of(cohort, outcome.patient_ids)
+        left_out |= _cannot(records, outcome, variables, config)
+        models = [name for name in config.models if name not in left_out]
         for subset, folds in _protocols(cohort, outcome, config).items():
             by_model: dict[str, ModelScores] = {}
-            for model in config.models:
+            for model in models:
                 predictions = cross_validate(model, records, outcome, variables=variables, folds=folds, config=config)
                 by_model[model] = score_model(
                     model,
@@ -74,7 +80,12 @@ def benchmark(
                         progress(done, total)
             if REFERENCE in by_model:
                 scores += difference_rows(outcome, by_model, reference=REFERENCE, subset=subset)
-    used = {"covariates": [variable.name for variable in variables], "endpoints": [o.endpoint for o in outcomes]}
+    models = [name for name in config.models if name not in left_out]
+    used = {
+        "covariates": [variable.name for variable in variables],
+        "endpoints": [o.endpoint for o in outcomes],
+        "left_out": left_out,
+    }
     runs = [
         {
             "run_id": model,
@@ -84,9 +95,22 @@ def benchmark(
             "code_version": __version__,
             "inputs": json.dumps(used),
         }
-        for model in config.models
+        for model in models
     ]
     return TaskResult(scores, {"runs": runs, "outcomes": rows})
+
+
+def _cannot(
+    records: Sequence[Mapping[str, Any]], outcome: Survival, variables: Sequence[Variable], config: PrognosisConfig
+) -> dict[str, str]:
+    """Models that these patients lack something for -> what. PRG104 when they were asked for by name."""
+    training = Training.of(records, outcome.event, outcome.time_days, variables=variables, config=config)
+    found = {name: reason for name in config.models if (reason := lacks(name, training))}
+    if found and config.models != MODELS:
+        raise TumorboardError(
+            codes.MODEL_LACKS, next(iter(found)), found=f"no {next(iter(found.values()))}", expected="what it needs"
+        )
+    return found
 
 
 def _protocols(cohort: Cohort, outcome: Survival, config: PrognosisConfig) -> dict[str, Sequence[np.ndarray[Any, Any]]]:

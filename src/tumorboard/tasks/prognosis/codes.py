@@ -8,3 +8,16 @@ TOO_FEW_EVENTS = define(
     why="A fold without an event has no concordance; a model fitted on a handful of events predicts noise.",
     fix="use fewer folds, another endpoint, or more patients",
 )
+MODEL_LACKS = define(
+    "PRG104",
+    "A model that these patients lack something for",
+    why="A model asked for by name must not be left out in silence, nor be fitted on something else.",
+    fix="leave the model out, or give what it needs (for `volume`: `--set volume=NAME_OF_THE_VARIABLE`)",
+)
+PATIENT_TWICE = define(
+    "PRG105",
+    "A patient in two folds",
+    why="A model that has seen the patient in training is not tested on that patient; two rows of one patient are one "
+    "observation.",
+    fix="give every patient one row per endpoint and one fold",
+)

@@ -8,7 +8,20 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 __all__ = ["MODELS", "PrognosisConfig"]
 
-MODELS = ("kaplan-meier", "sign-sum", "ridge-cox", "tuned-ridge-cox", "weibull", "boosted-hazard")
+MODELS = (
+    "kaplan-meier",
+    "volume",
+    "sign-sum",
+    "ridge-cox",
+    "tuned-ridge-cox",
+    "elastic-net-cox",
+    "weibull",
+    "survival-forest",
+    "boosted-hazard",
+    "logistic-hazard",
+    "mtlr",
+    "best-by-inner-folds",
+)
 """In the order of the tables: the null model first, then from simple to complex."""
 
 
@@ -24,6 +37,8 @@ class PrognosisConfig(BaseModel):
     inner_folds: int = Field(5, ge=2, description="folds inside the training part, for what is tuned")
     seed: int = Field(0, description="of the folds and of every random step")
     ridge: float = Field(1.0, gt=0, description="penalty of ridge-cox on standardised covariates")
+    trees: int = Field(300, ge=1, description="trees of the survival forest")
+    volume: str = Field("", description="variable with the tumour's volume; empty: found by unit and name")
     rare_below: int = Field(5, ge=1, description="levels of fewer training patients are pooled")
     horizons_days: tuple[float, ...] = Field((365.25, 730.5, 1826.25), description="for AUC and calibration")
     resamples: int = Field(1000, ge=100, description="bootstrap resamples of patients")
@@ -37,7 +52,9 @@ class PrognosisConfig(BaseModel):
     @field_validator("models")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in value if name not in MODELS]
+        from tumorboard.tasks.prognosis.models.registry import is_known
+
+        unknown = [name for name in value if not is_known(name)]
         if unknown or not value:
             raise ValueError(f"no model {', '.join(unknown) or 'named'}; models: {', '.join(MODELS)}")
         return value

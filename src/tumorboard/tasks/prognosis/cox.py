@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["CoxFit", "fit_cox", "log_partial_likelihood"]
+__all__ = ["CoxFit", "derivatives", "fit_cox", "log_partial_likelihood", "with_coefficients"]
 
 Floats = NDArray[np.float64]
 
@@ -91,8 +91,26 @@ def _walk(
     return value, gradient, row_weight, means, gain
 
 
+def derivatives(event: NDArray[np.bool_], time: Floats, x: Floats, eta: Floats) -> tuple[float, Floats, Floats]:
+    """Log partial likelihood, gradient (p,) and information (p, p) in coefficients, at the linear predictor `eta` (n,).
+    Rows in any order."""
+    order = np.argsort(-time, kind="stable")
+    return _derivatives(event[order], time[order], np.ascontiguousarray(x[order]), eta[order])
+
+
+def with_coefficients(covariates: ArrayLike, event: ArrayLike, time: ArrayLike, coefficients: ArrayLike) -> CoxFit:
+    """Efron's baseline for coefficients found otherwise (an elastic net, an ensemble). No standard errors: NaN."""
+    event, time, beta = np.asarray(event, bool), np.asarray(time, float), np.asarray(coefficients, float)
+    x = np.asarray(covariates, float)
+    centre, order = x.mean(axis=0), np.argsort(-time, kind="stable")
+    event, time, x = event[order], time[order], np.ascontiguousarray((x - centre)[order])
+    times, hazard = _baseline(event, time, x, x @ beta)
+    value = float(_walk(event, time, x, x @ beta)[0])
+    return CoxFit(beta, np.full((len(beta), len(beta)), np.nan), value, centre, times, hazard, 0)
+
+
 def _derivatives(event: NDArray[np.bool_], time: Floats, x: Floats, eta: Floats) -> tuple[float, Floats, Floats]:
-    """Log partial likelihood, gradient (p,) and information (p, p)."""
+    """The same for rows sorted by time, last first."""
     value, gradient, row_weight, means, _ = _walk(event, time, x, eta)
     return value, gradient, (x * row_weight[:, None]).T @ x - means.T @ means
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorboard.core.cohort import Cohort
+from tumorboard.core.errors import TumorboardError
 from tumorboard.core.outcome import Survival
 from tumorboard.core.variables import Variable
-from tumorboard.tasks.clinical.encoding import ClinicalEncoder
+from tumorboard.tasks.prognosis import codes
 from tumorboard.tasks.prognosis.config import PrognosisConfig
-from tumorboard.tasks.prognosis.models import fit_model
+from tumorboard.tasks.prognosis.models.registry import fit_model
+from tumorboard.tasks.prognosis.patients import Patients, Training
 
-__all__ = ["FoldPrediction", "cross_validate"]
+__all__ = ["FoldPrediction", "check_folds", "cross_validate", "time_grid"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -41,20 +45,44 @@ def cross_validate(
     variables: Sequence[Variable],
     folds: Sequence[Indices],
     config: PrognosisConfig,
+    cohort: Cohort | None = None,
 ) -> list[FoldPrediction]:
     """Fit `model` on each training part and predict the patients left out.
 
-    `rows` are records of `patients` in the order of `outcome`. The encoder, every choice inside the model and the
-    grid of times are functions of the training part alone.
+    `rows` are records of `patients` in the order of `outcome`; `cohort` is for models that look at images. The encoder,
+    every choice inside the model and the grid of times are functions of the training part alone. PRG105 when a patient
+    stands in two folds.
     """
+    check_folds(outcome, folds)
     predictions = []
-    everyone = np.arange(len(rows))
     for test in folds:
-        train = np.setdiff1d(everyone, test)
-        encoder = ClinicalEncoder.fit([rows[i] for i in train], variables, rare_below=config.rare_below)
-        event, time = outcome.event[train], outcome.time_days[train]
-        fitted = fit_model(model, encoder.transform([rows[i] for i in train]), event, time, config)
-        grid = np.unique(np.r_[np.quantile(time[event], np.linspace(0.02, 0.98, 49)), config.horizons_days])
-        x = encoder.transform([rows[i] for i in test])
-        predictions.append(FoldPrediction(test, train, fitted.risk(x), fitted.survival(x, grid), grid))
+        train = np.setdiff1d(np.arange(len(rows)), test)
+        training = Training.of(
+            [rows[i] for i in train], outcome.event[train], outcome.time_days[train],
+            variables=variables, config=config, cohort=cohort,
+        )  # fmt: skip
+        fitted = fit_model(model, training)
+        tested = Patients.encoded([rows[i] for i in test], training.encoder, cohort)
+        grid = time_grid(training)
+        predictions.append(FoldPrediction(test, train, fitted.risk(tested), fitted.survival(tested, grid), grid))
     return predictions
+
+
+def time_grid(training: Training) -> Floats:
+    """Times at which curves are kept: 2nd to 98th percentile of the training events, and the horizons."""
+    quantiles = np.quantile(training.time_days[training.event], np.linspace(0.02, 0.98, 49))
+    return np.unique(np.r_[quantiles, training.config.horizons_days])
+
+
+def check_folds(outcome: Survival, folds: Sequence[Indices]) -> None:
+    """PRG105 when a patient would be tested in two folds, or has two rows in the outcome."""
+    tested = [outcome.patient_ids[i] for fold in folds for i in fold]
+    for ids in (tested, outcome.patient_ids):
+        twice = sorted(patient for patient, count in Counter(ids).items() if count > 1)
+        if twice:
+            raise TumorboardError(
+                codes.PATIENT_TWICE,
+                outcome.endpoint,
+                found=f"{len(twice)} patients twice, such as {twice[0]}",
+                expected="each patient in one fold, once",
+            )
