@@ -28,7 +28,8 @@ def bin_by_number(values: ArrayLike, *, bins: int) -> NDArray[np.int64]:
 
 def intensity_features(values: ArrayLike) -> dict[str, float]:
     """Statistics of the voxel values (n,) in a mask, in the image's unit. Population moments; percentiles by linear
-    interpolation. Skewness and kurtosis of a constant are 0, ratios to a mean or sum of 0 are NaN."""
+    interpolation. Skewness and kurtosis of a constant are 0; ratios to a mean or sum of 0, and a spread
+    between percentiles with no value between them, are NaN."""
     x = np.asarray(values, float).ravel()
     p10, p25, p50, p75, p90 = np.percentile(x, [10, 25, 50, 75, 90])
     return {
@@ -74,7 +75,7 @@ def _moments(x: Floats) -> dict[str, float]:
 
 def _spread_within(x: Floats, low: float, high: float) -> float:
     kept = x[(x >= low) & (x <= high)]
-    return float(np.abs(kept - kept.mean()).mean())
+    return float(np.abs(kept - kept.mean()).mean()) if len(kept) else float("nan")
 
 
 def _ratio(top: float, bottom: float) -> float:
