@@ -207,7 +207,8 @@ def compared(
         name = TRUTHS.get(point.model, point.model + (" (clinical only)" if point.model == "ridge-cox" else ""))
         off, low, high = difference(point, best)
         lines.append(
-            f"| {name} | {point.value:.3f} | {point.low:.3f} to {point.high:.3f} | {off:+.3f} ({low:+.3f} to {high:+.3f}) |"
+            f"| {name} | {point.value:.3f} | {point.low:.3f} to {point.high:.3f} "
+            f"| {off:+.3f} ({low:+.3f} to {high:+.3f}) |"
         )
     lines.insert(0, f"{len(outcome)} patients, {outcome.events} events.\n")
     return lines, points
@@ -235,9 +236,7 @@ def curve_table(points: Sequence[MissingnessPoint], floor: MissingnessPoint) -> 
     ]
     for model in dict.fromkeys(point.model for point in points):
         for modalities in dict.fromkeys(point.modalities for point in points):
-            mine = sorted(
-                (p for p in points if p.model == model and p.modalities == modalities), key=lambda p: p.share
-            )
+            mine = sorted((p for p in points if p.model == model and p.modalities == modalities), key=lambda p: p.share)
             cells = [f"{p.value:.3f}" for p in mine]
             off, low, high = difference(mine[-1], floor)
             cells[-1] += f" ({off:+.3f}, {low:+.3f} to {high:+.3f})"

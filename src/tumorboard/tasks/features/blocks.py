@@ -36,9 +36,7 @@ def withheld(record: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(str(record.get(WITHHELD) or "").split())
 
 
-def known_blocks(
-    rows: Sequence[Mapping[str, Any]], variables: Sequence[Variable]
-) -> NDArray[np.bool_]:
+def known_blocks(rows: Sequence[Mapping[str, Any]], variables: Sequence[Variable]) -> NDArray[np.bool_]:
     """(n, modalities) whether a record holds at least one value of a modality that is not withheld."""
     by_block: dict[str, list[Variable]] = {name: [] for name in MODALITIES}
     for variable in variables:

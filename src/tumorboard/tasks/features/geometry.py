@@ -89,10 +89,9 @@ def n_stage(features: Mapping[str, float]) -> str:
 
 def _diameter_mm(mask: Volume, lesion: Mapping[str, Any]) -> float:
     """Longest diameter of one connected lesion, between corners of its surface."""
+    import cc3d
     from scipy.spatial import ConvexHull
     from scipy.spatial.distance import pdist
-
-    import cc3d
 
     corners = mask.geometry.to_index(np.asarray(lesion["box"], float).reshape(2, 3))
     low = np.clip(np.floor(corners.min(axis=0) + 0.5).astype(int), 0, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ Loss = Callable[["Tensor", NDArray[np.int64]], "Tensor"]
 class NetworkSettings:
     """Size and training of a network; recorded with it. `withhold`: chance that training hides a modality."""
 
-    crop: CropSettings = CropSettings(80.0, 4.0)
+    crop: CropSettings = field(default_factory=lambda: CropSettings(80.0, 4.0))
     width: int = 8
     features: int = 16
     dropout: float = 0.3
@@ -125,7 +125,15 @@ def fit_network(
     can be killed and resumed (`member-0/last.safetensors` ...)."""
     channels, columns = inputs.crops.shape[1], inputs.table.shape[1]
     members = tuple(
-        _member(inputs, loss, outputs, settings, seed + 1000 * n, None if folder is None else folder / f"member-{n}", identity)
+        _member(
+            inputs,
+            loss,
+            outputs,
+            settings,
+            seed + 1000 * n,
+            None if folder is None else folder / f"member-{n}",
+            identity,
+        )
         for n in range(settings.members)
     )
     return FusionNet(members, channels, columns, outputs, replace(settings))

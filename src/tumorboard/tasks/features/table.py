@@ -7,7 +7,7 @@ predicted out of fold, since a network draws its own training patients too well.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,12 @@ from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.tables import EXPERT
 from tumorboard.core.variables import Kind, Variable
+from tumorboard.core.volume import Volume
 from tumorboard.tasks.features import codes
+from tumorboard.tasks.features.blocks import IMAGE_FEATURE
 from tumorboard.tasks.features.modalities import BaselineImages, baseline_images
 
-__all__ = ["FeatureTable", "add_features", "extract_features", "patient_features"]
+__all__ = ["FeatureTable", "add_features", "extract_features", "features_of_mask", "patient_features"]
 
 OUT_OF_FOLD = "out_of_fold"
 """Key in a run's `inputs` that says its masks were predicted for patients that it was not trained on."""
@@ -91,7 +93,7 @@ def add_features(cohort: Cohort, table: FeatureTable) -> Cohort:
             patients = patients.drop_columns([name])
         patients = patients.append_column(name, array)
     variables = [
-        Variable(name, Kind.NUMERIC, unit=_unit(name), source=table.source, note="image feature", baseline=True)
+        Variable(name, Kind.NUMERIC, unit=_unit(name), source=table.source, note=IMAGE_FEATURE, baseline=True)
         for name in table.names
     ]
     return cohort.replace_tables(patients=patients).with_dictionary(variables)
@@ -100,14 +102,21 @@ def add_features(cohort: Cohort, table: FeatureTable) -> Cohort:
 def patient_features(images: BaselineImages, *, texture: bool = True) -> dict[str, float]:
     """Features of one patient: geometry of the mask; shape of the index lesion (the largest primary, else the largest
     node); uptake, density, dose and texture in it. Nothing without a mask, or for an empty one."""
+    if not images.has("mask"):
+        return {}
+    return features_of_mask(
+        images.load("mask"), images, labels=dict(images.rows["mask"]["labels"] or {}), texture=texture
+    )
+
+
+def features_of_mask(
+    mask: Volume, images: BaselineImages, *, labels: Mapping[int, str], texture: bool = True
+) -> dict[str, float]:
+    """`patient_features` of a mask that is at hand, such as one just predicted."""
     from tumorboard.tasks.features.geometry import NODES, geometry_features, midline_mm
     from tumorboard.tasks.features.measure import measure_mask
 
-    if not images.has("mask"):
-        return {}
-    mask = images.load("mask")
     pet, ct, dose = (images.load(name) if images.has(name) else None for name in ("PET", "CT", "dose"))
-    labels = dict(images.rows["mask"]["labels"] or {})
     rows = measure_mask(mask, pet, labels=labels, image_id="mask", run_id="")
     parts = [row for row in rows if row["component"]]
     if not parts:
@@ -132,7 +141,7 @@ def _without_texture(images: BaselineImages) -> dict[str, float]:
     return patient_features(images, texture=False)
 
 
-def _of_lesion(mask: Any, lesion: Mapping[str, Any], scans: Mapping[str, Any], *, texture: bool) -> dict[str, float]:
+def _of_lesion(mask: Volume, lesion: Mapping[str, Any], scans: Mapping[str, Any], *, texture: bool) -> dict[str, float]:
     """Shape once, and the values of each scan in the lesion."""
     from tumorboard.metrics.radiomics.profile import profile_features
     from tumorboard.ops.resample import resample_to
@@ -158,13 +167,11 @@ def _of_lesion(mask: Any, lesion: Mapping[str, Any], scans: Mapping[str, Any], *
         if name != "dose":
             values = resample_to(scan, part.geometry, method="linear", anti_alias=False)
             shifted = values.array + (1000.0 if name == "ct" else 0.0)  # air is the zero of density
-            found |= {
-                f"{name}_{k}": v for k, v in profile_features(shifted, part.array > 0, part.spacing_mm).items()
-            }
+            found |= {f"{name}_{k}": v for k, v in profile_features(shifted, part.array > 0, part.spacing_mm).items()}
     return shape | found
 
 
-def _only(mask: Any, lesion: Mapping[str, Any]) -> Any:
+def _only(mask: Volume, lesion: Mapping[str, Any]) -> Volume:
     """The lesion alone, cut out of its mask with a margin of two voxels."""
     import cc3d
 

@@ -21,3 +21,9 @@ PATIENT_TWICE = define(
     "observation.",
     fix="give every patient one row per endpoint and one fold",
 )
+RUN_UNKNOWN = define(
+    "PRG151",
+    "Not a survival model of this version",
+    why="Predictions of another model, or of other preprocessing, would look like this one's.",
+    fix="train again with this version, or point to a folder that `tumorboard train prognosis` wrote",
+)

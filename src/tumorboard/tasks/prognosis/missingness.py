@@ -1,4 +1,4 @@
-"""How well a model does when modalities are missing: it is trained once per fold, then asked again with some withheld."""
+"""How well a model does when modalities are missing: trained once per fold, then asked again with some withheld."""
 
 from __future__ import annotations
 

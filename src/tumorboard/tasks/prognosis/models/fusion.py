@@ -14,6 +14,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorboard.core.variables import Variable
 from tumorboard.metrics.concordance import concordance
 from tumorboard.tasks.clinical.folds import stratified_folds
 from tumorboard.tasks.features.blocks import block_of, known_blocks
@@ -22,7 +23,7 @@ from tumorboard.tasks.prognosis.cox import CoxFit, fit_cox
 from tumorboard.tasks.prognosis.models.registry import FittedModel, add_model
 from tumorboard.tasks.prognosis.patients import Patients, Training
 
-__all__ = ["PatternCox", "fit_pattern_cox"]
+__all__ = ["PatternCox", "Submodel", "fit_pattern_cox"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -33,7 +34,7 @@ _FEWEST_EVENTS = 10
 
 
 @dataclass(frozen=True)
-class _Submodel:
+class Submodel:
     """The regression of one set of modalities."""
 
     modalities: tuple[str, ...]
@@ -50,12 +51,12 @@ class PatternCox:
     """`risk` is the log of the expected events until `horizon_days`, so that patients of different sets compare; NaN
     where a patient has nothing that the model knows: no answer."""
 
-    submodels: tuple[_Submodel, ...]
-    variables: tuple
+    submodels: tuple[Submodel, ...]
+    variables: tuple[Variable, ...]
     horizon_days: float
 
     def patterns(self, patients: Patients) -> NDArray[np.int64]:
-        """(n,) number of the submodel for each patient: the first (largest) whose modalities are all there; -1: none."""
+        """(n,) number of each patient's submodel: the first (largest) whose modalities are all there; -1: none."""
         known = known_blocks(patients.rows, self.variables)
         chosen = np.full(len(patients), -1)
         for number, submodel in reversed(list(enumerate(self.submodels))):
@@ -99,7 +100,7 @@ def fit_pattern_cox(training: Training, *, allowed: Sequence[str] = MODALITIES) 
                 strengths[kind] = _strength(x, event, time, image, training)
             ridge, shrunk = strengths[kind]
             scale = np.where(image, shrunk, 1.0)
-            submodels.append(_Submodel(chosen, columns, scale, fit_cox(x * scale, event, time, ridge=ridge)))
+            submodels.append(Submodel(chosen, columns, scale, fit_cox(x * scale, event, time, ridge=ridge)))
     if not submodels:
         raise ValueError("no set of modalities has enough events")
     return PatternCox(tuple(submodels), training.variables, horizon)
@@ -139,6 +140,6 @@ add_model(
     lacks=_no_image_features,
 )  # fmt: skip
 add_model(
-    "fusion-cox", "Cox regression on clinical variables and image features, one for each set of modalities", _fit_fusion,
+    "fusion-cox", "Cox regression on clinical variables and image features, one per set of modalities", _fit_fusion,
     lacks=_no_image_features,
 )  # fmt: skip

@@ -54,7 +54,7 @@ class HazardNetwork:
 def fit_hazard_network(
     training: Training, *, image: bool = True, table: bool = True, settings: NetworkSettings | None = None
 ) -> HazardNetwork:
-    """Train on crops (`image`), clinical variables (`table`) or both; image features of the table are left to others."""
+    """Train on crops (`image`), clinical variables (`table`) or both; features of images are left to others."""
     import torch
 
     settings = settings or NetworkSettings()
@@ -118,7 +118,9 @@ def _fit_ensemble(training: Training) -> FittedModel:
     return _Mean((fit_pattern_cox(training), fit_hazard_network(training)), knots)
 
 
-add_model("image-network", "3-D network on crops of PET, CT, dose and mask; hazards of intervals", _fit_image, lacks=_no_images)
+add_model(
+    "image-network", "3-D network on crops of PET, CT, dose and mask; hazards of intervals", _fit_image, lacks=_no_images
+)
 add_model(
     "fusion-network", "the same network joined with the clinical variables, trained with modalities withheld", _fit_both,
     lacks=_no_images,
