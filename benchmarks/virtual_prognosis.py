@@ -35,6 +35,7 @@ TARGET = Path(__file__).parent / "results" / "virtual_prognosis.md"
 SEED = 2026
 TRUTHS = {
     "truth": "planted, all of it",
+    "truth-recorded": "planted, HPV as recorded",
     "truth-known": "planted, table as recorded",
     "truth-table": "planted, table part",
     "truth-image": "planted, image part",
@@ -218,11 +219,29 @@ def truth_of(
     cohort: Cohort, run: str, outcome: Survival, folds: Sequence[np.ndarray[Any, Any]], config: PrognosisConfig
 ) -> MissingnessPoint:
     """A planted score on the same folds and resamples as the models."""
-    score = {row["patient_id"]: row["score"] for row in cohort.rows("outcomes", endpoint="RFS", run_id=run)}
+    score = (
+        as_recorded(cohort)
+        if run == "truth-recorded"
+        else {row["patient_id"]: row["score"] for row in cohort.rows("outcomes", endpoint="RFS", run_id=run)}
+    )
     risks = [np.array([score[outcome.patient_ids[i]] for i in test]) for test in folds]
     value, draws = paired_draws(outcome, folds, risks, seed=config.seed, resamples=config.resamples)
     low, high = np.quantile(draws, [0.025, 0.975])
     return MissingnessPoint(run, (), 0.0, value, float(low), float(high), 1.0, tuple(risks), draws)
+
+
+def as_recorded(cohort: Cohort) -> dict[str, float]:
+    """The planted risk for somebody who reads the images perfectly and knows HPV only where it was recorded."""
+    from tumorboard.phantom.outcomes import ETA_SD, SHARES, rfs_risk
+
+    seed = next(entry["seed"] for entry in cohort.provenance if "eta_sd" in entry)
+    scale = ETA_SD * float(np.sqrt(SHARES["interaction"]))
+    found = {}
+    for p in draw_patients(len(cohort), seed=seed, centres=DEFAULT_CENTRES):
+        sign = (-1.0 if p.disease.hpv else 1.0) if p.hpv_known else 0.0
+        eta = p.known_table_eta + p.signal.image + scale * p.disease.traits.necrosis * sign
+        found[p.patient_id] = float(rfs_risk(eta, p.person.age_years))
+    return found
 
 
 def curve_table(points: Sequence[MissingnessPoint], floor: MissingnessPoint) -> str:

@@ -122,7 +122,8 @@ def _rfs(job: _Job) -> list[Path]:
     for row in _answered(found.rows, "RFS"):
         values[row["patient_id"]] = row["score"] if job.rfs_means == "risk" else _mean_days(row)
         job.notes.append(f"{row['patient_id']}: RFS from {', '.join(json.loads(row['raw'])['modalities'])}")
-    job.notes.append(f"RFS in {job.rfs_means}: {'higher' if rfs_means == 'risk' else 'lower'} means earlier recurrence")
+    direction = "higher" if job.rfs_means == "risk" else "lower"
+    job.notes.append(f"RFS in {job.rfs_means}: {direction} means earlier recurrence")
     if job.one_case:
         return [write_rfs(job.out, next(iter(values.values())))]
     return [write_predictions(job.out, values, name="rfs.csv")]

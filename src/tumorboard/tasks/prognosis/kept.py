@@ -69,6 +69,7 @@ class PrognosisModel:
                     "variables": [variable.to_json() for variable in trained.model.variables],
                     "horizon_days": trained.model.horizon_days,
                     "submodels": submodels,
+                    "choices": [[sorted(has), number] for has, number in trained.model.choices.items()],
                 }
             )
         state = {"kind": _KIND, "version": _VERSION, "config": self.config.model_dump(mode="json")}
@@ -98,6 +99,7 @@ class PrognosisModel:
                 fit = CoxFit(**{name: arrays[name] for name in _FIT}, **figures)
                 submodels.append(Submodel(tuple(stored["modalities"]), arrays["columns"], arrays["scale"], fit))
             variables = tuple(Variable.from_json(one) for one in record["variables"])
-            model = PatternCox(tuple(submodels), variables, record["horizon_days"])
+            choices = {frozenset(has): int(number) for has, number in record["choices"]}
+            model = PatternCox(tuple(submodels), choices, variables, record["horizon_days"])
             endpoints.append(TrainedEndpoint(record["endpoint"], model, ClinicalEncoder.from_json(record["encoder"])))
         return cls(tuple(endpoints), PrognosisConfig.model_validate(state["config"]), state["facts"])

@@ -119,10 +119,10 @@ def _fit_ensemble(training: Training) -> FittedModel:
 
 
 add_model(
-    "image-network", "3-D network on crops of PET, CT, dose and mask; hazards of intervals", _fit_image, lacks=_no_images
+    "image-network", "3-D network on crops of PET, CT, dose, mask; hazards of intervals", _fit_image, lacks=_no_images
 )
 add_model(
-    "fusion-network", "the same network joined with the clinical variables, trained with modalities withheld", _fit_both,
+    "fusion-network", "the same network joined with the clinical variables; modalities withheld in training", _fit_both,
     lacks=_no_images,
 )  # fmt: skip
 add_model("fusion-ensemble", "mean curve of fusion-cox and fusion-network", _fit_ensemble, lacks=_no_images)
