@@ -21,6 +21,11 @@ MODELS = (
     "logistic-hazard",
     "mtlr",
     "best-by-inner-folds",
+    "radiomics-cox",
+    "fusion-cox",
+    "image-network",
+    "fusion-network",
+    "fusion-ensemble",
 )
 """In the order of the tables: the null model first, then from simple to complex."""
 

@@ -34,6 +34,11 @@ _FILES: dict[str, str] = {
     "logistic-hazard": "networks",
     "mtlr": "networks",
     "best-by-inner-folds": "ensemble",
+    "radiomics-cox": "fusion",
+    "fusion-cox": "fusion",
+    "image-network": "images",
+    "fusion-network": "images",
+    "fusion-ensemble": "images",
 }
 """Model -> the file that defines it."""
 

@@ -1,7 +1,8 @@
-"""What a mask measures: volume and uptake of each lesion, as rows of `findings`."""
+"""What a mask measures: volume and uptake of each lesion, as rows of `findings`. The one place where this is done."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,11 +12,13 @@ from scipy import ndimage
 
 from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
+from tumorboard.metrics.radiomics.peak import peaks_near
 
-__all__ = ["measure_mask", "suv_peaks"]
+__all__ = ["INTERPOLATED", "NO_UPTAKE", "measure_mask"]
 
-_PEAK_RADIUS_MM = (3 * 1000 / (4 * np.pi)) ** (1 / 3)
-"""Of the 1 ml sphere of PERCIST (Wahl et al., J Nucl Med 2009; 50 Suppl 1:122S)."""
+INTERPOLATED, NO_UPTAKE = "interpolated", "no PET voxel inside"
+"""What a row's attribute ``uptake`` says of a lesion without a PET voxel centre inside: read between the voxels, or
+not covered by the PET at all."""
 
 
 def measure_mask(
@@ -33,27 +36,29 @@ def measure_mask(
 
     Measurements: volume_ml and, with a `pet` (SUVbw, any grid), mtv_ml (the contour's volume), suv_max, suv_mean,
     suv_peak (highest mean of a 1 ml sphere centred in the lesion) and tlg_ml (suv_mean x mtv_ml). SUV is read from the
-    PET's own voxels whose centre lies in the lesion; a lesion that holds none has no SUV figures, and its row says so
-    in `attributes`. A label without voxels gives no row.
+    PET's own voxels whose centre lies in the lesion, since interpolation lowers the maximum; a lesion that holds none
+    is read between them, without a peak, and its row says so in `attributes`. A label without voxels gives no row.
     """
     import cc3d
 
+    mask.require(Unit.LABEL, where=f"mask {image_id}")
     if pet is not None:
         pet.require(Unit.SUVBW, where=f"PET of {image_id}")
     rows = []
     for value, name in labels.items():
-        inside = np.ascontiguousarray(mask.array == value)
-        if not inside.any():
+        part = _box_of(mask, value)
+        if part is None:
             continue
+        inside = np.ascontiguousarray(part.array == value)
         parts, count = cc3d.connected_components(inside, connectivity=26, return_N=True) if components else (None, 0)
-        shapes = _Shapes(inside, parts, int(count), mask)
-        uptake = None if pet is None else _Uptake(inside, parts, int(count), mask, pet)
+        shapes = _Shapes(inside, parts, int(count), part)
+        uptake = None if pet is None else _Uptake(inside, parts, int(count), part, pet)
         for component in range(int(count) + 1):
             if component and shapes.volume_ml(component) < smallest_ml:
                 continue
             figures = {"volume_ml": shapes.volume_ml(component)}
             figures |= {} if uptake is None else uptake.figures(component, figures["volume_ml"])
-            cold = uptake is not None and "suv_max" not in figures
+            note = None if uptake is None else uptake.note(component)
             rows.append(
                 {
                     "finding_id": f"{image_id}.{value}.{component}",
@@ -66,10 +71,23 @@ def measure_mask(
                     "points_mm": shapes.centroid_mm(component),
                     "box": shapes.box_mm(component),
                     "measurements": figures,
-                    "attributes": '{"uptake": "no PET voxel inside"}' if cold else None,
+                    "attributes": None if note is None else json.dumps({"uptake": note}),
                 }
             )
     return rows
+
+
+def _box_of(mask: Volume, value: int) -> Volume | None:
+    """The smallest box of the mask with every voxel of one value; None when there is none."""
+    inside = mask.array == value
+    low, high = [], []
+    for axis in range(3):
+        hit = np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != axis)))
+        if not len(hit):
+            return None
+        low.append(int(hit[0]))
+        high.append(int(hit[-1]) + 1)
+    return mask.crop(low, high)
 
 
 class _Shapes:
@@ -106,13 +124,23 @@ class _Uptake:
     def __init__(
         self, inside: NDArray[np.bool_], parts: NDArray[Any] | None, count: int, mask: Volume, pet: Volume
     ) -> None:
-        on_pet = _at_centres(inside.astype(np.uint8) if parts is None else parts, mask, pet)
-        chosen = on_pet > 0
-        part = on_pet[chosen].astype(np.int64) if parts is not None else np.zeros(int(chosen.sum()), np.int64)
-        suv, peaks = pet.array[chosen].astype(np.float64), _peaks_near(pet, chosen)[chosen]
+        self._inside, self._parts, self._mask, self._pet = inside, parts, mask, pet
+        near = _box_near(pet, mask)
+        self._counts = np.zeros(count + 1)
+        self._sums = np.zeros(count + 1)
+        self._max, self._peak = np.full(count + 1, -np.inf), np.full(count + 1, -np.inf)
+        if near is None:
+            return
+        low, high = near
+        box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        on_pet = _at_centres(inside.astype(np.uint8) if parts is None else parts, mask, pet.crop(low, high))
+        chosen = np.zeros(pet.shape, bool)
+        chosen[box] = on_pet > 0
+        part = on_pet[on_pet > 0].astype(np.int64) if parts is not None else np.zeros(int(chosen.sum()), np.int64)
+        suv = pet.array[chosen].astype(np.float64)
+        peaks = peaks_near(pet.array, chosen, pet.affine[:3, :3])[chosen]
         self._counts, sums = _grouped(part, suv[:, None], count)
         self._sums = sums[:, 0]
-        self._max, self._peak = np.full(count + 1, -np.inf), np.full(count + 1, -np.inf)
         for highest, values in ((self._max, suv), (self._peak, peaks)):
             np.maximum.at(highest, part, values)
             highest[0] = values.max(initial=-np.inf)
@@ -120,7 +148,11 @@ class _Uptake:
     def figures(self, component: int, volume_ml: float) -> dict[str, float]:
         figures = {"mtv_ml": volume_ml}
         if not self._counts[component]:
-            return figures
+            between = self._between(component)
+            if not len(between):
+                return figures
+            mean = float(between.mean())
+            return figures | {"suv_max": float(between.max()), "suv_mean": mean, "tlg_ml": mean * volume_ml}
         mean = float(self._sums[component] / self._counts[component])
         return figures | {
             "suv_max": float(self._max[component]),
@@ -128,6 +160,21 @@ class _Uptake:
             "suv_peak": float(self._peak[component]),
             "tlg_ml": mean * volume_ml,
         }
+
+    def note(self, component: int) -> str | None:
+        """What is special about the component's uptake; None when it was read as usual."""
+        if self._counts[component]:
+            return None
+        return INTERPOLATED if len(self._between(component)) else NO_UPTAKE
+
+    def _between(self, component: int) -> NDArray[np.float64]:
+        """SUV interpolated at the mask's voxels of a component, as far as the PET reaches."""
+        mine = self._inside if component == 0 else self._parts == component
+        index = self._pet.geometry.to_index(self._mask.geometry.to_world(np.argwhere(mine)))
+        reached = ((index >= -0.5) & (index <= np.asarray(self._pet.shape) - 0.5)).all(axis=1)
+        return ndimage.map_coordinates(  # type: ignore[no-any-return]
+            self._pet.array, index[reached].T, output=np.float64, order=1, mode="nearest"
+        )
 
 
 def _grouped(part: NDArray[np.int64], values: NDArray[Any], count: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -138,32 +185,12 @@ def _grouped(part: NDArray[np.int64], values: NDArray[Any], count: int) -> tuple
     return counts, sums
 
 
-def suv_peaks(pet: Volume) -> NDArray[np.float32]:
-    """Mean SUV of the 1 ml sphere round every voxel; voxels whose centre lies in the sphere count equally."""
-    reach = _peak_reach(pet)
-    offsets = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in reach], indexing="ij"), axis=-1)
-    sphere = np.linalg.norm(offsets @ pet.affine[:3, :3].T, axis=-1) <= _PEAK_RADIUS_MM
-    sums = ndimage.convolve(pet.array.astype(np.float64), sphere.astype(float), mode="constant")
-    counts = ndimage.convolve(np.ones(pet.shape), sphere.astype(float), mode="constant")
-    return (sums / counts).astype(np.float32)
-
-
-def _peak_reach(pet: Volume) -> NDArray[np.int64]:
-    """Voxels along each axis that the sphere may reach, obliqueness included."""
-    inverse = np.linalg.inv(pet.affine[:3, :3])
-    return np.ceil(_PEAK_RADIUS_MM * np.linalg.norm(inverse, axis=1)).astype(np.int64)
-
-
-def _peaks_near(pet: Volume, inside: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """`suv_peaks` at the voxels `inside`, 0 elsewhere: only their neighbourhood is computed."""
-    peaks = np.zeros(pet.shape, np.float32)
-    if inside.any():
-        places, reach = np.argwhere(inside), _peak_reach(pet)
-        low = np.maximum(places.min(axis=0) - reach, 0)
-        high = np.minimum(places.max(axis=0) + reach + 1, pet.shape)
-        peaks[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] = suv_peaks(pet.crop(low, high))
-        peaks[~inside] = 0
-    return peaks
+def _box_near(pet: Volume, mask: Volume) -> tuple[list[int], list[int]] | None:
+    """The box of PET voxels that the mask's grid may cover; None when the two do not meet."""
+    corners = pet.geometry.to_index(mask.geometry.corners_mm())
+    low = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, pet.shape)
+    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 1, 0, pet.shape)
+    return (low.tolist(), high.tolist()) if (high > low).all() else None
 
 
 def _at_centres(parts: NDArray[Any], mask: Volume, pet: Volume) -> NDArray[Any]:

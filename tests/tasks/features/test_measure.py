@@ -10,7 +10,8 @@ import pytest
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
-from tumorboard.tasks.segmentation.measure import measure_mask, suv_peaks
+from tumorboard.metrics.radiomics.peak import sphere_means
+from tumorboard.tasks.features.measure import measure_mask
 
 CT = np.diag([1.0, 1.0, 1.0, 1.0])
 PET = np.array([[2, 0, 0, 0.5], [0, 2, 0, 0.5], [0, 0, 2, 0.5], [0, 0, 0, 1.0]])
@@ -49,15 +50,30 @@ def test_peak_is_the_mean_of_a_one_ml_sphere():
     n = np.arange(-4, 5)
     inside = sum(int(a * a + b * b + c * c <= 9.62) for a in n for b in n for c in n)
     assert inside == 123
-    assert suv_peaks(Volume(uptake, PET, Unit.SUVBW))[7, 7, 7] == pytest.approx(10 / 123)
-    flat = suv_peaks(Volume(np.full((5, 6, 7), 3.0, np.float32), PET, Unit.SUVBW))
+    assert sphere_means(uptake, (2, 2, 2))[7, 7, 7] == pytest.approx(10 / 123)
+    flat = sphere_means(np.full((5, 6, 7), 3.0, np.float32), (2, 2, 2))
     np.testing.assert_allclose(flat, 3.0, rtol=1e-6)
 
 
-def test_a_lesion_between_pet_voxels_has_a_volume_but_no_uptake():
+def test_a_lesion_between_pet_voxels_is_read_between_them_and_says_so():
     labels = np.zeros((20, 20, 20), np.uint8)
     labels[4, 4, 4] = 2
-    pet = Volume(np.ones((4, 4, 4), np.float32), np.diag([6.0, 6.0, 6.0, 1.0]), Unit.SUVBW)
+    uptake = np.ones((4, 4, 4), np.float32)
+    uptake[1, :, :] = 4.0  # centres at 0, 6, 12 mm: two thirds of the way
+    pet = Volume(uptake, np.diag([6.0, 6.0, 6.0, 1.0]), Unit.SUVBW)
+    row = measured(Volume(labels, CT, Unit.LABEL), pet)["GTVn", 1]
+    assert row["measurements"] == pytest.approx(
+        {"volume_ml": 0.001, "mtv_ml": 0.001, "suv_max": 3.0, "suv_mean": 3.0, "tlg_ml": 0.003}
+    )
+    assert json.loads(row["attributes"]) == {"uptake": "interpolated"}
+
+
+def test_a_lesion_outside_the_pet_has_a_volume_but_no_uptake():
+    labels = np.zeros((20, 20, 20), np.uint8)
+    labels[4, 4, 4] = 2
+    away = np.diag([6.0, 6.0, 6.0, 1.0])
+    away[0, 3] = 400.0
+    pet = Volume(np.ones((4, 4, 4), np.float32), away, Unit.SUVBW)
     row = measured(Volume(labels, CT, Unit.LABEL), pet)["GTVn", 1]
     assert set(row["measurements"]) == {"volume_ml", "mtv_ml"}
     assert json.loads(row["attributes"]) == {"uptake": "no PET voxel inside"}
@@ -81,7 +97,9 @@ def test_the_peak_of_a_lesion_near_the_edge_sees_only_what_is_there():
     labels = np.zeros(pet.shape, np.uint8)
     labels[0:3, 5:8, 6:9] = 1
     row = measured(Volume(labels, affine, Unit.LABEL), pet)["GTVp", 1]
-    assert row["measurements"]["suv_peak"] == pytest.approx(float(suv_peaks(pet)[labels == 1].max()), rel=1e-6)
+    assert row["measurements"]["suv_peak"] == pytest.approx(
+        float(sphere_means(pet.array, affine[:3, :3])[labels == 1].max()), rel=1e-6
+    )
 
 
 def test_specks_count_in_the_label_but_are_not_listed():
