@@ -10,6 +10,7 @@ from typing import Any
 
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.units import Modality, Role, Unit
+from tumorboard.datasets.graphs import collector_paused
 from tumorboard.datasets.identifiers import require_safe
 from tumorboard.datasets.imagenome import codes
 from tumorboard.datasets.imagenome.comparisons import change_rows
@@ -69,6 +70,11 @@ def read_batch(files: Iterable[tuple[str, bytes]], *, choice: Choice, splits: Ma
     What the rows cannot give back is kept in the image's options, found by composing each graph again. Errors: FIL112,
     CIG101, CIG117 and LAY106 for a file that is no graph (`choice.damaged` ``skip`` leaves it out and lists it).
     """
+    with collector_paused():
+        return _read(files, choice, splits)
+
+
+def _read(files: Iterable[tuple[str, bytes]], choice: Choice, splits: Mapping[str, str]) -> Batch:
     batch = Batch()
     images: dict[str, _Image] = {}
     for place, data in files:
@@ -105,8 +111,7 @@ def read_batch(files: Iterable[tuple[str, bytes]], *, choice: Choice, splits: Ma
     return batch
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _parse(place: str, data: bytes, problems: Problems) -> _Image:
