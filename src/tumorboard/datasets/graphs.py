@@ -21,7 +21,7 @@ from tumorboard.core.tables import EXPERT
 from tumorboard.core.units import Role
 from tumorboard.datasets import codes
 
-__all__ = ["BOX_KINDS", "ExamGraph", "choose_run", "collector_paused", "exam_graphs", "image_size", "sentence_of"]
+__all__ = ["BOX_KINDS", "ExamGraph", "choose_run", "collector_paused", "exam_graphs", "image_size", "said_at", "sentence_of"]
 
 BOX_KINDS = ("anatomical location", "box")
 _POLARITIES = tuple(Polarity)
@@ -169,6 +169,26 @@ def sentence_of(row: Mapping[str, Any], bodies: Mapping[str, str]) -> str:
 
 
 def image_size(row: Mapping[str, Any]) -> tuple[int, int] | None:
-    """(width, height) in pixels of an image row with options as a dictionary: its shape, or what its options say."""
+    """(width, height) in pixels of an image row with options as a dictionary: its shape, or what its options say (``size``,
+    or ``scaling``: ratio, left and top padding of a 224 x 224 square)."""
     shape: Sequence[int] | None = row["shape"] or row["options"].get("size")
-    return (int(shape[0]), int(shape[1])) if shape and len(shape) >= 2 else None
+    if shape and len(shape) >= 2:
+        return int(shape[0]), int(shape[1])
+    if row["options"].get("scaling"):
+        ratio, left, top = row["options"]["scaling"]
+        return max(1, round(224 * ratio - 2 * left)), max(1, round(224 * ratio - 2 * top))
+    return None
+
+
+def said_at(graph: ExamGraph, location: str) -> list[dict[str, Any]]:
+    """What the exam's report says of one location, as plain records: category, label, polarity, and where known change,
+    severity and cues."""
+    records = []
+    for row in graph.current:
+        a = row["attributes"]
+        if location in a["locations"]:
+            category, _, label = row["object"].partition("|")
+            record = {"category": category, "label": label, "polarity": row["predicate"]}
+            record |= {key: a[key] for key in ("comparison", "severity", "cues") if a.get(key)}
+            records.append(record)
+    return records
