@@ -106,9 +106,9 @@ def main() -> None:
         return
     print(machine())
     print(
-        f"{found['graphs']} graphs ({found['megabytes']:.0f} MB) read, checked and written back in {found['seconds']:.1f} s "
-        f"({found['cpu_s']:.1f} CPU-s, {found['workers']} workers), {found['different']} different, "
-        f"largest worker {found['peak_mib']:.0f} MiB. Goal: 60 s for 10,000."
+        f"{found['graphs']} graphs ({found['megabytes']:.0f} MB) read, checked and written back in "
+        f"{found['seconds']:.1f} s ({found['cpu_s']:.1f} CPU-s, {found['workers']} workers), "
+        f"{found['different']} different, largest worker {found['peak_mib']:.0f} MiB. Goal: 60 s for 10,000."
     )
 
 

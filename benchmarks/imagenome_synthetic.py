@@ -1,6 +1,6 @@
 """Synthetic silver graphs in the published Chest ImaGenome form: own sentences, random boxes, no real person.
 
-    python benchmarks/imagenome_synthetic.py OUT --graphs 100
+python benchmarks/imagenome_synthetic.py OUT --graphs 100
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _SAID = {"yes": "There is {} in the {}, as described below.", "no": "No sign of 
 
 
 def graphs(count: int, *, seed: int = 0, sentences: int = 14) -> Iterator[dict[str, Any]]:
-    """`count` graphs of patients with 1 to 4 studies of 1 or 2 frontal images; about 29 boxes and 30 spoken locations."""
+    """`count` graphs of patients with 1 to 4 studies of 1 or 2 frontal images; about 29 boxes and 30 spoken
+    locations."""
     rng = np.random.default_rng(seed)
     made, patient = 0, 10_000_000
     while made < count:
@@ -59,29 +60,40 @@ def _report(rng: np.random.Generator, study: int, sentences: int, *, compared: b
                 "places": places,
                 "named": places[0],
                 "attributes": attributes,
-                "ids": [f"C{int(rng.integers(0, 9_999_999)):07d}" + (";;C0000001" if i == 1 else "") for i in range(len(attributes))],
+                "ids": [
+                    f"C{int(rng.integers(0, 9_999_999)):07d}" + (";;C0000001" if i == 1 else "")
+                    for i in range(len(attributes))
+                ],
                 "comparison_cues": [f"comparison|yes|{cue}"] if cue else [],
                 "temporal_cues": ["temporal|yes|acute"] if rng.random() < 0.1 else [],
-                "severity_cues": [f"severity|yes|{s}" for s in ATTRIBUTES["severity"] if polarity == "yes" and rng.random() < 0.15],
+                "severity_cues": [
+                    f"severity|yes|{s}" for s in ATTRIBUTES["severity"] if polarity == "yes" and rng.random() < 0.15
+                ],
                 "texture_cues": ["texture|yes|interstitial"] if rng.random() < 0.05 else [],
             }
-        )  # fmt: skip
+        )
     return said
 
 
 def _graph(
-    rng: np.random.Generator, image: str, patient: int, study: int, order: int, said: list[dict[str, Any]],
+    rng: np.random.Generator,
+    image: str,
+    patient: int,
+    study: int,
+    order: int,
+    said: list[dict[str, Any]],
     previous: list[str],
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     wide, high = int(rng.integers(1900, 3100)), int(rng.integers(1900, 3100))
     day = f"21{10 + patient % 80:02d}-{1 + order:02d}-{1 + study % 27:02d} {study % 24:02d}:{study % 60:02d}:00"
     places = dict.fromkeys(place for sentence in said for place in sentence["places"])
     relationships = [
         _relationship(image, other, sentence, place)
-        for sentence in said if sentence["comparison_cues"]
+        for sentence in said
+        if sentence["comparison_cues"]
         for place in sentence["places"][:2]
         for other in previous
-    ]  # fmt: skip
+    ]
     return {
         "image_id": image,
         "viewpoint": "PA" if rng.random() < 0.6 else "AP",
@@ -106,13 +118,22 @@ def _object(rng: np.random.Generator, image: str, location: str, wide: int, high
     source = [round(x1 * ratio - left), round(y1 * ratio - top), round(x2 * ratio - left), round(y2 * ratio - top)]
     return {
         "object_id": f"{image}_{location}",
-        "x1": x1, "y1": y1, "x2": x2, "y2": y2, "width": x2 - x1, "height": y2 - y1,
+        "x1": x1,
+        "y1": y1,
+        "x2": x2,
+        "y2": y2,
+        "width": x2 - x1,
+        "height": y2 - y1,
         "bbox_name": location,
         "synsets": ["C0024109"],
         "name": location.capitalize(),
-        "original_x1": source[0], "original_y1": source[1], "original_x2": source[2], "original_y2": source[3],
-        "original_width": source[2] - source[0], "original_height": source[3] - source[1],
-    }  # fmt: skip
+        "original_x1": source[0],
+        "original_y1": source[1],
+        "original_x2": source[2],
+        "original_y2": source[3],
+        "original_width": source[2] - source[0],
+        "original_height": source[3] - source[1],
+    }
 
 
 def _entry(image: str, place: str, said: list[dict[str, Any]]) -> dict[str, Any]:

@@ -117,11 +117,23 @@ def clinical(cohort: Cohort) -> dict[str, dict[str, Any]]:
 
 
 # ---- graphs -----------------------------------------------------------------------------------------
-def statement(exam_id: str, number: int, predicate: str, label: str, locations: list[str], **more: Any) -> dict[str, Any]:
+def statement(
+    exam_id: str, number: int, predicate: str, label: str, locations: list[str], **more: Any
+) -> dict[str, Any]:
     """A row of `relations` for one statement of the run ``rules``; `label` with its category."""
     start, end = more.pop("sentence", (0, 0))
-    attributes = {"locations": locations, "tense": "current", "comparison": None, "severity": None, "cues": [],
-                  "section": "findings", "sentence": [start, end], "rules": ["r1"], "measures": {}, "lexicon": "test"}  # fmt: skip
+    attributes = {
+        "locations": locations,
+        "tense": "current",
+        "comparison": None,
+        "severity": None,
+        "cues": [],
+        "section": "findings",
+        "sentence": [start, end],
+        "rules": ["r1"],
+        "measures": {},
+        "lexicon": "test",
+    }
     return {
         "relation_id": f"{exam_id}.rules.{number}",
         "subject": exam_id,
@@ -149,36 +161,77 @@ def graph_cohort(*, statements: bool = True, boxes: bool = True) -> Cohort:
     if boxes or statements:
         tables["patients"][0]["sex"] = "female" if statements else None
         tables["images"] = [
-            {"image_id": f"{e}.DX", "exam_id": e, "modality": "DX", "role": "image", "unit": "unknown",
-             "options": json.dumps({"size": [2000, 2500], "viewpoint": "PA"})}
+            {
+                "image_id": f"{e}.DX",
+                "exam_id": e,
+                "modality": "DX",
+                "role": "image",
+                "unit": "unknown",
+                "options": json.dumps({"size": [2000, 2500], "viewpoint": "PA"}),
+            }
             for e, _, _ in exams
-        ]  # fmt: skip
+        ]
     tables["runs"] = [{"run_id": "rules", "kind": "model"}, {"run_id": "atlas", "kind": "model"}] if boxes else []
     if boxes:
-        corners = {"right lung": [300, 400, 900, 1900], "right lower lung zone": [310, 1300, 890, 1880],
-                   "cardiac silhouette": [800, 1200, 1400, 1900]}  # fmt: skip
+        corners = {
+            "right lung": [300, 400, 900, 1900],
+            "right lower lung zone": [310, 1300, 890, 1880],
+            "cardiac silhouette": [800, 1200, 1400, 1900],
+        }
         tables["findings"] = [
-            {"finding_id": f"atlas.{e}.{label}", "image_id": f"{e}.DX", "run_id": "atlas", "kind": "anatomical location",
-             "label": label, "box": [float(v) for v in box]}
-            for e, _, _ in exams for label, box in corners.items()
-        ]  # fmt: skip
+            {
+                "finding_id": f"atlas.{e}.{label}",
+                "image_id": f"{e}.DX",
+                "run_id": "atlas",
+                "kind": "anatomical location",
+                "label": label,
+                "box": [float(v) for v in box],
+            }
+            for e, _, _ in exams
+            for label, box in corners.items()
+        ]
     if statements:
         angles = ["right costophrenic angle", "left costophrenic angle"]
         tables["relations"] = [
             row
             for e, _, order in exams
             for row in (
-                statement(e, 0, "yes", "anatomicalfinding|enlarged cardiac silhouette", ["cardiac silhouette"],
-                          sentence=spans[0], severity="severe"),
+                statement(
+                    e,
+                    0,
+                    "yes",
+                    "anatomicalfinding|enlarged cardiac silhouette",
+                    ["cardiac silhouette"],
+                    sentence=spans[0],
+                    severity="severe",
+                ),
                 statement(e, 1, "no", "anatomicalfinding|pleural effusion", angles, sentence=spans[1]),
-                statement(e, 2, "uncertain", "disease|pneumonia", ["right lower lung zone"], sentence=spans[2],
-                          comparison="worsened" if order else None),
+                statement(
+                    e,
+                    2,
+                    "uncertain",
+                    "disease|pneumonia",
+                    ["right lower lung zone"],
+                    sentence=spans[2],
+                    comparison="worsened" if order else None,
+                ),
             )
-        ]  # fmt: skip
-        change = {"location": "right lower lung zone", "category": "disease", "attribute": "pneumonia", "source": "text"}
+        ]
+        change = {
+            "location": "right lower lung zone",
+            "category": "disease",
+            "attribute": "pneumonia",
+            "source": "text",
+        }
         tables["relations"].append(
-            {"relation_id": "P-1.1.rules.change.0", "subject": "P-1.1", "predicate": "worsened", "object": "P-1.0",
-             "run_id": "rules", "attributes": json.dumps(change)}  # fmt: skip
+            {
+                "relation_id": "P-1.1.rules.change.0",
+                "subject": "P-1.1",
+                "predicate": "worsened",
+                "object": "P-1.0",
+                "run_id": "rules",
+                "attributes": json.dumps(change),
+            }
         )
     return Cohort.build("twin", loader=load_image, **tables)
 

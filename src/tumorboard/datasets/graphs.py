@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,16 @@ from tumorboard.core.tables import EXPERT
 from tumorboard.core.units import Role
 from tumorboard.datasets import codes
 
-__all__ = ["BOX_KINDS", "ExamGraph", "choose_run", "collector_paused", "exam_graphs", "image_size", "said_at", "sentence_of"]
+__all__ = [
+    "BOX_KINDS",
+    "ExamGraph",
+    "choose_run",
+    "collector_paused",
+    "exam_graphs",
+    "image_size",
+    "said_at",
+    "sentence_of",
+]
 
 BOX_KINDS = ("anatomical location", "box")
 _POLARITIES = tuple(Polarity)
@@ -79,19 +89,22 @@ def choose_run(cohort: Cohort, table: str, run_id: str) -> str | None:
         raise TumorboardError(codes.OPTION, f"run of {table}", found=repr(run_id), expected=", ".join(known) or "rows")
     if not run_id and len(known) > 1:
         if EXPERT in known and len(known) == 2:
-            return next(run for run in known if run != EXPERT)
+            return str(next(run for run in known if run != EXPERT))
         raise TumorboardError(
-            codes.OPTION, f"run of {table}", found=f"{len(known)} runs", expected=f"one of {', '.join(known)}",
+            codes.OPTION,
+            f"run of {table}",
+            found=f"{len(known)} runs",
+            expected=f"one of {', '.join(known)}",
             fix="choose one with --set run=NAME (boxes: --set boxes=NAME)",
-        )  # fmt: skip
+        )
     return run_id or (known[0] if known else None)
 
 
 def exam_graphs(cohort: Cohort, *, run: str = "", boxes: str = "") -> Iterator[ExamGraph]:
     """Every exam of the cohort in table order, patient by patient, some hundred in memory at a time.
 
-    `run` and `boxes` are the runs of the statements and of the boxes (default: the only one; beside ``expert`` the other
-    one). Errors: LAY113.
+    `run` and `boxes` are the runs of the statements and of the boxes (default: the only one; beside ``expert`` the
+    other one). Errors: LAY113.
     """
     run_id, box_run = choose_run(cohort, "relations", run), choose_run(cohort, "findings", boxes)
     patients = {row["patient_id"]: row for row in cohort.rows("patients")}
@@ -113,7 +126,9 @@ def exam_graphs(cohort: Cohort, *, run: str = "", boxes: str = "") -> Iterator[E
         high = min(low + _EXAMS_AT_ONCE, len(exams))
         with collector_paused():
             parts = [group.rows(low, high) for group in (images, texts, relations_of, findings_of)]
-            graphs = [_exam(patients[e["patient_id"]], e, *(p[n] for p in parts)) for n, e in enumerate(exams[low:high])]
+            graphs = [
+                _exam(patients[e["patient_id"]], e, *(p[n] for p in parts)) for n, e in enumerate(exams[low:high])
+            ]
         yield from graphs
 
 
@@ -136,7 +151,7 @@ class _Grouped:
         columns = {name: part[name].to_pylist() for name in part.column_names}
         listed = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
         edges = self._bounds[low : high + 1] - first
-        return [listed[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+        return [listed[a:b] for a, b in pairwise(edges)]
 
 
 def _exam(patient: Any, exam: Any, images: Any, texts: Any, relations: Any, findings: Any) -> ExamGraph:
@@ -169,8 +184,8 @@ def sentence_of(row: Mapping[str, Any], bodies: Mapping[str, str]) -> str:
 
 
 def image_size(row: Mapping[str, Any]) -> tuple[int, int] | None:
-    """(width, height) in pixels of an image row with options as a dictionary: its shape, or what its options say (``size``,
-    or ``scaling``: ratio, left and top padding of a 224 x 224 square)."""
+    """(width, height) in pixels of an image row with options as a dictionary: its shape, or what its options say
+    (``size``, or ``scaling``: ratio, left and top padding of a 224 x 224 square)."""
     shape: Sequence[int] | None = row["shape"] or row["options"].get("size")
     if shape and len(shape) >= 2:
         return int(shape[0]), int(shape[1])

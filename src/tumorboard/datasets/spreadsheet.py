@@ -15,11 +15,11 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def safe_cell(value: Any) -> Any:
-    """A cell that no spreadsheet runs: text that begins like a formula gets an apostrophe in front (after OWASP's advice
-    on CSV injection); numbers stay numbers, None is an empty cell."""
+    """A cell that no spreadsheet runs: text that begins like a formula gets an apostrophe in front (after OWASP's
+    advice on CSV injection); numbers stay numbers, None is an empty cell."""
     if value is None:
         return ""
-    if isinstance(value, str) and (value.startswith(_RISKY) and not _NUMBER.fullmatch(value) or _quoted(value)):
+    if isinstance(value, str) and ((value.startswith(_RISKY) and not _NUMBER.fullmatch(value)) or _quoted(value)):
         return "'" + value
     return value
 

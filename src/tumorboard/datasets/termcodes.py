@@ -12,7 +12,11 @@ from tumorboard.datasets.tablefile import read_sheet
 
 __all__ = ["SYSTEMS", "TermCodes", "read_term_codes"]
 
-SYSTEMS = {"cui": "http://www.nlm.nih.gov/research/umls", "radlex": "http://radlex.org", "snomed": "http://snomed.info/sct"}
+SYSTEMS = {
+    "cui": "http://www.nlm.nih.gov/research/umls",
+    "radlex": "http://radlex.org",
+    "snomed": "http://snomed.info/sct",
+}
 """Column of the table -> the URI by which FHIR and RDF know the system."""
 
 

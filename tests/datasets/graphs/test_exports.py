@@ -51,17 +51,20 @@ def test_foreign_coco_boxes_become_a_prediction(tmp_path: Path) -> None:
     save_cohort(twins.graph_cohort(), tmp_path / "cohort")
     content = {
         "images": [{"id": 7, "file_name": "P-1.0.DX"}, {"id": "eight", "file_name": "sub/P-2.0.DX"}],
-        "annotations": [{"image_id": 7, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5},
-                        {"image_id": "eight", "category_id": 1, "bbox": [5, 6, 7, 8.5], "score": 1}],
+        "annotations": [
+            {"image_id": 7, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5},
+            {"image_id": "eight", "category_id": 1, "bbox": [5, 6, 7, 8.5], "score": 1},
+        ],
         "categories": [{"id": 1, "name": "carina", "supercategory": "anatomical location"}],
-    }  # fmt: skip
+    }
     path = tmp_path / "found.json"
     path.write_text(json.dumps(content))
     cohort = read_coco(path, onto=tmp_path / "cohort", run_id="detector")
     rows = cohort.rows("findings", run_id="detector")
     assert [(r["image_id"], r["box"], r["score"]) for r in rows] == [
-        ("P-1.0.DX", [1, 2, 4, 6], 0.5), ("P-2.0.DX", [5, 6, 12, 14.5], 1.0),
-    ]  # fmt: skip
+        ("P-1.0.DX", [1, 2, 4, 6], 0.5),
+        ("P-2.0.DX", [5, 6, 12, 14.5], 1.0),
+    ]
     content["images"][0]["file_name"] = "elsewhere.png"  # type: ignore[index]
     path.write_text(json.dumps(content))
     with pytest.raises(TumorboardError, match="COC102"):
@@ -103,7 +106,10 @@ def test_visual_genome_relates_the_current_object_to_the_previous_one(tmp_path: 
     assert relation["predicate"] == "worsened"
     assert relation["subject"]["finding_id"] == "atlas.P-1.1.right lower lung zone"
     assert relation["object"]["finding_id"] == "atlas.P-1.0.right lower lung zone"
-    said = {e["image_id"]: {o["names"][0]: o["attributes"] for o in e["attributes"]} for e in loaded(out / "attributes.json")}
+    said = {
+        e["image_id"]: {o["names"][0]: o["attributes"] for o in e["attributes"]}
+        for e in loaded(out / "attributes.json")
+    }
     assert said[names["P-2.0.DX"]] == {
         "right lower lung zone": ["possible pneumonia"],
         "cardiac silhouette": ["enlarged cardiac silhouette"],
@@ -124,7 +130,9 @@ def test_tables_have_empty_code_columns_until_they_are_filled(tmp_path: Path) ->
     (tmp_path / "terms.csv").write_text("label,cui,radlex\npneumonia,C0032285,RID5350\n")
     out = export("graph-csv", tmp_path / "tsv", separator="tab", terms=tmp_path / "terms.csv")
     found = [row for row in read(out, "statements.tsv") if row["label"] == "pneumonia"]
-    assert {(row["label_cui"], row["label_radlex"], row["label_snomed"]) for row in found} == {("C0032285", "RID5350", "")}
+    assert {(row["label_cui"], row["label_radlex"], row["label_snomed"]) for row in found} == {
+        ("C0032285", "RID5350", "")
+    }
 
 
 def test_a_report_cannot_run_a_formula(tmp_path: Path) -> None:
@@ -148,7 +156,8 @@ def test_safe_cells_are_safe_and_lead_back(text: str) -> None:
 
 # ---- RDF -------------------------------------------------------------------------------------------
 def test_turtle_and_json_ld_say_the_same(tmp_path: Path) -> None:
-    """Counted in both: every property of every node; with rdflib in `TUMORBOARD_GRAPH_ORACLE` the graphs are compared."""
+    """Counted in both: every property of every node; with rdflib in `TUMORBOARD_GRAPH_ORACLE` the graphs are
+    compared."""
     out = export("rdf", tmp_path / "out")
     nodes = loaded(out / "graph.jsonld")["@graph"]
     triples = sum(len(values) for node in nodes for key, values in node.items() if key != "@id")
@@ -232,7 +241,9 @@ def test_an_empty_cohort_is_told_and_leaves_nothing(name: str, tmp_path: Path) -
 def test_which_run_is_asked_for_when_there_are_several(name: str, tmp_path: Path) -> None:
     cohort = twins.graph_cohort()
     row = cohort.rows("relations")[0]
-    two = cohort.with_rows(runs=[{"run_id": "other"}]).with_rows(relations=[row | {"relation_id": "o", "run_id": "other"}])
+    two = cohort.with_rows(runs=[{"run_id": "other"}]).with_rows(
+        relations=[row | {"relation_id": "o", "run_id": "other"}]
+    )
     with pytest.raises(TumorboardError, match="LAY113"):
         export(name, tmp_path / "out", two)
     with pytest.raises(TumorboardError, match="LAY113"):

@@ -27,31 +27,170 @@ def gold(folder: Path) -> Path:
     """Six tables by hand, in the published columns: two studies of patient 10, ids with .dcm, two rows per sentence."""
     place = folder / "gold_dataset"
     place.mkdir(parents=True)
-    head = "patient_id study_id image_id row_id section bbox relation context label_name categoryID sentence annot_id".split()
+    head = [
+        "patient_id",
+        "study_id",
+        "image_id",
+        "row_id",
+        "section",
+        "bbox",
+        "relation",
+        "context",
+        "label_name",
+        "categoryID",
+        "sentence",
+        "annot_id",
+    ]
     first = [
-        (10, 501, f"{A}.dcm", "501|3", "finalreport", "left lung", 1, "yes", "lung opacity", "anatomicalfinding", "Hazy left lung.", "R1"),
-        (10, 501, f"{A}.dcm", "501|3", "finalreport", "left lung", 1, "yes", "abnormal", "nlp", "Hazy left lung.", "R1"),
-        (10, 501, f"{A}.dcm", "501|3", "finalreport", "left lung", 1, "yes", "mild", "severity", "Hazy left lung.", "R1"),
-        (10, 501, f"{A}.dcm", "501|4", "finalreport", "right lung", 0, "no", "pneumothorax", "anatomicalfinding", "No pneumothorax.", "R2"),
-    ]  # fmt: skip
+        (
+            10,
+            501,
+            f"{A}.dcm",
+            "501|3",
+            "finalreport",
+            "left lung",
+            1,
+            "yes",
+            "lung opacity",
+            "anatomicalfinding",
+            "Hazy left lung.",
+            "R1",
+        ),
+        (
+            10,
+            501,
+            f"{A}.dcm",
+            "501|3",
+            "finalreport",
+            "left lung",
+            1,
+            "yes",
+            "abnormal",
+            "nlp",
+            "Hazy left lung.",
+            "R1",
+        ),
+        (
+            10,
+            501,
+            f"{A}.dcm",
+            "501|3",
+            "finalreport",
+            "left lung",
+            1,
+            "yes",
+            "mild",
+            "severity",
+            "Hazy left lung.",
+            "R1",
+        ),
+        (
+            10,
+            501,
+            f"{A}.dcm",
+            "501|4",
+            "finalreport",
+            "right lung",
+            0,
+            "no",
+            "pneumothorax",
+            "anatomicalfinding",
+            "No pneumothorax.",
+            "R2",
+        ),
+    ]
     second = [
-        (10, 502, f"{B}.dcm", "502|1", "finalreport", "left lung", 1, "yes", "lung opacity", "anatomicalfinding", "The haze is less.", "R1"),
-        (10, 502, f"{B}.dcm", "502|1", "finalreport", "left lung", 1, "yes", "improved", "comparison", "The haze is less.", "R1"),
-    ]  # fmt: skip
+        (
+            10,
+            502,
+            f"{B}.dcm",
+            "502|1",
+            "finalreport",
+            "left lung",
+            1,
+            "yes",
+            "lung opacity",
+            "anatomicalfinding",
+            "The haze is less.",
+            "R1",
+        ),
+        (
+            10,
+            502,
+            f"{B}.dcm",
+            "502|1",
+            "finalreport",
+            "left lung",
+            1,
+            "yes",
+            "improved",
+            "comparison",
+            "The haze is less.",
+            "R1",
+        ),
+    ]
     table(place / GOLD_FILES[0], head, first)
     table(place / GOLD_FILES[1], head, second)
     coords = [*head, "coord224", "coord_original"]
     table(place / GOLD_FILES[2], coords, [(*first[0], "[110, 20, 200, 180]", "[1100, 200, 2000, 1800]")])
-    columns = "patient_id relationship_id subject_id object_id bbox comparison attribute sentence label_name current_image_id previous_image_id".split()
+    columns = [
+        "patient_id",
+        "relationship_id",
+        "subject_id",
+        "object_id",
+        "bbox",
+        "comparison",
+        "attribute",
+        "sentence",
+        "label_name",
+        "current_image_id",
+        "previous_image_id",
+    ]
     ids = (f"{B}_left lung", f"{A}_left lung", "left lung")
-    table(place / GOLD_FILES[3], columns, [
-        (10, "rel1", *ids, "improved", "anatomicalfinding|yes|lung opacity", "The haze is less.", "lung opacity", B, A),
-        (10, "rel2", *ids, "improved;;worsened", "disease|yes|pneumonia", "Better or worse.", "pneumonia", B, A),
-    ])  # fmt: skip
-    corners = "image_id x1 y1 x2 y2 width height bbox_name annot_id original_x1 original_y1 original_x2 original_y2 original_width original_height annotator".split()
-    table(place / GOLD_FILES[4], corners, [
-        (f"{image}.dcm", 110, 20, 200, 180, 90, 160, "left lung", "1_W", 1100, 200, 2000, 1800, 900, 1600, "W") for image in (A, B)
-    ])  # fmt: skip
+    table(
+        place / GOLD_FILES[3],
+        columns,
+        [
+            (
+                10,
+                "rel1",
+                *ids,
+                "improved",
+                "anatomicalfinding|yes|lung opacity",
+                "The haze is less.",
+                "lung opacity",
+                B,
+                A,
+            ),
+            (10, "rel2", *ids, "improved;;worsened", "disease|yes|pneumonia", "Better or worse.", "pneumonia", B, A),
+        ],
+    )
+    corners = [
+        "image_id",
+        "x1",
+        "y1",
+        "x2",
+        "y2",
+        "width",
+        "height",
+        "bbox_name",
+        "annot_id",
+        "original_x1",
+        "original_y1",
+        "original_x2",
+        "original_y2",
+        "original_width",
+        "original_height",
+        "annotator",
+    ]
+    table(
+        place / GOLD_FILES[4],
+        corners,
+        [
+            (f"{image}.dcm", 110, 20, 200, 180, 90, 160, "left lung", "1_W", 1100, 200, 2000, 1800, 900, 1600, "W")
+            for image in (A, B)
+        ],
+    )
     scaling = ["image_id", "top", "bottom", "left", "right", "ratio"]
     table(place / GOLD_FILES[5], scaling, [(f"{image}.dcm", 0, 0, 12, 12, 10.0) for image in (A, B)])
     return folder
@@ -137,7 +276,9 @@ def test_gold_beside_silver(tmp_path: Path) -> None:
     made = some(6)
     for graph, image, study, order in zip(made, (A, B), (501, 502), (1, 2), strict=False):
         text = json.dumps(graph | {"patient_id": 10, "study_id": study, "StudyOrder": order})
-        made[made.index(graph)] = json.loads(text.replace(graph["image_id"], image).replace(f'{graph["study_id"]}|', f"{study}|"))
+        made[made.index(graph)] = json.loads(
+            text.replace(graph["image_id"], image).replace(f"{graph['study_id']}|", f"{study}|")
+        )
     source = gold(put(tmp_path, made))
     cohort = read(source)
     assert cohort.row("patients", patient_id="10")

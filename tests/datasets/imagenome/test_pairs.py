@@ -118,7 +118,9 @@ def test_ours_in_the_published_form(tmp_path: Path) -> None:
     graph: Any = graphs["P-1.1.DX"]
     entry = next(e for e in graph["attributes"] if e["bbox_name"] == "right lower lung zone")
     assert entry["attributes"] == [["disease|yes|pneumonia", "nlp|yes|abnormal"]]
-    assert entry["severity_cues"] == [["severity|yes|hedge"]] and entry["comparison_cues"] == [["comparison|yes|worsened"]]
+    assert entry["severity_cues"] == [["severity|yes|hedge"]] and entry["comparison_cues"] == [
+        ["comparison|yes|worsened"]
+    ]
     assert entry["phrases"] == ["Possible pneumonia at the right base, worse."]
     angle = next(e for e in graph["attributes"] if e["bbox_name"] == "left costophrenic angle")
     assert angle["attributes"] == [["anatomicalfinding|no|pleural effusion", "nlp|yes|normal"]]

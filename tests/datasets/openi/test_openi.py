@@ -25,8 +25,9 @@ REPORT = """<?xml version="1.0" encoding="utf-8"?>
 <AbstractText Label="COMPARISON">None.</AbstractText><AbstractText Label="INDICATION"/>
 <AbstractText Label="FINDINGS">Hazy &amp; dense left base.</AbstractText>
 <AbstractText Label="IMPRESSION">Effusion.</AbstractText></Abstract></Article></MedlineCitation>
-<MeSH><major>Pleural Effusion/left/small</major><major>Bone Diseases, Metabolic</major><automatic>effusion</automatic></MeSH>
-<parentImage id="CXR{n}_IM-0001-1001"><caption>PA view</caption></parentImage></eCitation>
+<MeSH><major>Pleural Effusion/left/small</major><major>Bone Diseases,
+Metabolic</major><automatic>effusion</automatic></MeSH> <parentImage id="CXR{n}_IM-0001-1001"><caption>PA
+view</caption></parentImage></eCitation>
 """
 
 
@@ -49,11 +50,15 @@ def test_a_report_with_its_sections_codes_and_images(tmp_path: Path) -> None:
     assert cohort.patient_ids == ["CXR2", "CXR10"]
     texts = {(r["section"], r["body"]) for r in cohort.rows("texts", exam_id="CXR2.0")}
     assert texts == {("comparison", "None."), ("findings", "Hazy & dense left base."), ("impression", "Effusion.")}
-    rows = {(r["predicate"], r["object"]): json.loads(r["attributes"]) for r in cohort.rows("relations", subject="CXR2.0")}
+    rows = {
+        (r["predicate"], r["object"]): json.loads(r["attributes"]) for r in cohort.rows("relations", subject="CXR2.0")
+    }
     assert set(rows) == {
-        ("coded", "mesh|Pleural Effusion/left/small"), ("coded", "mesh|Bone Diseases, Metabolic"),
-        ("coded", "mesh|effusion"), ("yes", "anatomicalfinding|pleural effusion"),
-    }  # fmt: skip
+        ("coded", "mesh|Pleural Effusion/left/small"),
+        ("coded", "mesh|Bone Diseases, Metabolic"),
+        ("coded", "mesh|effusion"),
+        ("yes", "anatomicalfinding|pleural effusion"),
+    }
     said = rows["yes", "anatomicalfinding|pleural effusion"]
     assert said["locations"] == ["left costophrenic angle"] and said["severity"] == "mild"
     assert rows["coded", "mesh|effusion"] == {"level": "automatic"}
@@ -73,12 +78,15 @@ def test_the_csv_form(tmp_path: Path) -> None:
     (tmp_path / "openi_projections.csv").write_text("uid,filename,projection\n2,2_IM-0001-1001.dcm.png,Lateral\n")
     line = '2,"Pleural Effusion/left/small;normal",Pleural Effusion,Chest,,None.,Hazy left base.,Effusion.\n'
     path = tmp_path / "openi_reports.csv.gz"
-    path.write_bytes(gzip.compress(("\ufeffuid,MeSH,Problems,image,indication,comparison,findings,impression\n" + line).encode()))
+    path.write_bytes(
+        gzip.compress(("\ufeffuid,MeSH,Problems,image,indication,comparison,findings,impression\n" + line).encode())
+    )
     cohort = read(path)
     assert cohort.patient_ids == ["CXR2"]
     assert {r["object"] for r in cohort.rows("relations")} == {
-        "mesh|Pleural Effusion/left/small", "anatomicalfinding|pleural effusion",
-    }  # fmt: skip
+        "mesh|Pleural Effusion/left/small",
+        "anatomicalfinding|pleural effusion",
+    }
     assert json.loads(cohort.row("images")["options"])["view"] == "lateral"
     assert len(cohort.rows("texts")) == 3
     path.write_bytes(gzip.compress(b"id,text\n1,x\n"))
@@ -86,18 +94,30 @@ def test_the_csv_form(tmp_path: Path) -> None:
         read(path)
 
 
-BOMB = '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;&a;">]><eCitation><uId id="C"/>&b;</eCitation>'
-OUTSIDE = '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><eCitation><uId id="C"/>&a;</eCitation>'
+BOMB = (
+    '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;&a;">]>'
+    '<eCitation><uId id="C"/>&b;</eCitation>'
+)
+OUTSIDE = (
+    '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><eCitation><uId id="C"/>&a;</eCitation>'
+)
 
 
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        (BOMB, "OPI102"), (OUTSIDE, "OPI102"), ("<!DOCTYPE html><html/>", "OPI102"), ("<eCitation>", "OPI101"), ("", "OPI101"),
-        ("<html/>", "OPI103"), ("<eCitation><uId/></eCitation>", "OPI103"), ("x" * 2_000_000, "FIL105"),
-        ("<a>" * 3000, "OPI101"), ('<?xml version="1.0" encoding="martian"?><a/>', "OPI101"),
+        (BOMB, "OPI102"),
+        (OUTSIDE, "OPI102"),
+        ("<!DOCTYPE html><html/>", "OPI102"),
+        ("<eCitation>", "OPI101"),
+        ("", "OPI101"),
+        ("<html/>", "OPI103"),
+        ("<eCitation><uId/></eCitation>", "OPI103"),
+        ("x" * 2_000_000, "FIL105"),
+        ("<a>" * 3000, "OPI101"),
+        ('<?xml version="1.0" encoding="martian"?><a/>', "OPI101"),
     ],
-)  # fmt: skip
+)
 def test_xml_that_is_no_report_is_refused(text: str, code: str, tmp_path: Path) -> None:
     place = folder(tmp_path, 1)
     (place / "2.xml").write_text(text)
@@ -148,11 +168,18 @@ def test_two_reports_of_one_number(tmp_path: Path) -> None:
         ("Nodule/lung/upper lobe/right/multiple", "multiple masses/nodules", ("right upper lung zone",), None),
         ("Density/retrocardiac", "lung opacity", ("left lower lung zone",), None),
         ("Pulmonary Atelectasis/lingula/severe", "atelectasis", ("left mid lung zone",), "severe"),
-        ("Pleural Effusion/bilateral/large", "pleural effusion", ("right costophrenic angle", "left costophrenic angle"), "severe"),
+        (
+            "Pleural Effusion/bilateral/large",
+            "pleural effusion",
+            ("right costophrenic angle", "left costophrenic angle"),
+            "severe",
+        ),
         ("Atherosclerosis/aorta", "vascular calcification", ("aortic arch",), None),
     ],
-)  # fmt: skip
-def test_codes_by_the_published_crosswalk(code: str, label: str, locations: tuple[str, ...], severity: str | None) -> None:
+)
+def test_codes_by_the_published_crosswalk(
+    code: str, label: str, locations: tuple[str, ...], severity: str | None
+) -> None:
     said = read_code(code)
     assert said is not None
     assert (said.label, said.locations, said.severity) == (label, locations, severity)

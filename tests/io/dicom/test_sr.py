@@ -21,12 +21,29 @@ STUDY = StudyIdentity("P-1", "P-1.0", "20000301", 0, "female")
 IMAGE = made_evidence("P-1.0.DX", STUDY)
 GROUPS = [
     SrGroup("box-1", ("right lung",), IMAGE, (300.0, 400.0, 900.0, 1900.5)),
-    SrGroup("s-1", ("right lung",), IMAGE, (300.0, 400.0, 900.0, 1900.5), "lung opacity", "anatomicalfinding", "uncertain",
-            "worsened", "moderate", (("texture", "interstitial"), ("temporal", "acute"))),
-    SrGroup("s-2", ("left costophrenic angle", "right costophrenic angle"), None, None, "pleural effusion",
-            "anatomicalfinding", "no"),
+    SrGroup(
+        "s-1",
+        ("right lung",),
+        IMAGE,
+        (300.0, 400.0, 900.0, 1900.5),
+        "lung opacity",
+        "anatomicalfinding",
+        "uncertain",
+        "worsened",
+        "moderate",
+        (("texture", "interstitial"), ("temporal", "acute")),
+    ),
+    SrGroup(
+        "s-2",
+        ("left costophrenic angle", "right costophrenic angle"),
+        None,
+        None,
+        "pleural effusion",
+        "anatomicalfinding",
+        "no",
+    ),
     SrGroup("s-3", ("svc",), None, None, "mass/nodule (not otherwise specified)", "anatomicalfinding", "yes"),
-]  # fmt: skip
+]
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +58,20 @@ def test_a_report_comes_back(report: Path) -> None:
     assert (found.patient_id, found.sex, found.by_people, found.description) == ("P-1", "female", False, "P-1.0")
     assert found.image_uids == (IMAGE.uid,)
     for group, finding in zip(GROUPS, found.findings, strict=True):
-        assert (finding.identifier, finding.locations, finding.label) == (group.identifier, group.locations, group.label)
+        assert (finding.identifier, finding.locations, finding.label) == (
+            group.identifier,
+            group.locations,
+            group.label,
+        )
         assert finding.box == (tuple(group.box) if group.box else None)
         assert finding.image_uid == (IMAGE.uid if group.box else "")
         if group.label:
             assert finding.category == group.category
             assert (finding.polarity, finding.comparison, finding.severity) == (
-                group.polarity, group.comparison, group.severity,
-            )  # fmt: skip
+                group.polarity,
+                group.comparison,
+                group.severity,
+            )
             assert finding.cues == group.cues
 
 
@@ -68,7 +91,9 @@ def test_region_and_site_as_another_reader_sees_them(report: Path) -> None:
 
 
 def test_every_location_and_label_has_a_term_of_its_own() -> None:
-    terms = {location: location_term(location) for location in (*REPORT_LOCATIONS, "left upper abdomen", "descending aorta")}
+    terms = {
+        location: location_term(location) for location in (*REPORT_LOCATIONS, "left upper abdomen", "descending aorta")
+    }
     assert {location: location_name(*term) for location, term in terms.items()} == {name: name for name in terms}
     labels = [label for names in ATTRIBUTES.values() for label in names]
     codes = {private_term(label)[0] for label in labels}
@@ -77,7 +102,9 @@ def test_every_location_and_label_has_a_term_of_its_own() -> None:
 
 
 def test_the_same_report_has_the_same_bytes(report: Path, tmp_path: Path) -> None:
-    write_report(GROUPS, tmp_path / "again.dcm", evidence=[IMAGE], by_people=False, algorithm="rules", description="P-1.0")
+    write_report(
+        GROUPS, tmp_path / "again.dcm", evidence=[IMAGE], by_people=False, algorithm="rules", description="P-1.0"
+    )
     assert (tmp_path / "again.dcm").read_bytes() == report.read_bytes()
 
 

@@ -39,8 +39,8 @@ def read(
     Parameters
     ----------
     source : the JSON file (or the folder with `instances.json`): images, annotations, categories.
-    onto : a cohort that has the images; they are found by image id, or by file name. Without it each image is an exam of a
-        patient of its own, unless the file is ours and says whose it is.
+    onto : a cohort that has the images; they are found by image id, or by file name. Without it each image is an
+        exam of a patient of its own, unless the file is ours and says whose it is.
     run_id : whose boxes they are; default: what the file says, else ``expert`` (annotations with a score: ``coco``).
     unknown : ``error`` (COC102) or ``skip`` boxes of images that `onto` does not have.
 
@@ -109,17 +109,29 @@ def _own_cohort(images: list[Mapping[str, Any]], name: str, path: Path) -> Cohor
         patients[patient_id] = {"patient_id": patient_id}
         exams.setdefault(
             exam_id,
-            {"exam_id": exam_id, "patient_id": patient_id, "order": order if isinstance(order, int) else 0,
-             "day": float(day) if isinstance(day, (int, float)) else None},
-        )  # fmt: skip
+            {
+                "exam_id": exam_id,
+                "patient_id": patient_id,
+                "order": order if isinstance(order, int) else 0,
+                "day": float(day) if isinstance(day, (int, float)) else None,
+            },
+        )
         size = [image.get("width"), image.get("height")]
         known = all(type(n) is int and 0 < n < 2**31 for n in size)
         rows[image_id] = {
-            "image_id": image_id, "exam_id": exam_id, "modality": str(own.get("modality") or Modality.DX),  # type: ignore[union-attr]
-            "role": str(Role.IMAGE), "unit": str(Unit.UNKNOWN), "options": json.dumps({"size": size}) if known else None,
-        }  # fmt: skip
+            "image_id": image_id,
+            "exam_id": exam_id,
+            "modality": str(own.get("modality") or Modality.DX),  # type: ignore[union-attr]
+            "role": str(Role.IMAGE),
+            "unit": str(Unit.UNKNOWN),
+            "options": json.dumps({"size": size}) if known else None,
+        }
     return Cohort.build(
-        name, loader=load_image, patients=list(patients.values()), exams=list(exams.values()), images=list(rows.values())
+        name,
+        loader=load_image,
+        patients=list(patients.values()),
+        exams=list(exams.values()),
+        images=list(rows.values()),
     )
 
 
@@ -138,7 +150,12 @@ def _owners(images: list[Mapping[str, Any]], base: Cohort, path: Path) -> dict[i
 
 
 def _finding(
-    record: Mapping[str, Any], number: int, image_id: str | None, kinds: Mapping[Any, tuple[str, str]], run_id: str, path: Path
+    record: Mapping[str, Any],
+    number: int,
+    image_id: str | None,
+    kinds: Mapping[Any, tuple[str, str]],
+    run_id: str,
+    path: Path,
 ) -> dict[str, Any]:
     box = record.get("bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(type(v) in (int, float) and abs(v) < 1e9 for v in box):
@@ -159,6 +176,6 @@ def _finding(
         "kind": kind if kind == KIND else "box",
         "label": label,
         "box": [float(box[0]), float(box[1]), float(box[0] + box[2]), float(box[1] + box[3])],
-        "score": float(score) if type(score) in (int, float) else None,
+        "score": float(score) if isinstance(score, (int, float)) else None,
         "attributes": json.dumps(more) if more else None,
     }

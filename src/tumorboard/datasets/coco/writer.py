@@ -17,17 +17,20 @@ __all__ = ["FILE", "write"]
 FILE = "instances.json"
 
 
-def write(cohort: Cohort, out: Path, *, run: str = "", boxes: str = "", statements: bool = True, lossy: bool = False) -> None:
+def write(
+    cohort: Cohort, out: Path, *, run: str = "", boxes: str = "", statements: bool = True, lossy: bool = False
+) -> None:
     """Write `instances.json` with every image, the boxes of a run and one category per label.
 
     Parameters
     ----------
     run, boxes : runs of the statements and of the boxes (default: the only one).
-    statements : put what the report says of a box's location into its `attributes` (``statements``: label, polarity ...).
+    statements : put what the report says of a box's location into its `attributes` (``statements``: label, polarity
+    ...).
     lossy : leave out boxes that are not four numbers (boxes in three dimensions).
 
-    bbox is x, y, width, height in source pixels, as the file's `info` says; a box without area stays as it is (its area is
-    0). An image of unknown size has no width and height. Errors: LAY111, LAY112, LAY113.
+    bbox is x, y, width, height in source pixels, as the file's `info` says; a box without area stays as it is (its
+    area is 0). An image of unknown size has no width and height. Errors: LAY111, LAY112, LAY113.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
@@ -41,9 +44,12 @@ def write(cohort: Cohort, out: Path, *, run: str = "", boxes: str = "", statemen
                     if lossy or not row["box"]:
                         continue
                     raise TumorboardError(
-                        codes.NOT_WRITABLE, row["finding_id"], found=f"a box of {len(row['box'])} numbers", expected="4",
+                        codes.NOT_WRITABLE,
+                        row["finding_id"],
+                        found=f"a box of {len(row['box'])} numbers",
+                        expected="4",
                         fix="leave such boxes out with --set lossy=true",
-                    )  # fmt: skip
+                    )
                 key = (row["label"] or "", row["kind"])
                 category = categories.setdefault(key, len(categories) + 1)
                 annotation = _annotation(len(annotations) + 1, number, category, row)

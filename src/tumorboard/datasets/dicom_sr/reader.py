@@ -34,8 +34,9 @@ def read(
     run_id : whose findings they are; default: ``expert`` where a person is the observer, else ``sr``.
     damaged : ``error``, or ``skip`` and list files that are no such report.
 
-    A group with a region and without a finding is a box; one with a finding is a statement about its site. Images are named
-    by `images.csv` where there is one, else by their UID, and have no pixels. Errors: LAY101, LAY106, SRD101, DCM101 ...
+    A group with a region and without a finding is a box; one with a finding is a statement about its site. Images
+    are named by `images.csv` where there is one, else by their UID, and have no pixels. Errors: LAY101, LAY106,
+    SRD101, DCM101 ...
     """
     source = Path(source).resolve()
     paths = [source] if source.is_file() else [path for path in files_below(source) if is_dicom(path)]
@@ -54,7 +55,9 @@ def read(
         raise TumorboardError(codes.LAYOUT_NOT_FOUND, source, found="no structured report", expected="DICOM SR files")
     for report in sorted(reports, key=lambda r: (r.patient_id, r.study_date, r.study_time, r.study_uid)):
         rows.add(report)
-    entry = import_entry("dicom-sr", source, notes=notes, run_id=run_id, damaged=damaged, space="boxes in source pixels")
+    entry = import_entry(
+        "dicom-sr", source, notes=notes, run_id=run_id, damaged=damaged, space="boxes in source pixels"
+    )
     return Cohort.build(name or source.stem, provenance=[entry], loader=load_image, **rows.tables)
 
 
@@ -72,7 +75,7 @@ class _Rows:
     """Rows of the cohort while reports are added."""
 
     def __init__(self, run_id: str, images: dict[str, tuple[str, str]], ids: dict[str, str]) -> None:
-        self.tables: dict[str, list[dict[str, Any]]] = {
+        self.tables: dict[str, Any] = {
             name: [] for name in ("patients", "exams", "images", "findings", "relations", "runs")
         }
         self._run_id, self._images, self._ids = run_id, images, ids
@@ -105,9 +108,7 @@ class _Rows:
             named = next((self._images[uid][1] for uid in report.image_uids if uid in self._images), None)
             exam_id = named or f"{patient_id}.{order}"
             self._exams[report.study_uid] = exam_id
-            self.tables["exams"].append(
-                {"exam_id": exam_id, "patient_id": patient_id, "order": order, "kind": "X-ray"}
-            )
+            self.tables["exams"].append({"exam_id": exam_id, "patient_id": patient_id, "order": order, "kind": "X-ray"})
         return self._exams[report.study_uid]
 
     def _image(self, uid: str, exam_id: str) -> str:
@@ -115,27 +116,48 @@ class _Rows:
         if image_id not in self._known:
             self._known.add(image_id)
             self.tables["images"].append(
-                {"image_id": image_id, "exam_id": exam_id, "modality": str(Modality.DX), "role": str(Role.IMAGE),
-                 "unit": str(Unit.UNKNOWN), "options": json.dumps({"facts": {"SOPInstanceUID": uid}})}  # fmt: skip
+                {
+                    "image_id": image_id,
+                    "exam_id": exam_id,
+                    "modality": str(Modality.DX),
+                    "role": str(Role.IMAGE),
+                    "unit": str(Unit.UNKNOWN),
+                    "options": json.dumps({"facts": {"SOPInstanceUID": uid}}),
+                }
             )
         return image_id
 
     def _box(self, finding: SrFinding, number: int, exam_id: str, run_id: str) -> None:
         self.tables["findings"].append(
-            {"finding_id": finding.identifier or f"{run_id}.{exam_id}.box-{number}", "run_id": run_id,
-             "image_id": self._image(finding.image_uid, exam_id), "kind": KIND, "label": " ".join(finding.locations[:1]),
-             "box": list(finding.box or ())}  # fmt: skip
+            {
+                "finding_id": finding.identifier or f"{run_id}.{exam_id}.box-{number}",
+                "run_id": run_id,
+                "image_id": self._image(finding.image_uid, exam_id),
+                "kind": KIND,
+                "label": " ".join(finding.locations[:1]),
+                "box": list(finding.box or ()),
+            }
         )
 
     def _statement(self, finding: SrFinding, number: int, exam_id: str, run_id: str) -> None:
-        attributes = {
-            "locations": list(finding.locations), "tense": "current", "comparison": finding.comparison,
-            "severity": finding.severity, "cues": [list(cue) for cue in finding.cues], "section": "", "rules": [],
+        attributes: dict[str, Any] = {
+            "locations": list(finding.locations),
+            "tense": "current",
+            "comparison": finding.comparison,
+            "severity": finding.severity,
+            "cues": [list(cue) for cue in finding.cues],
+            "section": "",
+            "rules": [],
             "measures": {},
-        }  # fmt: skip
+        }
         label = "" if finding.label == "unnamed" else finding.label
         self.tables["relations"].append(
-            {"relation_id": finding.identifier or f"{run_id}.{exam_id}.{number}", "subject": exam_id,
-             "predicate": finding.polarity, "object": f"{finding.category}|{label}", "run_id": run_id,
-             "attributes": json.dumps(attributes)}  # fmt: skip
+            {
+                "relation_id": finding.identifier or f"{run_id}.{exam_id}.{number}",
+                "subject": exam_id,
+                "predicate": finding.polarity,
+                "object": f"{finding.category}|{label}",
+                "run_id": run_id,
+                "attributes": json.dumps(attributes),
+            }
         )

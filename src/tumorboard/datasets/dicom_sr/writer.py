@@ -49,9 +49,12 @@ def write(cohort: Cohort, out: Path, *, run: str = "", boxes: str = "", lossy: b
                 if lossy:
                     continue
                 raise TumorboardError(
-                    codes.NOT_WRITABLE, exam.exam["exam_id"], found="statements without an image", expected="an image",
+                    codes.NOT_WRITABLE,
+                    exam.exam["exam_id"],
+                    found="statements without an image",
+                    expected="an image",
                     fix="leave such exams out with --set lossy=true",
-                )  # fmt: skip
+                )
             written = names[exam.patient["patient_id"]]
             evidence = {row["image_id"]: _evidence(row, exam, written, cohort.root) for row in exam.images}
             groups = _groups(exam, evidence, lossy=lossy)
@@ -59,9 +62,13 @@ def write(cohort: Cohort, out: Path, *, run: str = "", boxes: str = "", lossy: b
             runs = {row["run_id"] for row in exam.statements} or {b["run_id"] for m in exam.boxes.values() for b in m}
             algorithm = min(runs)
             write_report(
-                groups, target, evidence=list(evidence.values()), by_people=algorithm == EXPERT, algorithm=algorithm,
+                groups,
+                target,
+                evidence=list(evidence.values()),
+                by_people=algorithm == EXPERT,
+                algorithm=algorithm,
                 description=exam.exam["exam_id"],
-            )  # fmt: skip
+            )
             for image in exam.images:
                 known = "dicom" if image["format"] in _DICOM else "made"
                 rows.append((evidence[image["image_id"]].uid, image["image_id"], exam.exam["exam_id"], known))
@@ -89,16 +96,20 @@ def _evidence(row: Mapping[str, Any], exam: ExamGraph, written: str, root: Path 
 
 def _groups(exam: ExamGraph, evidence: Mapping[str, Evidence], *, lossy: bool) -> list[SrGroup]:
     """A group per box, then one per statement (with the region of its one location, on the first image that has it)."""
-    groups, place_of = [], {}
+    groups: list[SrGroup] = []
+    place_of: dict[str | None, tuple[Evidence, list[float]]] = {}
     for image_id, rows in exam.boxes.items():
         for row in rows:
             if not row["box"] or len(row["box"]) != 4:
                 if lossy or not row["box"]:
                     continue
                 raise TumorboardError(
-                    codes.NOT_WRITABLE, row["finding_id"], found=f"a box of {len(row['box'])} numbers", expected="4",
+                    codes.NOT_WRITABLE,
+                    row["finding_id"],
+                    found=f"a box of {len(row['box'])} numbers",
+                    expected="4",
                     fix="leave such boxes out with --set lossy=true",
-                )  # fmt: skip
+                )
             image = evidence[image_id]
             place_of.setdefault(row["label"], (image, row["box"]))
             groups.append(SrGroup(row["finding_id"], (row["label"],) if row["label"] else (), image, row["box"]))
@@ -106,12 +117,19 @@ def _groups(exam: ExamGraph, evidence: Mapping[str, Evidence], *, lossy: bool) -
         a = row["attributes"]
         category, _, label = row["object"].partition("|")
         places = tuple(a["locations"])
-        image, box = place_of.get(places[0], (None, None)) if len(places) == 1 else (None, None)
+        known = place_of.get(places[0]) if len(places) == 1 else None
         groups.append(
             SrGroup(
-                row["relation_id"], places, image, box, label or "unnamed", category, row["predicate"],
-                a.get("comparison"), a.get("severity"),
+                row["relation_id"],
+                places,
+                known[0] if known else None,
+                known[1] if known else None,
+                label or "unnamed",
+                category,
+                row["predicate"],
+                a.get("comparison"),
+                a.get("severity"),
                 tuple((str(kind), str(word)) for kind, word in a.get("cues") or ()),
-            )  # fmt: skip
+            )
         )
     return groups

@@ -52,7 +52,10 @@ class Maker:
         patient, study = _url("Patient", patient_id), _url("ImagingStudy", exam_id)
         entries = [(patient, self._patient(exam)), (study, self._study(exam, patient))]
         observations = [
-            (_url("Observation", exam_id, row["relation_id"], place), self._observation(exam, row, place, patient, study))
+            (
+                _url("Observation", exam_id, row["relation_id"], place),
+                self._observation(exam, row, place, patient, study),
+            )
             for row in exam.current
             for place in row["attributes"]["locations"] or [""]
         ]
@@ -75,10 +78,14 @@ class Maker:
         coding = {"system": _DICOM, "code": modality}
         coded: Any = coding if self.version == "R4" else {"coding": [coding]}
         instances = [
-            {"uid": _oid(image["image_id"]), "sopClass": {"system": "urn:ietf:rfc:3986", "code": _SOP_CLASS},
-             "number": number, "title": image["image_id"]}
+            {
+                "uid": _oid(image["image_id"]),
+                "sopClass": {"system": "urn:ietf:rfc:3986", "code": _SOP_CLASS},
+                "number": number,
+                "title": image["image_id"],
+            }
             for number, image in enumerate(exam.images, 1)
-        ]  # fmt: skip
+        ]
         series = {"uid": _oid(exam.exam["exam_id"], "series"), "modality": coded, "instance": instances}
         return {
             "resourceType": "ImagingStudy",
@@ -99,7 +106,9 @@ class Maker:
             "identifier": [{"system": "urn:tumorboard:report", "value": exam.exam["exam_id"]}],
             "status": "final" if by_people else "preliminary",
             "category": [{"coding": [{"system": f"{_TERMINOLOGY}/v2-0074", "code": "RAD", "display": "Radiology"}]}],
-            "code": {"coding": [{"system": "http://loinc.org", "code": "18748-4", "display": "Diagnostic imaging study"}]},
+            "code": {
+                "coding": [{"system": "http://loinc.org", "code": "18748-4", "display": "Diagnostic imaging study"}]
+            },
             "subject": {"reference": patient},
             "result": [{"reference": url} for url in observations],
             "conclusion": conclusion,
@@ -110,7 +119,9 @@ class Maker:
         a = row["attributes"]
         category, _, label = row["object"].partition("|")
         code, display = _PRESENCE[row["predicate"]]
-        value = {"coding": [{"system": f"{_TERMINOLOGY}/v3-ObservationInterpretation", "code": code, "display": display}]}
+        value = {
+            "coding": [{"system": f"{_TERMINOLOGY}/v3-ObservationInterpretation", "code": code, "display": display}]
+        }
         said = [("comparison", a.get("comparison")), ("severity", a.get("severity"))]
         said += [(kind, cue) for kind, cue in a.get("cues") or ()]
         component = [
@@ -118,8 +129,12 @@ class Maker:
             for kind, word in said
             if word
         ]
-        component += [self._box(image["image_id"], box) for image in exam.images for box in exam.boxes[image["image_id"]]
-                      if box["label"] == place and box["box"] and len(box["box"]) == 4]  # fmt: skip
+        component += [
+            self._box(image["image_id"], box)
+            for image in exam.images
+            for box in exam.boxes[image["image_id"]]
+            if box["label"] == place and box["box"] and len(box["box"]) == 4
+        ]
         return {
             "resourceType": "Observation",
             "identifier": [{"system": "urn:tumorboard:relation", "value": f"{row['relation_id']}|{place}"}],

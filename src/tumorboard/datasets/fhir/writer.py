@@ -35,12 +35,11 @@ def write(
     run, boxes : runs of the statements and of the boxes (default: the only one).
     terms : CSV ``label,cui,radlex,snomed`` whose codes are added to ours as further codings.
 
-    A report of the run ``expert`` is final, any other preliminary; dates are left out, since a cohort has none. History and
-    conditions are no Observations. Errors: LAY111 no statement, LAY112, LAY113.
+    A report of the run ``expert`` is final, any other preliminary; dates are left out, since a cohort has none.
+    History and conditions are no Observations. Errors: LAY111 no statement, LAY112, LAY113.
     """
     maker = Maker(version, read_term_codes(terms) if terms else TermCodes())
-    exams = [exam_id for exam_id in cohort.exams["exam_id"].to_pylist()]
-    names = file_names(exams)
+    names = file_names(cohort.exams["exam_id"].to_pylist())
     count = 0
     with new_folder(Path(out), cohort) as folder:
         for exam in exam_graphs(cohort, run=run, boxes=boxes):
@@ -50,5 +49,7 @@ def write(
                 path.write_text(text + "\n", encoding="utf-8")
                 count += 1
         if not count:
-            raise TumorboardError(codes.NOT_WRITABLE, cohort.name, found="no statement", expected="exams with statements")
+            raise TumorboardError(
+                codes.NOT_WRITABLE, cohort.name, found="no statement", expected="exams with statements"
+            )
         write_ids(folder, names)

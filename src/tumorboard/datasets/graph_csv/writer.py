@@ -20,18 +20,55 @@ _LABEL_CODES = tuple(f"label_{system}" for system in SYSTEMS)
 _PLACE_CODES = tuple(f"location_{system}" for system in SYSTEMS)
 COLUMNS = {
     "statements": (
-        *_IDS, "location", *_PLACE_CODES, "category", "label", *_LABEL_CODES, "polarity", "tense", "comparison", "severity",
-        "cues", "section", "sentence", "start", "end", "rules", "confidence", "run_id", "relation_id",
+        *_IDS,
+        "location",
+        *_PLACE_CODES,
+        "category",
+        "label",
+        *_LABEL_CODES,
+        "polarity",
+        "tense",
+        "comparison",
+        "severity",
+        "cues",
+        "section",
+        "sentence",
+        "start",
+        "end",
+        "rules",
+        "confidence",
+        "run_id",
+        "relation_id",
     ),
     "changes": (
-        *_IDS, "previous_exam_id", "location", *_PLACE_CODES, "category", "label", *_LABEL_CODES, "change", "source",
-        "sentence", "confidence", "run_id", "relation_id",
+        *_IDS,
+        "previous_exam_id",
+        "location",
+        *_PLACE_CODES,
+        "category",
+        "label",
+        *_LABEL_CODES,
+        "change",
+        "source",
+        "sentence",
+        "confidence",
+        "run_id",
+        "relation_id",
     ),
     "boxes": (
-        *_IDS, "image_id", "location", *_PLACE_CODES, "x1_source_px", "y1_source_px", "x2_source_px", "y2_source_px", "score",
-        "run_id", "finding_id",
+        *_IDS,
+        "image_id",
+        "location",
+        *_PLACE_CODES,
+        "x1_source_px",
+        "y1_source_px",
+        "x2_source_px",
+        "y2_source_px",
+        "score",
+        "run_id",
+        "finding_id",
     ),
-}  # fmt: skip
+}
 
 
 def write(
@@ -71,9 +108,17 @@ def _put(tables: dict[str, CsvTable], exam: ExamGraph, terms: TermCodes) -> int:
         a = row["attributes"]
         category, _, label = row["object"].partition("|")
         common = ids | _codes("label", label, terms)
-        common |= {"category": category, "label": label, "polarity": row["predicate"], "sentence": sentence_of(row, bodies)}
+        common |= {
+            "category": category,
+            "label": label,
+            "polarity": row["predicate"],
+            "sentence": sentence_of(row, bodies),
+        }
         common |= {key: a.get(key) for key in ("tense", "comparison", "severity", "section")}
-        common |= {"cues": "; ".join(f"{c}: {x}" for c, x in a.get("cues") or ()), "rules": " ".join(a.get("rules") or ())}
+        common |= {
+            "cues": "; ".join(f"{c}: {x}" for c, x in a.get("cues") or ()),
+            "rules": " ".join(a.get("rules") or ()),
+        }
         common |= {key: row[key] for key in ("start", "end", "confidence", "run_id", "relation_id")}
         for location in a["locations"] or [""]:
             tables["statements"].add(common | {"location": location} | _codes("location", location, terms))
@@ -81,14 +126,24 @@ def _put(tables: dict[str, CsvTable], exam: ExamGraph, terms: TermCodes) -> int:
     for row in exam.changes:
         a = row["attributes"]
         place, label = a.get("location", ""), a.get("attribute", "")
-        more: dict[str, Any] = {"previous_exam_id": row["object"], "location": place, "category": a.get("category"),
-                                "label": label, "change": row["predicate"], "source": a.get("source")}  # fmt: skip
-        more |= {key: row[key] for key in ("confidence", "run_id", "relation_id")} | {"sentence": sentence_of(row, bodies)}
+        more: dict[str, Any] = {
+            "previous_exam_id": row["object"],
+            "location": place,
+            "category": a.get("category"),
+            "label": label,
+            "change": row["predicate"],
+            "source": a.get("source"),
+        }
+        more |= {key: row[key] for key in ("confidence", "run_id", "relation_id")} | {
+            "sentence": sentence_of(row, bodies)
+        }
         tables["changes"].add(ids | more | _codes("label", label, terms) | _codes("location", place, terms))
         count += 1
     for image_id, rows in exam.boxes.items():
         for row in rows:
-            corners = dict(zip(("x1_source_px", "y1_source_px", "x2_source_px", "y2_source_px"), row["box"] or (), strict=False))
+            corners = dict(
+                zip(("x1_source_px", "y1_source_px", "x2_source_px", "y2_source_px"), row["box"] or (), strict=False)
+            )
             more = {"image_id": image_id, "location": row["label"], **corners}
             more |= {key: row[key] for key in ("score", "run_id", "finding_id")}
             tables["boxes"].add(ids | more | _codes("location", row["label"] or "", terms))

@@ -7,8 +7,9 @@ LAYOUTS = (
         name="imagenome",
         title="Chest ImaGenome 1.0.0",
         summary=(
-            "`silver_dataset/scene_graph/<image>_SceneGraph.json` (or `scene_graph.zip`), tables, splits and the gold set; "
-            "boxes in source pixels (the 224 ones kept beside), subject of a change = current exam, object = previous one."
+            "`silver_dataset/scene_graph/<image>_SceneGraph.json` (or `scene_graph.zip`), tables, splits and the "
+            "gold set; boxes in source pixels (the 224 ones kept beside), subject of a change = current exam, "
+            "object = previous one."
         ),
         read="tumorboard.datasets.imagenome.reader:read",
         write="tumorboard.datasets.imagenome.writer:write",

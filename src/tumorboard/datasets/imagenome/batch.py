@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from tumorboard.core.errors import TumorboardError
@@ -26,6 +27,7 @@ __all__ = ["Batch", "Choice", "Rows", "read_batch"]
 
 Rows = dict[str, list[dict[str, Any]]]
 _VIEWS = ("AP", "PA")
+_FACTS = ("viewpoint", "StudyDateTime")
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,7 @@ class Batch:
     """Rows by table, and what was noticed."""
 
     rows: Rows = field(
-        default_factory=lambda: {
-            name: [] for name in ("patients", "exams", "images", "findings", "relations", "texts")
-        }
+        default_factory=lambda: {name: [] for name in ("patients", "exams", "images", "findings", "relations", "texts")}
     )
     problems: Problems = field(default_factory=Problems)
     skipped: list[str] = field(default_factory=list)
@@ -139,7 +139,7 @@ def _patient(
 ) -> None:
     first = next(iter(exams.values()))[0].graph
     patient: dict[str, Any] = {"patient_id": patient_id}
-    patient["sex"] = {"F": "female", "M": "male"}.get(_word(first.get("gender")))
+    patient["sex"] = {"F": "female", "M": "male"}.get(_word(first.get("gender")) or "")
     patient["age_decile"] = _word(first.get("age_decile"))
     mine = {splits[image.image_id] for members in exams.values() for image in members if image.image_id in splits}
     if len(mine) > 1:
@@ -185,7 +185,7 @@ def _check_order(
     if len({order for order, _ in listed}) < len(listed):
         batch.problems.add(codes.STUDY_ORDER, f"patient {patient_id}", "the same StudyOrder twice")
     dated = [stamp for _, stamp in sorted(listed, key=lambda pair: pair[0]) if stamp is not None]
-    if any(later < earlier for earlier, later in zip(dated, dated[1:], strict=False)):
+    if any(later < earlier for earlier, later in pairwise(dated)):
         batch.problems.add(codes.STUDY_ORDER, f"patient {patient_id}", "dates against the order")
 
 
@@ -233,9 +233,7 @@ def _exam(
 
 def _image_row(image: _Image) -> dict[str, Any]:
     options: dict[str, Any] = {"imagenome": {"order": image.order}}
-    for key, value in (("viewpoint", image.graph.get("viewpoint")), ("StudyDateTime", image.graph.get("StudyDateTime"))):
-        if isinstance(value, str):
-            options[key] = value
+    options |= {key: image.graph[key] for key in _FACTS if isinstance(image.graph.get(key), str)}
     small = [row["attributes"].get("box_224") for row in image.boxes]
     pairs = [(a, row["box"]) for a, row in zip(small, image.boxes, strict=True) if a and row["box"]]
     scaling = Scaling.fitted([a for a, _ in pairs], [b for _, b in pairs]) if pairs else None

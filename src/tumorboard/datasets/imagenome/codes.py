@@ -11,7 +11,7 @@ GRAPH_FORM = define(
 LISTS_UNEQUAL = define(
     "CIG102",
     "Parallel lists of unequal length at one location",
-    why="Sentence, attributes and cues are matched by position; a short list shifts every later cue to another sentence.",
+    why="Sentence, attributes and cues are matched by position; a short list shifts every later cue.",
     fix="correct the file; it is read as if the short lists ended in empty slots, and kept as published",
 )
 BOX_MISSING = define(

@@ -95,7 +95,11 @@ def find_release(source: Path, *, split: str = "") -> Release:
     tables = next((p for p in (root / "silver_dataset" / "splits", root / "splits", root) if p.is_dir()), root)
     splits, owners = _read_splits(tables)
     avoid_table = tables / "images_to_avoid.csv"
-    avoid = frozenset(plain_image(r["dicom_id"]) for r in read_rows(avoid_table, "dicom_id")) if avoid_table.is_file() else frozenset()
+    avoid = (
+        frozenset(plain_image(r["dicom_id"]) for r in read_rows(avoid_table, "dicom_id"))
+        if avoid_table.is_file()
+        else frozenset()
+    )
     archive, folder, places = _graphs(source)
     if split:
         places = [place for place in places if splits.get(image_of_place(place)) == split]

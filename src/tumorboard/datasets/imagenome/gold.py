@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,11 @@ def _batch(folder: Path) -> Batch:
     batch = read_batch(files, choice=Choice(run_id=EXPERT), splits={})
     for row in batch.rows["images"]:
         options = json.loads(row["options"])
-        scaling = next((v["scaling"] for k, _, _, v in options["imagenome"].get("kept", ()) if k == "gold" and "scaling" in v), {})
-        try:
+        scaling: dict[str, str] = next(
+            (v["scaling"] for k, _, _, v in options["imagenome"].get("kept", ()) if k == "gold" and "scaling" in v), {}
+        )
+        with suppress(KeyError, ValueError):  # no such table, or other columns: the boxes' own fit stays
             options["scaling"] = [float(scaling[key]) for key in ("ratio", "left", "top")]
-        except (KeyError, ValueError):
-            pass  # no table of scaling factors, or one without these columns: the boxes' own fit stays
         options["gold"] = options.pop("imagenome")
         row["options"] = json.dumps(options, ensure_ascii=False, separators=(",", ":"))
     return batch
@@ -62,7 +63,9 @@ def with_gold(cohort: Cohort, folder: Path) -> Cohort:
     options = images["options"].to_pylist()
     for at, image_id in enumerate(owner):
         if image_id in gold:
-            options[at] = json.dumps(json.loads(options[at] or "{}") | {"gold": json.loads(gold[image_id]["options"])["gold"]})
+            options[at] = json.dumps(
+                json.loads(options[at] or "{}") | {"gold": json.loads(gold[image_id]["options"])["gold"]}
+            )
     images = images.set_column(images.column_names.index("options"), "options", pa.array(options, pa.string()))
     added["images"] = [row for image_id, row in gold.items() if image_id not in owner]
     # A study that a comparison table does not name was called after its image.
@@ -89,7 +92,9 @@ def gold_graphs(cohort: Cohort) -> list[dict[str, Any]]:
             if not own and not (exam.statements or exam.changes):
                 continue
             image["options"]["imagenome"] = own
-            mine = [r for r in exam.changes if r["attributes"].get("images", [image["image_id"]])[0] == image["image_id"]]
+            mine = [
+                r for r in exam.changes if r["attributes"].get("images", [image["image_id"]])[0] == image["image_id"]
+            ]
             graph = published_graph(
                 image=image, exam=exam.exam, patient=exam.patient, boxes=exam.boxes[image["image_id"]],
                 statements=exam.current, changes=mine, bodies=exam.bodies, reason="",

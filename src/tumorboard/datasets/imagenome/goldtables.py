@@ -39,7 +39,8 @@ SCALING = "gold_bbox_scaling_factors_original_to_224x224.csv"
 GOLD_FILES = (FIRST, SECOND, ATTRIBUTES, COMPARISONS, BOXES, SCALING)
 
 _FROM_ROW = frozenset(
-    {*ATTRIBUTE_COLUMNS, "patient_id", "coord_original", "coord224", "coord_224", "comparison"} - {"annot_id", "sent_loc"}
+    {*ATTRIBUTE_COLUMNS, "patient_id", "coord_original", "coord224", "coord_224", "comparison"}
+    - {"annot_id", "sent_loc"}
 )
 """Columns that a graph gives back by itself."""
 _CORNERS = ("x1", "y1", "x2", "y2")
@@ -85,10 +86,20 @@ class _Graphs:
         image_id = plain_image(image)
         if image_id not in self.graphs:
             self.graphs[image_id] = {
-                "image_id": image_id, "viewpoint": "", "patient_id": None, "study_id": None, "gender": "",
-                "age_decile": "", "reason_for_exam": "", "StudyOrder": None, "StudyDateTime": "",
-                "objects": [], "attributes": [], "relationships": [], "gold": {"rows": []},
-            }  # fmt: skip
+                "image_id": image_id,
+                "viewpoint": "",
+                "patient_id": None,
+                "study_id": None,
+                "gender": "",
+                "age_decile": "",
+                "reason_for_exam": "",
+                "StudyOrder": None,
+                "StudyDateTime": "",
+                "objects": [],
+                "attributes": [],
+                "relationships": [],
+                "gold": {"rows": []},
+            }
         return self.graphs[image_id]
 
     def attribute(self, table: str, row: Mapping[str, str]) -> None:
@@ -116,11 +127,21 @@ class _Graphs:
         entry = self._entries.get((image_id, location))
         if entry is None:
             entry = self._entries[image_id, location] = {
-                location: True, "bbox_name": location, "synsets": [], "name": published_name(location),
-                "attributes": [], "attributes_ids": [], "phrases": [], "phrase_IDs": [], "sections": [],
-                "comparison_cues": [], "temporal_cues": [], "severity_cues": [], "texture_cues": [],
+                location: True,
+                "bbox_name": location,
+                "synsets": [],
+                "name": published_name(location),
+                "attributes": [],
+                "attributes_ids": [],
+                "phrases": [],
+                "phrase_IDs": [],
+                "sections": [],
+                "comparison_cues": [],
+                "temporal_cues": [],
+                "severity_cues": [],
+                "texture_cues": [],
                 "object_id": f"{image_id}_{location}",
-            }  # fmt: skip
+            }
             graph["attributes"].append(entry)
         at = self._slots.get((image_id, location, row_id))
         if at is None:
@@ -135,7 +156,11 @@ class _Graphs:
     def box(self, row: Mapping[str, str]) -> None:
         graph = self.graph(row["image_id"])
         location = row["bbox_name"].strip()
-        known = {"object_id": f"{graph['image_id']}_{location}", "bbox_name": location, "name": published_name(location)}
+        known = {
+            "object_id": f"{graph['image_id']}_{location}",
+            "bbox_name": location,
+            "name": published_name(location),
+        }
         numbers = {p + n: _number(row[p + n]) for p in ("", "original_") for n in _SIZES if row.get(p + n)}
         graph["objects"].append({**known, **numbers, "synsets": []})
         more = {k: v for k, v in row.items() if v and k in ("annot_id", "annotator")}
@@ -155,10 +180,17 @@ class _Graphs:
         entry = self._relations.get((current, key))
         if entry is None:
             entry = self._relations[current, key] = {
-                "relationship_id": key, "predicate": "", "synsets": [], "relationship_names": [],
-                "relationship_contexts": [], "phrase": row.get("sentence", ""), "attributes": [],
-                "bbox_name": location, "subject_id": f"{current}_{location}", "object_id": f"{previous}_{location}",
-            }  # fmt: skip
+                "relationship_id": key,
+                "predicate": "",
+                "synsets": [],
+                "relationship_names": [],
+                "relationship_contexts": [],
+                "phrase": row.get("sentence", ""),
+                "attributes": [],
+                "bbox_name": location,
+                "subject_id": f"{current}_{location}",
+                "object_id": f"{previous}_{location}",
+            }
             graph["relationships"].append(entry)
         for word in row["comparison"].split(";;"):
             name = f"comparison|yes|{word.strip()}"
@@ -193,11 +225,11 @@ def _number(text: str) -> Any:
 
 # ---- back -------------------------------------------------------------------------------------------
 def tables_from_graphs(graphs: Sequence[Graph], folder: Path) -> None:
-    """Write the six gold tables of these graphs: images end in ``.dcm``, coordinates stand in both spaces. Rows of images
-    that are the current one of a comparison are the second studies."""
+    """Write the six gold tables of these graphs: images end in ``.dcm``, coordinates stand in both spaces. Rows of
+    images that are the current one of a comparison are the second studies."""
     boxes = {entry["object_id"]: entry for graph in graphs for entry in graph["objects"]}
     listed = [(graph, dict(row)) for graph in graphs for row in _attribute_rows(graph, boxes)]
-    columns = ("patient_id", *ATTRIBUTE_COLUMNS, "coord224", "coord_original")
+    columns: tuple[str, ...] = ("patient_id", *ATTRIBUTE_COLUMNS, "coord224", "coord_original")
     columns += tuple(sorted({k for _, row in listed for k in row} - {*columns, "tables"}))
     for name in (FIRST, SECOND, ATTRIBUTES):
         rows = [row for _, row in listed if name in row["tables"]]
@@ -205,8 +237,16 @@ def tables_from_graphs(graphs: Sequence[Graph], folder: Path) -> None:
         write_rows(folder / name, wanted, rows)
     gold_columns = ("patient_id", *COMPARISON_COLUMNS, "label_name", "current_image_id", "previous_image_id")
     write_rows(folder / COMPARISONS, gold_columns, _comparison_rows(graphs, boxes))
-    box_columns = ("image_id", *_SIZES, "bbox_name", "annot_id", *(f"original_{n}" for n in _SIZES), "annotator",
-                   "coord224", "coord_original")  # fmt: skip
+    box_columns = (
+        "image_id",
+        *_SIZES,
+        "bbox_name",
+        "annot_id",
+        *(f"original_{n}" for n in _SIZES),
+        "annotator",
+        "coord224",
+        "coord_original",
+    )
     write_rows(folder / BOXES, box_columns, _box_rows(graphs))
     scaled = [(g["image_id"], g["gold"]["scaling"]) for g in graphs if g.get("gold", {}).get("scaling")]
     names = tuple(dict.fromkeys(key for _, row in scaled for key in row)) or ("top", "bottom", "left", "right", "ratio")

@@ -32,9 +32,7 @@ def plain_numbers(values: Sequence[float]) -> list[Any]:
     return [int(v) if v == int(v) else v for v in values]
 
 
-def finding_rows(
-    objects: Any, image_id: str, *, run_id: str, where: str, problems: Problems
-) -> list[dict[str, Any]]:
+def finding_rows(objects: Any, image_id: str, *, run_id: str, where: str, problems: Problems) -> list[dict[str, Any]]:
     """Rows of `findings` (attributes as a dictionary) for the list `objects`; boxes in source pixels.
 
     Whatever is odd goes to `problems` and, for a single box, to its own ``problems``; nothing is changed.

@@ -21,10 +21,21 @@ __all__ = ["PAIR_COLUMNS", "split_of", "write"]
 
 _CORNERS = ("x1", "y1", "x2", "y2")
 PAIR_COLUMNS = (
-    "patient_id", "current_study_id", "previous_study_id", "current_image_id", "previous_image_id", "location", "category",
-    "label", "comparison", "contradictory", "source", "sentence",
-    *(f"current_{c}_source_px" for c in _CORNERS), *(f"previous_{c}_source_px" for c in _CORNERS),
-)  # fmt: skip
+    "patient_id",
+    "current_study_id",
+    "previous_study_id",
+    "current_image_id",
+    "previous_image_id",
+    "location",
+    "category",
+    "label",
+    "comparison",
+    "contradictory",
+    "source",
+    "sentence",
+    *(f"current_{c}_source_px" for c in _CORNERS),
+    *(f"previous_{c}_source_px" for c in _CORNERS),
+)
 _SHARES = {"train": 0.7, "valid": 0.1, "test": 0.2}
 
 
@@ -58,10 +69,16 @@ def write(
     words : ``published`` maps new, resolved and removed as the layout `imagenome` does; ``all`` keeps our six.
     one_image : one row per current image and label: that with the first previous image.
 
-    The split is the patient's own (column ``split``: train, valid, test), else fixed by a hash of the patient's id. Boxes
-    are in source pixels; empty where there is none. Errors: LAY111 no change at all, LAY112, LAY113.
+    The split is the patient's own (column ``split``: train, valid, test), else fixed by a hash of the patient's id.
+    Boxes are in source pixels; empty where there is none. Errors: LAY111 no change at all, LAY112, LAY113.
     """
-    counts = {"pairs": 0, "contradictory": 0, "no published word": 0, "no previous image": 0, "second previous image": 0}
+    counts = {
+        "pairs": 0,
+        "contradictory": 0,
+        "no published word": 0,
+        "no previous image": 0,
+        "second previous image": 0,
+    }
     per_split: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
     known: dict[str, dict[str, list[dict[str, Any]]]] = {}
     with new_folder(Path(out), cohort) as folder:
@@ -73,7 +90,7 @@ def write(
                     patient, known = exam.patient["patient_id"], {}
                 known[exam.exam["exam_id"]] = {row["image_id"]: exam.boxes[row["image_id"]] for row in exam.images}
                 own = exam.patient.get("split")
-                split = own if own in SPLITS else split_of(patient)
+                split = own if own in SPLITS else split_of(exam.patient["patient_id"])
                 for row in _pairs(exam, known, counts, words=words, keep=contradictory == "keep", one_image=one_image):
                     tables[split].add(row)
                     word = row["comparison"]
@@ -84,9 +101,12 @@ def write(
                 table.close()
         if not counts["pairs"]:
             raise TumorboardError(
-                codes.NOT_WRITABLE, cohort.name, found="no pair", expected="changes between exams with images",
+                codes.NOT_WRITABLE,
+                cohort.name,
+                found="no pair",
+                expected="changes between exams with images",
                 fix="compare the exams first (`tumorboard read`), or name the run with --set run=NAME",
-            )  # fmt: skip
+            )
         content = {"contradictory": contradictory, "words": words, "counts": counts, "splits": per_split}
         (folder / "counts.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
@@ -147,9 +167,7 @@ def _pairs(
         }
 
 
-def _images(
-    exam: ExamGraph, row: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]
-) -> list[tuple[str, str]]:
+def _images(exam: ExamGraph, row: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
     """(current, previous) images of one change: as the row says, else every image of the one exam with every one of the
     other."""
     if row["attributes"].get("images"):

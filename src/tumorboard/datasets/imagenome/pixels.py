@@ -15,8 +15,8 @@ __all__ = ["with_pixels"]
 
 
 def with_pixels(images: pa.Table, folder: Path) -> pa.Table:
-    """The table with `path`, `format`, `unit` and grid filled where a PNG or JPEG below `folder` is named after the image;
-    a picture that cannot be read leaves its code in `problem`."""
+    """The table with `path`, `format`, `unit` and grid filled where a PNG or JPEG below `folder` is named after the
+    image; a picture that cannot be read leaves its code in `problem`."""
     known = {path.stem: path for path in files_below(folder) if path.suffix.lower() in PICTURE_SUFFIXES}
     rows = images.to_pylist()
     for row in rows:

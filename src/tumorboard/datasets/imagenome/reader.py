@@ -125,9 +125,13 @@ def _merge(problems: Problems, more: Problems) -> None:
 
 def _check_gold(release: Release, images: pa.Table, problems: Problems) -> None:
     """Images of gold patients that stand in the training or validation table (CIG112)."""
-    wrong = [i for i in images["image_id"].to_pylist() if i in release.avoid and release.splits.get(i) in ("train", "valid")]
+    wrong = [
+        i for i in images["image_id"].to_pylist() if i in release.avoid and release.splits.get(i) in ("train", "valid")
+    ]
     for image_id in wrong:
         problems.add(codes.GOLD_IN_TRAINING, "splits", f"image {image_id} in {release.splits[image_id]}")
-    missing = set(map(image_of_place, release.places)) - set(release.splits) - release.avoid if release.splits else set()
+    missing = (
+        set(map(image_of_place, release.places)) - set(release.splits) - release.avoid if release.splits else set()
+    )
     if missing:
         problems.add(codes.FILE_NAME, "splits", f"{len(missing)} graphs in no split table, e.g. {min(missing)}")

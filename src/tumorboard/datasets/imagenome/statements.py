@@ -92,7 +92,7 @@ class Study:
         self.sentences.setdefault(slot.sentence, len(self.sentences))
         news = 0
         for attribute in slot.attributes or (("", ""),):
-            key = (slot.sentence, attribute, slot.cues)
+            key: tuple[Any, ...] = (slot.sentence, attribute, slot.cues)
             known = self.said.get(key)
             if image_id is not None:
                 if known is not None and location in known.locations:
@@ -216,7 +216,9 @@ def _slots(entry: Mapping[str, Any], where: str, problems: Problems) -> Iterator
         slot_cues = (_words(cues[0]), _words(cues[1]), _words(cues[2]), _words(cues[3]))
         if len(slot_cues[0]) > 1:
             problems.add(codes.CUES_CONTRADICT, where, ", ".join(slot_cues[0]))
-        yield _Slot((_text(section), _text(phrase_id), _text(phrase)), tuple(zip(labels, cuis, strict=False)), slot_cues)
+        yield _Slot(
+            (_text(section), _text(phrase_id), _text(phrase)), tuple(zip(labels, cuis, strict=False)), slot_cues
+        )
 
 
 def _words(values: Any) -> tuple[str, ...]:

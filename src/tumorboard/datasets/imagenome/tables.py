@@ -1,4 +1,5 @@
-"""The published tables, row by row: comma separated `.csv`, TAB separated `.txt`, UTF-8 with or without byte order mark."""
+"""The published tables, row by row: comma separated `.csv`, TAB separated `.txt`, UTF-8 with or without byte order
+mark."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def read_rows(path: Path, *required: str) -> Iterator[dict[str, str]]:
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
-    """Write a table, TAB separated for `.txt`, else comma separated; a column ``index`` has no heading. Number of rows."""
+    """Write a table, TAB separated for `.txt`, else comma separated; a column ``index`` has no heading. Number of
+    rows."""
     count = 0
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:

@@ -12,21 +12,56 @@ from tumorboard.datasets.imagenome.statements import CUES
 from tumorboard.datasets.imagenome.words import split_attribute
 from tumorboard.io.jsonfile import parse_json
 
-__all__ = ["ATTRIBUTE_COLUMNS", "BOX_COLUMNS", "COMPARISON_COLUMNS", "attribute_rows", "box_rows", "comparison_rows", "write_tabular"]
+__all__ = [
+    "ATTRIBUTE_COLUMNS",
+    "BOX_COLUMNS",
+    "COMPARISON_COLUMNS",
+    "attribute_rows",
+    "box_rows",
+    "comparison_rows",
+    "write_tabular",
+]
 
 ATTRIBUTE_COLUMNS = (
-    "study_id", "image_id", "sent_loc", "row_id", "section", "bbox", "relation", "context", "label_name", "categoryID",
-    "sentence", "annot_id", "object_id",
-)  # fmt: skip
+    "study_id",
+    "image_id",
+    "sent_loc",
+    "row_id",
+    "section",
+    "bbox",
+    "relation",
+    "context",
+    "label_name",
+    "categoryID",
+    "sentence",
+    "annot_id",
+    "object_id",
+)
 COMPARISON_COLUMNS = (
-    "relationship_id", "subject_id", "object_id", "bbox", "comparison", "attribute", "sentence", "bbox_coord_224_subject",
-    "bbox_coord_224_object", "bbox_coord_original_subject", "bbox_coord_original_object",
-)  # fmt: skip
+    "relationship_id",
+    "subject_id",
+    "object_id",
+    "bbox",
+    "comparison",
+    "attribute",
+    "sentence",
+    "bbox_coord_224_subject",
+    "bbox_coord_224_object",
+    "bbox_coord_original_subject",
+    "bbox_coord_original_object",
+)
 _CORNERS = ("x1", "y1", "x2", "y2")
 BOX_COLUMNS = (
-    "object_id", "image_id", "bbox_name", *_CORNERS, "width", "height",
-    *(f"original_{name}" for name in (*_CORNERS, "width", "height")), "name", "synsets",
-)  # fmt: skip
+    "object_id",
+    "image_id",
+    "bbox_name",
+    *_CORNERS,
+    "width",
+    "height",
+    *(f"original_{name}" for name in (*_CORNERS, "width", "height")),
+    "name",
+    "synsets",
+)
 
 Row = Mapping[str, Any]
 
@@ -98,7 +133,11 @@ def write_tabular(source: Path, folder: Path) -> None:
     """Write the three tables of the graphs in `source` (a folder or archive), one patient in memory at a time."""
     release = find_release(source)
     folder.mkdir(parents=True, exist_ok=True)
-    names = {"attribute_relations": ATTRIBUTE_COLUMNS, "comparison_relations": COMPARISON_COLUMNS, "bbox_objects": BOX_COLUMNS}
+    names = {
+        "attribute_relations": ATTRIBUTE_COLUMNS,
+        "comparison_relations": COMPARISON_COLUMNS,
+        "bbox_objects": BOX_COLUMNS,
+    }
     files = {n: (folder / f"{n}_tabular.txt").open("w", encoding="utf-8", newline="") for n in names}
     try:
         tables = {n: csv.writer(files[n], delimiter="\t", lineterminator="\n") for n in names}

@@ -59,7 +59,10 @@ def split_cue(text: str, category: str) -> str:
 
 
 _PUBLISHED = frozenset(
-    f"{category}|{polarity}|{label}" for category in ATTRIBUTES for label in ATTRIBUTES[category] for polarity in ("yes", "no")
+    f"{category}|{polarity}|{label}"
+    for category in ATTRIBUTES
+    for label in ATTRIBUTES[category]
+    for polarity in ("yes", "no")
 )
 
 

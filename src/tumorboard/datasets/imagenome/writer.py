@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
@@ -52,8 +52,8 @@ def write(
     terms: Path | None = None,
     lossy: bool = False,
 ) -> None:
-    """Write the graphs of a run in the published layout: `silver_dataset/scene_graph/<image>_SceneGraph.json`, tables in
-    `scene_tabular`, `splits`, `semantics`; rows of the run ``expert`` as `gold_dataset`.
+    """Write the graphs of a run in the published layout: `silver_dataset/scene_graph/<image>_SceneGraph.json`,
+    tables in `scene_tabular`, `splits`, `semantics`; rows of the run ``expert`` as `gold_dataset`.
 
     Parameters
     ----------
@@ -64,8 +64,8 @@ def write(
     terms : CSV ``label,cui,radlex,snomed`` to fill `synsets` and `attributes_ids` of graphs that have none.
     lossy : leave out exams without images, and the 224 coordinates of images of unknown size.
 
-    Three polarities become two and six words of change three, as `words` says; counts are in `mapping.json`. Graphs that
-    were read from this layout come back equal in content. Errors: LAY111, LAY112, LAY113, LAY106.
+    Three polarities become two and six words of change three, as `words` says; counts are in `mapping.json`. Graphs
+    that were read from this layout come back equal in content. Errors: LAY111, LAY112, LAY113, LAY106.
     """
     known = read_term_codes(terms) if terms else TermCodes()
     mapped = _Mapped()
@@ -80,13 +80,22 @@ def write(
                     splits[split].append(_split_row(graph, len(splits[split])))
         if target.count == 0:
             raise TumorboardError(
-                codes.NOT_WRITABLE, cohort.name, found="no image with a graph", expected="X-rays with boxes or statements"
+                codes.NOT_WRITABLE,
+                cohort.name,
+                found="no image with a graph",
+                expected="X-rays with boxes or statements",
             )
         _write_rest(cohort, folder, splits, mapped, tables=tables, zipped=zipped)
 
 
 def _write_rest(
-    cohort: Cohort, folder: Path, splits: Mapping[str, list[dict[str, Any]]], mapped: _Mapped, *, tables: bool, zipped: bool
+    cohort: Cohort,
+    folder: Path,
+    splits: Mapping[str, list[dict[str, Any]]],
+    mapped: _Mapped,
+    *,
+    tables: bool,
+    zipped: bool,
 ) -> None:
     from tumorboard.datasets.imagenome.gold import write_gold
     from tumorboard.datasets.imagenome.semantics import write_semantics
@@ -154,9 +163,12 @@ def _graphs(
     for exam in exam_graphs(cohort, run=run, boxes=boxes):
         if exam.statements and not exam.images and not lossy:
             raise TumorboardError(
-                codes.NOT_WRITABLE, exam.exam["exam_id"], found="statements without an image", expected="an image",
+                codes.NOT_WRITABLE,
+                exam.exam["exam_id"],
+                found="statements without an image",
+                expected="an image",
                 fix="leave such exams out with --set lossy=true, or name the images at import",
-            )  # fmt: skip
+            )
         shown[exam.exam["exam_id"]] = [row["image_id"] for row in exam.images]
         _count_mapped(exam, mapped)
         bodies = exam.bodies
@@ -168,10 +180,15 @@ def _graphs(
             elif clip:
                 _clip(exam.boxes[image["image_id"]], image, mapped)
             graph = published_graph(
-                image=image, exam=exam.exam, patient=exam.patient, boxes=exam.boxes[image["image_id"]],
-                statements=exam.current, changes=_changes_of(image["image_id"], exam, shown, own is not None),
-                bodies=bodies, reason=reason,
-            )  # fmt: skip
+                image=image,
+                exam=exam.exam,
+                patient=exam.patient,
+                boxes=exam.boxes[image["image_id"]],
+                statements=exam.current,
+                changes=_changes_of(image["image_id"], exam, shown, own is not None),
+                bodies=bodies,
+                reason=reason,
+            )
             if own is None:
                 _say_normal_or_abnormal(graph)
             elif own.get("kept"):
@@ -180,17 +197,26 @@ def _graphs(
 
 
 def _changes_of(
-    image_id: str, exam: ExamGraph, shown: Mapping[str, list[str]], published: bool  # noqa: FBT001
+    image_id: str,
+    exam: ExamGraph,
+    shown: Mapping[str, list[str]],
+    published: bool,  # noqa: FBT001
 ) -> list[dict[str, Any]]:
     """This image's rows of change; ours, of exams, become one per pair of images."""
     if published:
-        return [row for row in exam.changes if row["attributes"].get("images", [""])[0] == image_id or
-                image_id in row["attributes"].get("images", ())[:1]]  # fmt: skip
+        return [
+            row
+            for row in exam.changes
+            if row["attributes"].get("images", [""])[0] == image_id
+            or image_id in row["attributes"].get("images", ())[:1]
+        ]
     rows = []
     for row in exam.changes:
         for number, previous in enumerate(shown.get(row["object"], [row["object"]])):
             key = f"{row['relation_id']}|{image_id}|{number}"
-            rows.append(row | {"attributes": row["attributes"] | {"images": [image_id, previous], "relationship_id": key}})
+            rows.append(
+                row | {"attributes": row["attributes"] | {"images": [image_id, previous], "relationship_id": key}}
+            )
     return rows
 
 
@@ -225,9 +251,12 @@ def _prepare(
     boxes = [row for row in exam.boxes[image_id] if row["box"] and len(row["box"]) == 4]
     if boxes and scaling is None and not lossy:
         raise TumorboardError(
-            codes.NOT_WRITABLE, image_id, found="boxes on an image of unknown size", expected="its width and height",
+            codes.NOT_WRITABLE,
+            image_id,
+            found="boxes on an image of unknown size",
+            expected="its width and height",
             fix="read the images too, or leave the 224 coordinates out with --set lossy=true",
-        )  # fmt: skip
+        )
     if clip:
         _clip(boxes, image, mapped)
     for row in boxes:

@@ -6,8 +6,8 @@ LAYOUT = Layout(
     name="openi",
     title="Open-i chest X-ray reports (Indiana University)",
     summary=(
-        "`ecgen-radiology/<n>.xml` in a folder or `.tar.gz`, or the CSV form with its table of projections: sections as "
-        "texts, MeSH codes as expert relations, images listed."
+        "`ecgen-radiology/<n>.xml` in a folder or `.tar.gz`, or the CSV form with its table of projections: "
+        "sections as texts, MeSH codes as expert relations, images listed."
     ),
     read="tumorboard.datasets.openi.reader:read",
 )

@@ -14,8 +14,13 @@ __all__ = ["Coded", "read_code", "split_codes"]
 
 _EMPTY = ("normal", "no indexing")
 _SEVERITY = {
-    "mild": "mild", "small": "mild", "borderline": "mild", "moderate": "moderate", "severe": "severe", "large": "severe",
-}  # fmt: skip
+    "mild": "mild",
+    "small": "mild",
+    "borderline": "mild",
+    "moderate": "moderate",
+    "severe": "severe",
+    "large": "severe",
+}
 _ZONES = {
     "base": "lower lung zone",
     "lower lobe": "lower lung zone",

@@ -52,7 +52,9 @@ def read(
     """
     source = Path(source).resolve()
     if not source.exists():
-        raise TumorboardError(layout_codes.LAYOUT_NOT_FOUND, source, found="nothing there", expected="XML files or a CSV")
+        raise TumorboardError(
+            layout_codes.LAYOUT_NOT_FOUND, source, found="nothing there", expected="XML files or a CSV"
+        )
     table = source.name.lower().endswith((".csv", ".csv.gz"))
     skipped: list[str] = []
     reports: dict[str, Report] = {}
@@ -70,9 +72,13 @@ def read(
         rows.add(uid, reports[uid])
     notes = [f"{rows.unmapped} codes without a label in the crosswalk"] if rows.unmapped else []
     entry = import_entry(
-        "openi", source, notes=notes + [f"left out: {words}" for words in skipped], damaged=damaged,
-        codes_as_relations=codes_as_relations, projections=projections,
-    )  # fmt: skip
+        "openi",
+        source,
+        notes=notes + [f"left out: {words}" for words in skipped],
+        damaged=damaged,
+        codes_as_relations=codes_as_relations,
+        projections=projections,
+    )
     return Cohort.build(name or source.name.partition(".")[0], provenance=[entry], loader=load_image, **rows.tables)
 
 
@@ -134,9 +140,7 @@ class _Rows:
     """Rows of the cohort while reports are added."""
 
     def __init__(self, codes_as_relations: bool) -> None:  # noqa: FBT001
-        self.tables: dict[str, list[dict[str, Any]]] = {
-            name: [] for name in ("patients", "exams", "images", "texts", "relations")
-        }
+        self.tables: dict[str, Any] = {name: [] for name in ("patients", "exams", "images", "texts", "relations")}
         self.unmapped = 0
         self._coded = codes_as_relations
 
@@ -171,8 +175,12 @@ class _Rows:
         row = {"subject": exam_id, "run_id": EXPERT}
         relations.append(
             row
-            | {"relation_id": f"{exam_id}.mesh.{len(relations)}", "predicate": "coded", "object": f"mesh|{code}",
-               "attributes": json.dumps({"level": level})}  # fmt: skip
+            | {
+                "relation_id": f"{exam_id}.mesh.{len(relations)}",
+                "predicate": "coded",
+                "object": f"mesh|{code}",
+                "attributes": json.dumps({"level": level}),
+            }
         )
         if level != "major" or not self._coded:
             return
@@ -180,12 +188,23 @@ class _Rows:
         if said is None:
             self.unmapped += 1
             return
-        attributes = {
-            "locations": list(said.locations), "tense": "current", "comparison": None, "severity": said.severity,
-            "cues": [], "section": "", "rules": [], "measures": {}, "mesh": code,
-        }  # fmt: skip
+        attributes: dict[str, Any] = {
+            "locations": list(said.locations),
+            "tense": "current",
+            "comparison": None,
+            "severity": said.severity,
+            "cues": [],
+            "section": "",
+            "rules": [],
+            "measures": {},
+            "mesh": code,
+        }
         relations.append(
             row
-            | {"relation_id": f"{exam_id}.coded.{len(relations)}", "predicate": "yes",
-               "object": f"{said.category}|{said.label}", "attributes": json.dumps(attributes)}  # fmt: skip
+            | {
+                "relation_id": f"{exam_id}.coded.{len(relations)}",
+                "predicate": "yes",
+                "object": f"{said.category}|{said.label}",
+                "attributes": json.dumps(attributes),
+            }
         )

@@ -90,14 +90,17 @@ def _entries(archive: Any, source: Path) -> Iterator[tuple[str, bytes]]:
             )
         if entry.size > MAX_REPORT_BYTES:
             raise TumorboardError(
-                io_codes.FILE_TOO_LARGE, source, found=f"{entry.name!r} of {entry.size:,} bytes",
+                io_codes.FILE_TOO_LARGE,
+                source,
+                found=f"{entry.name!r} of {entry.size:,} bytes",
                 expected=f"at most {MAX_REPORT_BYTES:,}",
-            )  # fmt: skip
+            )
         yield entry.name, archive.extractfile(entry).read()
 
 
 def parse_report(data: bytes, where: str) -> Report:
-    """One report. Errors: FIL105 too large, OPI101 not well-formed, OPI102 a document type or an entity, OPI103 none."""
+    """One report. Errors: FIL105 too large, OPI101 not well-formed, OPI102 a document type or an entity, OPI103
+    none."""
     from xml.etree.ElementTree import ParseError
 
     from defusedxml.common import DefusedXmlException
@@ -118,7 +121,9 @@ def parse_report(data: bytes, where: str) -> Report:
     uid = root.find("uId")
     identifier = (uid.get("id") or "").strip() if uid is not None else ""
     if not identifier:
-        raise TumorboardError(codes.NO_REPORT, where, found=f"<{root.tag}> without uId"[:80], expected="an Open-i report")
+        raise TumorboardError(
+            codes.NO_REPORT, where, found=f"<{root.tag}> without uId"[:80], expected="an Open-i report"
+        )
     report = Report(identifier)
     for element in root.iter("AbstractText"):
         words = "".join(element.itertext()).strip()

@@ -117,7 +117,9 @@ def _image(exam: ExamGraph, image: dict[str, object], this: Iri) -> Iterator[Tri
         box = _Node(_thing("box", row["finding_id"]), "Box")
         box.add("onImage", node.subject)
         box.add("location", concept("location", row["label"]) if row["label"] else None)
-        for name, value in zip(("x1SourcePx", "y1SourcePx", "x2SourcePx", "y2SourcePx"), row["box"] or (), strict=False):
+        for name, value in zip(
+            ("x1SourcePx", "y1SourcePx", "x2SourcePx", "y2SourcePx"), row["box"] or (), strict=False
+        ):
             box.add(name, float(value))
         box.add("score", row["score"])
         box.add("run", row["run_id"])

@@ -37,8 +37,8 @@ def read(
         `.txt`, or a CSV or XLSX with one row per report.
     id_column : column with the report's id (its exam). A column ``patient`` says whose it is (default: one patient per
         report), ``day`` and ``order`` when it was.
-    text_columns : sections by column, e.g. ``findings,impression``; default: ``text``, or every column that is none of the
-        above.
+    text_columns : sections by column, e.g. ``findings,impression``; default: ``text``, or every column that is none
+        of the above.
     encoding : of the `.txt` files; one that does not fit is LAY103.
     kind : what the exams are, e.g. ``X-ray`` or ``PET/CT``.
 
@@ -54,14 +54,20 @@ def read(
     for row in rows:
         exam_id = row["exam_id"]
         if exam_id in exams:
-            raise TumorboardError(codes.TABLE_VALUE, row["where"], found=f"id {exam_id!r} again", expected="each id once")
-        exams[exam_id] = {k: row[k] for k in ("exam_id", "patient_id", "day", "order")} | {"kind": row["kind"] or kind or None}
+            raise TumorboardError(
+                codes.TABLE_VALUE, row["where"], found=f"id {exam_id!r} again", expected="each id once"
+            )
+        exams[exam_id] = {k: row[k] for k in ("exam_id", "patient_id", "day", "order")} | {
+            "kind": row["kind"] or kind or None
+        }
         texts += [
             {"text_id": f"{exam_id}.{section or 'report'}", "exam_id": exam_id, "section": section, "body": body}
             for section, body in row["sections"]
         ]
     listed = _ordered(list(exams.values()))
-    entry = import_entry("reports", source, id_column=id_column, text_columns=text_columns, encoding=encoding, kind=kind)
+    entry = import_entry(
+        "reports", source, id_column=id_column, text_columns=text_columns, encoding=encoding, kind=kind
+    )
     patients = [{"patient_id": p} for p in dict.fromkeys(exam["patient_id"] for exam in listed)]
     return Cohort.build(name or source.stem, provenance=[entry], patients=patients, exams=listed, texts=texts)
 
@@ -70,9 +76,15 @@ def _ordered(exams: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Exams patient by patient in time; the order within a patient is filled in where it is not stated."""
     ordered = sorted(
         exams,
-        key=lambda e: (natural_key(e["patient_id"]), e["order"] is None, e["order"] or 0, e["day"] is None, e["day"] or 0,
-                       natural_key(e["exam_id"])),
-    )  # fmt: skip
+        key=lambda e: (
+            natural_key(e["patient_id"]),
+            e["order"] is None,
+            e["order"] or 0,
+            e["day"] is None,
+            e["day"] or 0,
+            natural_key(e["exam_id"]),
+        ),
+    )
     counts: dict[str, int] = {}
     for exam in ordered:
         number = counts[exam["patient_id"]] = counts.get(exam["patient_id"], -1) + 1
@@ -92,8 +104,15 @@ def _from_files(source: Path, encoding: str) -> list[dict[str, Any]]:
         patient_id = require_safe(inside[-1], str(path)) if inside else exam_id
         body = _text(path, encoding)
         rows.append(
-            {"exam_id": exam_id, "patient_id": patient_id, "day": None, "order": None, "kind": None,
-             "sections": [("", body)], "where": str(path)}  # fmt: skip
+            {
+                "exam_id": exam_id,
+                "patient_id": patient_id,
+                "day": None,
+                "order": None,
+                "kind": None,
+                "sections": [("", body)],
+                "where": str(path),
+            }
         )
     return rows
 
@@ -109,9 +128,12 @@ def _text(path: Path, encoding: str) -> str:
         return data.decode(encoding)
     except (UnicodeDecodeError, LookupError) as error:
         raise TumorboardError(
-            codes.TABLE_FORM, path, found=f"{error}"[:100], expected=f"{encoding} text",
+            codes.TABLE_FORM,
+            path,
+            found=f"{error}"[:100],
+            expected=f"{encoding} text",
             fix="state the encoding, e.g. --set encoding=latin-1",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _from_table(source: Path, id_column: str, text_columns: str) -> list[dict[str, Any]]:

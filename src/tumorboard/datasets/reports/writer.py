@@ -16,8 +16,8 @@ TABLE = "reports.csv"
 
 
 def write(cohort: Cohort, out: Path) -> None:
-    """Write `reports.csv` with the columns id, patient, day, order, kind and one per section (``text`` for texts without
-    one); cells that a spreadsheet would run begin with an apostrophe. Errors: LAY111 no text, LAY112."""
+    """Write `reports.csv` with the columns id, patient, day, order, kind and one per section (``text`` for texts
+    without one); cells that a spreadsheet would run begin with an apostrophe. Errors: LAY111 no text, LAY112."""
     texts = cohort.rows("texts")
     if not texts:
         raise TumorboardError(codes.NOT_WRITABLE, cohort.name, found="no text", expected="reports")

@@ -23,8 +23,9 @@ def write(cohort: Cohort, out: Path, *, run: str = "", boxes: str = "", terms: P
 
     `run` and `boxes` are the runs of the statements and of the boxes (default: the only one); `terms` a CSV
     ``label,cui,radlex,snomed`` whose CUIs become synsets. Identifiers are numbers; ours stand beside them (``name``,
-    ``finding_id``). Polarity is in the words: `label`, `no label`, `possible label`. Locations without a box have no object
-    and their statements no place here. A relationship leads to an object of an earlier image. Errors: LAY111, LAY112.
+    ``finding_id``). Polarity is in the words: `label`, `no label`, `possible label`. Locations without a box have
+    no object and their statements no place here. A relationship leads to an object of an earlier image. Errors:
+    LAY111, LAY112.
     """
     writer = _Files(read_term_codes(terms) if terms else TermCodes())
     for exam in exam_graphs(cohort, run=run, boxes=boxes):
@@ -54,10 +55,19 @@ class _Files:
             number = len(self.files["image_data"]) + 1
             wide, high = image_size(image) or (None, None)
             self.files["image_data"].append(
-                {"image_id": number, "name": image["image_id"], "width": wide, "height": high, "url": "", "coco_id": None,
-                 "flickr_id": None}  # fmt: skip
+                {
+                    "image_id": number,
+                    "name": image["image_id"],
+                    "width": wide,
+                    "height": high,
+                    "url": "",
+                    "coco_id": None,
+                    "flickr_id": None,
+                }
             )
-            objects = [self._object(row) for row in exam.boxes[image["image_id"]] if row["box"] and len(row["box"]) == 4]
+            objects = [
+                self._object(row) for row in exam.boxes[image["image_id"]] if row["box"] and len(row["box"]) == 4
+            ]
             self.files["objects"].append({"image_id": number, "objects": objects})
             said = [o | {"attributes": _words(exam, o["names"][0])} for o in objects]
             self.files["attributes"].append({"image_id": number, "attributes": [o for o in said if o["attributes"]]})
@@ -94,8 +104,14 @@ class _Files:
                 if subject and target:
                     self._relationships += 1
                     found.append(
-                        {"relationship_id": self._relationships, "predicate": row["predicate"], "synsets": [],
-                         "attribute": a.get("attribute", ""), "subject": subject, "object": target}  # fmt: skip
+                        {
+                            "relationship_id": self._relationships,
+                            "predicate": row["predicate"],
+                            "synsets": [],
+                            "attribute": a.get("attribute", ""),
+                            "subject": subject,
+                            "object": target,
+                        }
                     )
         return found
 

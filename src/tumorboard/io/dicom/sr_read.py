@@ -19,8 +19,12 @@ __all__ = ["SrFinding", "SrReport", "read_report"]
 
 _GROUP = ("125007", "DCM")
 _TRACKING, _FINDING, _CATEGORY, _SITE, _SIDE = (
-    ("112039", "DCM"), ("121071", "DCM"), ("276214006", "SCT"), ("363698007", "SCT"), ("272741003", "SCT"),
-)  # fmt: skip
+    ("112039", "DCM"),
+    ("121071", "DCM"),
+    ("276214006", "SCT"),
+    ("363698007", "SCT"),
+    ("272741003", "SCT"),
+)
 _DEVICE = ("121007", "DCM")
 _CLASSES = ("1.2.840.10008.5.1.4.1.1.88.22", "1.2.840.10008.5.1.4.1.1.88.33", "1.2.840.10008.5.1.4.1.1.88.34")
 _DEPTH = 12
@@ -28,7 +32,8 @@ _DEPTH = 12
 
 @dataclass(frozen=True)
 class SrFinding:
-    """One measurement group; `image_uid` is the SOP instance that its region lies on, `box` its bounding box in pixels."""
+    """One measurement group; `image_uid` is the SOP instance that its region lies on, `box` its bounding box in
+    pixels."""
 
     identifier: str
     locations: tuple[str, ...]

@@ -10,7 +10,16 @@ import hashlib
 
 from tumorboard.io.dicom.terms import PRIVATE_SCHEME, Code
 
-__all__ = ["CHANGE", "SEVERITY", "location_name", "location_term", "polarity_of", "presence_term", "private_term", "severity_term"]
+__all__ = [
+    "CHANGE",
+    "SEVERITY",
+    "location_name",
+    "location_term",
+    "polarity_of",
+    "presence_term",
+    "private_term",
+    "severity_term",
+]
 
 _SITES: dict[str, Code] = {
     "lung": ("39607008", "SCT", "Lung"),
@@ -46,7 +55,8 @@ CHANGE: Code = ("change", PRIVATE_SCHEME, "Change since the previous exam")
 
 
 def private_term(label: str) -> Code:
-    """Our own code for a name: short, and the same for the same name; the name itself (64 characters) is its meaning."""
+    """Our own code for a name: short, and the same for the same name; the name itself (64 characters) is its
+    meaning."""
     plain = " ".join(label.split())
     value = plain if len(plain) <= 16 else hashlib.blake2b(plain.encode(), digest_size=6).hexdigest()
     return (value or "unnamed", PRIVATE_SCHEME, plain[:64] or "unnamed")

@@ -1,5 +1,5 @@
-"""Boxes and statements -> a DICOM structured report of template 1500 (measurement groups with image regions, finding sites
-with laterality, qualitative evaluations)."""
+"""Boxes and statements -> a DICOM structured report of template 1500 (measurement groups with image regions,
+finding sites with laterality, qualitative evaluations)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,13 @@ def made_evidence(image_id: str, study: StudyIdentity) -> Evidence:
 
 
 def write_report(
-    groups: Sequence[SrGroup], path: Path, *, evidence: Sequence[Evidence], by_people: bool, algorithm: str, description: str
+    groups: Sequence[SrGroup],
+    path: Path,
+    *,
+    evidence: Sequence[Evidence],
+    by_people: bool,
+    algorithm: str,
+    description: str,
 ) -> str:
     """Write a Comprehensive SR and return its UID; the same input gives the same file.
 
@@ -114,8 +120,8 @@ def write_report(
 
 
 def _anonymous(original: Dataset) -> Dataset:
-    """The header without patient and study, which are copied afterwards as they are: highdicom warns about every name of
-    one component."""
+    """The header without patient and study, which are copied afterwards as they are: highdicom warns about every
+    name of one component."""
     dataset = Dataset()
     dataset.update(original)
     for keyword in STUDY_KEYWORDS:
