@@ -114,3 +114,151 @@ def clinical(cohort: Cohort) -> dict[str, dict[str, Any]]:
         row["patient_id"]: {name: value for name, value in row.items() if value is not None}
         for row in cohort.rows("patients")
     }
+
+
+# ---- graphs -----------------------------------------------------------------------------------------
+def statement(
+    exam_id: str, number: int, predicate: str, label: str, locations: list[str], **more: Any
+) -> dict[str, Any]:
+    """A row of `relations` for one statement of the run ``rules``; `label` with its category."""
+    start, end = more.pop("sentence", (0, 0))
+    attributes = {
+        "locations": locations,
+        "tense": "current",
+        "comparison": None,
+        "severity": None,
+        "cues": [],
+        "section": "findings",
+        "sentence": [start, end],
+        "rules": ["r1"],
+        "measures": {},
+        "lexicon": "test",
+    }
+    return {
+        "relation_id": f"{exam_id}.rules.{number}",
+        "subject": exam_id,
+        "predicate": predicate,
+        "object": label,
+        "run_id": "rules",
+        "text_id": f"{exam_id}.findings",
+        "start": start,
+        "end": end,
+        "confidence": 1.0,
+        "attributes": json.dumps(attributes | more),
+    }
+
+
+def graph_cohort(*, statements: bool = True, boxes: bool = True) -> Cohort:
+    """Two patients, three exams with a report and an X-ray without a file each, boxes, statements and one change."""
+    body = "The heart is large.\nNo effusion.\nPossible pneumonia at the right base, worse."
+    spans = [(0, 19), (20, 32), (33, len(body))]
+    exams = [("P-1.0", "P-1", 0), ("P-1.1", "P-1", 1), ("P-2.0", "P-2", 0)]
+    tables: dict[str, Any] = {
+        "patients": [{"patient_id": "P-1"}, {"patient_id": "P-2"}],
+        "exams": [{"exam_id": e, "patient_id": p, "order": o, "day": 30.0 * o, "kind": "X-ray"} for e, p, o in exams],
+        "texts": [{"text_id": f"{e}.findings", "exam_id": e, "section": "findings", "body": body} for e, _, _ in exams],
+    }
+    if boxes or statements:
+        tables["patients"][0]["sex"] = "female" if statements else None
+        tables["images"] = [
+            {
+                "image_id": f"{e}.DX",
+                "exam_id": e,
+                "modality": "DX",
+                "role": "image",
+                "unit": "unknown",
+                "options": json.dumps({"size": [2000, 2500], "viewpoint": "PA"}),
+            }
+            for e, _, _ in exams
+        ]
+    tables["runs"] = [{"run_id": "rules", "kind": "model"}, {"run_id": "atlas", "kind": "model"}] if boxes else []
+    if boxes:
+        corners = {
+            "right lung": [300, 400, 900, 1900],
+            "right lower lung zone": [310, 1300, 890, 1880],
+            "cardiac silhouette": [800, 1200, 1400, 1900],
+        }
+        tables["findings"] = [
+            {
+                "finding_id": f"atlas.{e}.{label}",
+                "image_id": f"{e}.DX",
+                "run_id": "atlas",
+                "kind": "anatomical location",
+                "label": label,
+                "box": [float(v) for v in box],
+            }
+            for e, _, _ in exams
+            for label, box in corners.items()
+        ]
+    if statements:
+        angles = ["right costophrenic angle", "left costophrenic angle"]
+        tables["relations"] = [
+            row
+            for e, _, order in exams
+            for row in (
+                statement(
+                    e,
+                    0,
+                    "yes",
+                    "anatomicalfinding|enlarged cardiac silhouette",
+                    ["cardiac silhouette"],
+                    sentence=spans[0],
+                    severity="severe",
+                ),
+                statement(e, 1, "no", "anatomicalfinding|pleural effusion", angles, sentence=spans[1]),
+                statement(
+                    e,
+                    2,
+                    "uncertain",
+                    "disease|pneumonia",
+                    ["right lower lung zone"],
+                    sentence=spans[2],
+                    comparison="worsened" if order else None,
+                ),
+            )
+        ]
+        change = {
+            "location": "right lower lung zone",
+            "category": "disease",
+            "attribute": "pneumonia",
+            "source": "text",
+        }
+        tables["relations"].append(
+            {
+                "relation_id": "P-1.1.rules.change.0",
+                "subject": "P-1.1",
+                "predicate": "worsened",
+                "object": "P-1.0",
+                "run_id": "rules",
+                "attributes": json.dumps(change),
+            }
+        )
+    return Cohort.build("twin", loader=load_image, **tables)
+
+
+def triples(cohort: Cohort) -> set[tuple[Any, ...]]:
+    """What a cohort's statements say, without who said it: nlp's normal and abnormal left out."""
+    found = set()
+    for row in cohort.rows("relations"):
+        a = json.loads(row["attributes"] or "{}")
+        if row["predicate"] in ("yes", "no", "uncertain") and not row["object"].startswith("nlp|"):
+            said = (row["subject"], row["predicate"], row["object"], tuple(sorted(a["locations"])))
+            found.add((*said, a["comparison"], a["severity"]))
+    return found
+
+
+def boxes_of(cohort: Cohort) -> set[tuple[Any, ...]]:
+    return {(row["image_id"], row["label"], *row["box"]) for row in cohort.rows("findings")}
+
+
+def assert_same_graphs(left: Cohort, right: Cohort, *, texts: bool = False) -> None:
+    """The same images by name, boxes, statements; `texts`: the same reports."""
+    assert {r["image_id"]: r["exam_id"] for r in left.rows("images")} == {
+        r["image_id"]: r["exam_id"] for r in right.rows("images")
+    }
+    assert boxes_of(left) == boxes_of(right)
+    assert triples(left) == triples(right)
+    if texts:
+        mine, theirs = ({(r["exam_id"], r["section"], r["body"]) for r in c.rows("texts")} for c in (left, right))
+        assert mine == theirs
+        assert left.rows("exams") == right.rows("exams")

@@ -8,7 +8,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -17,7 +17,7 @@ from tumorboard.io import codes
 from tumorboard.io.confine import confined
 from tumorboard.io.inflate import CHUNK_BYTES, MAX_BYTES
 
-__all__ = ["MAX_ENTRIES", "MAX_ENTRY_RATIO", "list_zip", "read_zip_member", "unpack_zip"]
+__all__ = ["MAX_ENTRIES", "MAX_ENTRY_RATIO", "list_zip", "read_zip_entries", "read_zip_member", "unpack_zip"]
 
 MAX_ENTRIES = 100_000
 MAX_ENTRY_RATIO = 200
@@ -31,7 +31,7 @@ _DAMAGE = (
 )
 
 
-def list_zip(path: Path, *, max_bytes: int = MAX_BYTES) -> list[str]:
+def list_zip(path: Path, *, max_bytes: int = MAX_BYTES, max_entries: int = MAX_ENTRIES) -> list[str]:
     """The names of the files in the archive, all entries checked.
 
     Errors: FIL101 missing, FIL102 no zip archive, FIL103 a name that leads out of the target, FIL105 more than
@@ -39,7 +39,27 @@ def list_zip(path: Path, *, max_bytes: int = MAX_BYTES) -> list[str]:
     extreme compression.
     """
     with _opened(path) as archive:
-        return [entry.filename for entry in _checked(archive, path, max_bytes)]
+        return [entry.filename for entry in _checked(archive, path, max_bytes, max_entries)]
+
+
+def read_zip_entries(path: Path, names: Iterable[str], *, max_entry_bytes: int) -> Iterator[tuple[str, bytes]]:
+    """(name, bytes) of these entries of an archive that `list_zip` has checked, one at a time, checksums verified.
+    Errors: FIL101 no such entry, FIL105 an entry above `max_entry_bytes`, FIL106, FIL111."""
+    with _opened(path) as archive:
+        for name in names:
+            try:
+                entry = archive.getinfo(name)
+            except KeyError:
+                raise TumorboardError(
+                    codes.FILE_MISSING, path, found=f"no entry {name!r}", expected="one of its entries"
+                ) from None
+            if entry.file_size > max_entry_bytes:
+                raise TumorboardError(
+                    codes.FILE_TOO_LARGE, path, found=f"{name!r} of {entry.file_size:,} bytes",
+                    expected=f"at most {max_entry_bytes:,}",
+                )  # fmt: skip
+            _refuse_odd(entry, path)
+            yield name, b"".join(_pieces(archive, entry, path))
 
 
 def read_zip_member(path: Path, name: str, *, max_bytes: int = MAX_BYTES) -> bytes:
@@ -91,16 +111,18 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise TumorboardError(codes.FILE_DAMAGED, path, found=f"{error}", expected="a readable zip archive") from error
 
 
-def _checked(archive: zipfile.ZipFile, path: Path, max_bytes: int) -> list[zipfile.ZipInfo]:
+def _checked(
+    archive: zipfile.ZipFile, path: Path, max_bytes: int, max_entries: int = MAX_ENTRIES
+) -> list[zipfile.ZipInfo]:
     """The entries that are files; any bad entry refuses the whole archive."""
     entries = archive.infolist()
     total = sum(entry.file_size for entry in entries)
-    if len(entries) > MAX_ENTRIES or total > max_bytes:
+    if len(entries) > max_entries or total > max_bytes:
         raise TumorboardError(
             codes.FILE_TOO_LARGE,
             path,
             found=f"{len(entries):,} entries of {total:,} bytes",
-            expected=f"at most {MAX_ENTRIES:,} of max_bytes={max_bytes}",
+            expected=f"at most {max_entries:,} of max_bytes={max_bytes}",
         )
     seen: set[str] = set()
     for entry in entries:

@@ -269,3 +269,9 @@ SOURCE_SERIES = define(
     why="SEG and RTSTRUCT point to the slices they were made on; without them no viewer can show them.",
     fix="export from a cohort whose images came from DICOM, or let a derived CT series be written (derived=True)",
 )
+SR_FORM = define(
+    "SRD101",
+    "A structured report without the parts of TID 1500",
+    why="Findings are read from measurement groups; free text in a report belongs to nobody's box.",
+    fix="give a structured report of measurements and evaluations (template 1500)",
+)
