@@ -24,6 +24,7 @@ _PAD = 5
 _FFT = 64
 _SIZES = tuple((n, m) for n in (20, 24, 28, 32, 36) for m in (20, 24, 28, 32) if 0.7 < n / m < 1.5)
 """Heights and widths of the drawing, in pixels of the small picture."""
+_DETAIL_EDGE, _DETAIL_SIGMA = 256, 4.0
 _LEAST_VARIANCE = 0.02
 """Of a window (grey values 0 to 1): below it there is nothing to correlate with."""
 
@@ -74,12 +75,12 @@ class Hanging:
 class Look:
     """What was seen: correlation of the drawing with each of 4 turns x (positive, negative), and grey values.
 
-    `scores` (4, 2) in [-1, 1]; `border` the part of the picture that is uniform border; `contrast` the distance of the
-    10th and 90th percentile of the rest, in parts of the whole range."""
+    `scores` (4, 2) in [-1, 1]; `border` the part of the picture that is uniform border; `detail` the median distance of a
+    pixel from its surroundings, in parts of the grey range (at 256 pixels; 0 in an empty picture)."""
 
     scores: Floats
     border: float
-    contrast: float
+    detail: float
 
     @property
     def best(self) -> Hanging:
@@ -133,10 +134,19 @@ def look_at(picture: NDArray[np.generic]) -> Look:
     inside = trim_borders(values)
     part = values[inside]
     border = 1 - part.size / values.size
-    tenth, ninetieth = np.percentile(part[:: max(1, part.shape[0] // 512)], [10, 90])
     small = np.pad(shrink(part, EDGE), _PAD, mode="edge")
     scores = np.array([_fit(np.rot90(small, turns)) for turns in range(4)])
-    return Look(scores, border, float((ninetieth - tenth) / (high - low)))
+    return Look(scores, border, _detail(part))
+
+
+def _detail(picture: NDArray[np.generic]) -> float:
+    from scipy import ndimage
+
+    rows, columns = picture.shape
+    scale = min(1.0, _DETAIL_EDGE / max(rows, columns))
+    small = resized(picture, (max(4, round(rows * scale)), max(4, round(columns * scale))))
+    spread = float(np.subtract(*np.percentile(small, [97.5, 2.5])))
+    return float(np.median(np.abs(small - ndimage.gaussian_filter(small, _DETAIL_SIGMA)))) / max(spread, 1e-6)
 
 
 def shrink(picture: NDArray[np.generic], edge: int) -> Floats:
