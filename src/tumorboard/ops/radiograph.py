@@ -48,6 +48,11 @@ class Hanging:
         turned = np.rot90(np.fliplr(picture) if self.mirrored else picture, self.turns)
         return turned.max() + turned.min() - turned if self.inverted else turned
 
+    def undo(self, picture: NDArray[np.generic]) -> NDArray[np.generic]:
+        """A hung mask as it lies on the source picture."""
+        turned = np.rot90(picture, -self.turns)
+        return np.fliplr(turned) if self.mirrored else turned
+
     def to_source(self, box: Floats, shape: tuple[int, int]) -> Floats:
         """Boxes (..., 4) of the hung picture as boxes of the source picture of `shape` (rows, columns)."""
         rows, columns = shape
@@ -59,8 +64,19 @@ class Hanging:
             height, width = width, height
         if self.mirrored:
             x = columns - x
-        corners = np.stack([x.min(-1), y.min(-1), x.max(-1), y.max(-1)], axis=-1)
-        return np.asarray(corners)
+        return np.stack([x.min(-1), y.min(-1), x.max(-1), y.max(-1)], axis=-1)
+
+    def from_source(self, box: Floats, shape: tuple[int, int]) -> Floats:
+        """Boxes (..., 4) of the source picture of `shape` (rows, columns) as boxes of the hung one."""
+        rows, columns = shape
+        x, y = np.asarray(box, float)[..., 0::2], np.asarray(box, float)[..., 1::2]
+        if self.mirrored:
+            x = columns - x
+        height, width = rows, columns
+        for _ in range(self.turns % 4):
+            x, y = y, width - x
+            height, width = width, height
+        return np.stack([x.min(-1), y.min(-1), x.max(-1), y.max(-1)], axis=-1)
 
     def words(self) -> str:
         """What was done to the patient, in words."""
