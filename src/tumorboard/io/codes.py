@@ -158,3 +158,15 @@ VOXELS_NOT_FINITE = define(
     why="One NaN spreads through every filter, sum and interpolation that touches it.",
     fix="find out what they stand for and read with nan_as=VALUE",
 )
+PICTURE_COLOURED = define(
+    "IMG105",
+    "A picture in colour, or with transparent parts, where grey values are expected",
+    why="Annotations burned in as colours, or a screenshot of a viewer, are no measurement.",
+    fix="export the image again without annotations; a mask needs one grey value per structure",
+)
+PICTURE_TURNED = define(
+    "IMG106",
+    "A picture that says it is to be turned for display",
+    why="Some programs obey the EXIF orientation, others ignore it: boxes and masks made with one miss in the other.",
+    fix='find out which is meant and read with exif="apply" or exif="ignore"',
+)

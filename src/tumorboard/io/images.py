@@ -30,6 +30,8 @@ READERS = {
     "dicom-seg": "tumorboard.io.dicom.seg:read_segment_labels",
     "rtstruct": "tumorboard.io.dicom.rtstruct:read_structure_labels",
     "rtdose": "tumorboard.io.dicom.rtdose:read_dose",
+    "radiograph": "tumorboard.io.radiograph:read_radiograph",
+    "dicom-radiograph": "tumorboard.io.dicom.radiograph:read_dicom_radiograph",
 }
 
 # format -> header reader(path) -> Geometry
