@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tumorboard.core.chest import BOX_LOCATIONS
 from tumorboard.core.cohort import Cohort
@@ -140,7 +141,14 @@ def learn(
     facts: Mapping[str, Any],
     progress: Progress | None = None,
 ) -> AnatomyModel:
-    """Go on from `basis` with the real samples and save the model to `folder`; a finished one there is taken over."""
+    """Go on from `basis` with the real samples and save the model to `folder`; a finished one there is taken over.
+
+    What counts as lung (behind the heart or beside it alone) differs between those who draw: where the cohort has masks,
+    they decide, and virtual X-rays teach only their boxes.
+    """
+    virtual = basis.samples
+    if any(sample.lungs is not None for sample in real):
+        virtual = tuple(replace(sample, lungs=None, boxes=_without_lungs(sample.boxes)) for sample in virtual)
     identity = _identity([*real, *basis.samples], config, f"cohort {seed}")
     if (folder / MODEL_FILE).exists():
         model = AnatomyModel.load(folder)
@@ -152,7 +160,7 @@ def learn(
         network = build_network(config)
     if basis.weights is not None:
         load_weights(network, basis.weights, where=folder / _VIRTUAL_FILE)
-    sampler = BatchSampler(real, basis.samples, edge=config.edge, batch=config.batch, share=config.virtual_share)
+    sampler = BatchSampler(real, virtual, edge=config.edge, batch=config.batch, share=config.virtual_share)
     fitted = fit(
         network,
         config.plan(config.steps, seed=seed),
@@ -177,6 +185,12 @@ def learn(
     model.save(folder)
     (folder / "last.safetensors").unlink(missing_ok=True)
     return model
+
+
+def _without_lungs(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    kept = boxes.copy()
+    kept[[BOX_LOCATIONS.index(name) for name in LUNGS]] = np.nan
+    return kept
 
 
 def _learnt(samples: Sequence[Sample]) -> tuple[str, ...]:
