@@ -46,7 +46,7 @@ class Hanging:
         """The picture (rows, columns) as it is hung. Grey values keep their type; a negative is turned round within its
         own range."""
         turned = np.rot90(np.fliplr(picture) if self.mirrored else picture, self.turns)
-        return turned.max() + turned.min() - turned if self.inverted else turned
+        return (turned.max() - turned) + turned.min() if self.inverted else turned
 
     def undo(self, picture: NDArray[np.generic]) -> NDArray[np.generic]:
         """A hung mask as it lies on the source picture."""

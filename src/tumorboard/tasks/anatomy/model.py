@@ -34,7 +34,7 @@ _KIND = "anatomy"
 LEAST_FIT, CLEARLY_TURNED = 0.45, 0.05
 """As in the checks XRY202 and XRY201."""
 _LATERAL = ("LL", "RL", "LAT", "LATERAL", "L", "LLD", "RLD", "LEFT LATERAL", "RIGHT LATERAL")
-_ZOOMS = (1.4, 1.65)
+_ZOOMS = (1.2, 1.4)
 """Sides of the second look's windows, in parts of the longer side of the box round both lungs."""
 _LEAST_LUNG = 0.01
 """Of the window: a smaller lung was not found."""

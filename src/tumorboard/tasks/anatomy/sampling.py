@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorboard.core.chest import BOX_LOCATIONS
 from tumorboard.tasks.anatomy.prepare import Sample
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Batch", "BatchSampler"]
 
 Singles = NDArray[np.float32]
+_LUNGS = [BOX_LOCATIONS.index(name) for name in ("right lung", "left lung")]
 _MIRRORED = 0.2
 """Part of the samples shown with exchanged sides: the network learns to tell, and nothing else from them."""
 
@@ -70,7 +72,7 @@ def _batch(samples: Sequence[Sample], edge: int, random: np.random.Generator) ->
     count = len(samples)
     pictures = np.stack([sample.picture for sample in samples])
     lungs = np.stack([np.zeros((2, *sample.picture.shape)) if sample.lungs is None else sample.lungs for sample in samples])
-    matrices = np.stack([_matrix(random) for _ in samples])
+    matrices = np.stack([_matrix(sample.boxes, random) for sample in samples])
     theta = torch.from_numpy(matrices.astype(np.float32))
     grid = torch.nn.functional.affine_grid(theta, [count, 1, edge, edge], align_corners=False)
     stacked = torch.from_numpy(np.concatenate([lungs, pictures[:, None]], axis=1).astype(np.float32))
@@ -94,16 +96,21 @@ def _batch(samples: Sequence[Sample], edge: int, random: np.random.Generator) ->
     )
 
 
-def _matrix(random: np.random.Generator) -> NDArray[np.float64]:
-    """(2, 3) from output to input places (-1 to 1): slant up to 10 degrees, zoom 0.75 to 1.3, shift."""
+def _matrix(boxes: Singles, random: np.random.Generator) -> NDArray[np.float64]:
+    """(2, 3) from output to input places (-1 to 1): the lungs fill half of the window to all of it, off its middle, slanted by
+    up to 10 degrees; where they are not known, most of the picture is shown."""
+    lungs = boxes[_LUNGS]
+    known = bool(np.isfinite(lungs).all())
+    low, high = (lungs[:, :2].min(0), lungs[:, 2:].max(0)) if known else (np.zeros(2), np.ones(2))
+    share = random.uniform(0.55, 1.0) if known else random.uniform(0.8, 1.1)
+    zoom = float((high - low).max()) / share
     angle = np.deg2rad(random.uniform(-10, 10))
-    zoom = float(np.exp(random.uniform(np.log(0.7), np.log(1.3))))
     stretch = float(np.exp(random.uniform(-0.1, 0.1)))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = turn @ np.diag([zoom * stretch, zoom / stretch])
     linear[0, 1] += random.uniform(-0.06, 0.06)
-    free = 0.12 + 0.5 * max(0.0, 1 - zoom)
-    return np.column_stack([linear, random.uniform(-free, free, 2)])
+    free = 0.05 + 0.6 * (1 - min(share, 1.0))
+    return np.column_stack([linear, low + high - 1 + zoom * random.uniform(-free, free, 2)])
 
 
 def _moved(boxes: Singles, matrix: NDArray[np.float64]) -> Singles:
