@@ -113,7 +113,8 @@ def load_channels(path: Path, *counts: int) -> NDArray[Any]:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        code = io_codes.FILE_PICKLE if "pickle" in str(error).lower() else io_codes.FILE_FORMAT
+        objects = "pickle" in str(error).lower() or "Python objects" in str(error)
+        code = io_codes.FILE_PICKLE if objects else io_codes.FILE_FORMAT
         raise TumorboardError(code, path, found=str(error)[:120], expected="a plain .npy array") from error
     if array.ndim == 4 and len(array) == 1:
         array = array[0]
