@@ -8,6 +8,9 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorboard.phantom.chest_devices import lead_wires
+from tumorboard.phantom.chest_findings import apply_to_build, effects_of, extras_of, vessels_of
+from tumorboard.phantom.chest_plan import Sign, plan_signs
 from tumorboard.phantom.clinical import Person
 from tumorboard.phantom.frame import STANDARD_HEIGHT_MM
 from tumorboard.phantom.radiograph import project
@@ -43,6 +46,7 @@ class ChestPatient:
     clinic: str
     person: Person
     exams: tuple[ChestExam, ...]
+    signs: tuple[Sign, ...] = ()
 
     def rng(self, purpose: str, exam: int = 0) -> np.random.Generator:
         """The random numbers of one purpose: independent of every other."""
@@ -81,7 +85,10 @@ def draw_chest_patient(seed: int, index: int, *, exams: int = 2) -> ChestPatient
         ChestExam(f"{patient_id}.{n}", n, float(day), "AP" if rng.random() < 0.15 + 0.45 * (sick > 0.5) else "PA")
         for n, day in enumerate(days)
     )
-    return ChestPatient(patient_id, seed, index, clinic, person, taken)
+    signs = plan_signs(
+        blank.rng("signs"), age_years=age, exams=len(taken), portable=[exam.projection == "AP" for exam in taken]
+    )
+    return ChestPatient(patient_id, seed, index, clinic, person, taken, signs)
 
 
 def render(seed: int, size: int = 512) -> Radiograph:
@@ -104,11 +111,22 @@ def take(patient: ChestPatient, exam: int, *, size: int = 512) -> Radiograph:
         int(patient.rng("build").integers(1 << 62)),
         lift_mm=(lift, lift),
     )
+    build = apply_to_build(build, patient.signs, exam)
     tissues = draw_tissues(patient.rng("tissue"), age_years=person.age_years, bmi=person.bmi, contrast=0.0)
     chest = Chest(build, tissues)
     view = _view(patient, build, projection, size, rng)
     # samples of the cavity: one and a half to two pixels apart, whatever the size
-    shown = project(chest, view, fine_mm=max(1.3, 1.7 * view.pixel_mm))
+    extras = extras_of(chest, patient.signs, exam)
+    if projection == "AP" and rng.random() < 0.5:
+        extras += lead_wires(chest, patient.rng("leads", exam))
+    shown = project(
+        chest,
+        view,
+        effects=effects_of(patient.signs, exam, supine=projection == "AP"),
+        extras=extras,
+        vessels=vessels_of(chest, patient.signs, exam),
+        fine_mm=max(1.3, 1.7 * view.pixel_mm),
+    )
     film = _film(patient, projection, view, rng)
     grey = develop(shown.path, film, patient.rng("noise", exam), pixel_mm=view.pixel_mm)
     image = np.round(grey * 255).astype(np.uint8)
