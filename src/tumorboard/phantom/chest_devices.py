@@ -40,11 +40,8 @@ def _run(points: Points, radius: float) -> Tube:
 
 
 def _endotracheal(chest: Chest, sign: Sign) -> list[Piece]:
-    carina = chest.carina
-    tip = carina + (0, -4, 30 + 35 * sign.place[0]) if sign.tip == "trachea" else carina + (-16, 1, -18)
-    path = [(0, -20, -150), (0, -20, -240), (0, -16, -280)]
-    path += [(float(carina[0]) / 2, 4, -330), tuple(carina)] if sign.tip != "trachea" else []
-    path.append(tuple(tip))
+    tip = chest.carina + (0, -4, 30 + 35 * sign.place[0])
+    path = [(0, -20, -150), (0, -20, -240), (0, -16, -280), tuple(tip)]
     points = [tuple(float(v) for v in p) for p in path]
     return [(_run(points, 4.6), _PLASTIC), (_run([(x + 3.5, y, z) for x, y, z in points], 0.9), _STRIPE)]
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
 __all__ = ["DEVICES", "KINDS", "Sign", "grade_word", "plan_course", "plan_signs"]
 
+T = TypeVar("T")
 KINDS = (
     "effusion",
     "pneumothorax",
@@ -76,8 +78,10 @@ def plan_signs(rng: np.random.Generator, *, age_years: float, exams: int, portab
         return ()
     wanted: list[str] = []
     weights = np.array([_prevalence(kind, age_years) for kind in KINDS])
-    for kind in rng.choice(KINDS, size=1 + int(rng.integers(0, 4)), replace=False, p=weights / weights.sum()):
-        wanted.append(str(kind))
+    for _ in range(1 + int(rng.integers(0, 4))):
+        place = int(np.searchsorted(np.cumsum(weights), rng.random() * weights.sum()))
+        wanted.append(KINDS[place])
+        weights[place] = 0.0
     for one, other in (("hyperinflation", "low volumes"), ("nodule", "mass"), ("collapse", "consolidation")):
         if one in wanted and other in wanted:
             wanted.remove(other)
@@ -127,21 +131,21 @@ def _device_share(device: str, *, ill: bool, kinds: Sequence[str], age_years: fl
 
 
 def _draw_sign(rng: np.random.Generator, kind: str, number: int, exams: int) -> Sign:
-    side = str(rng.choice(["left", "right"]))
+    side = _pick(rng, ("left", "right"))
     zone = ""
     if kind in ("edema", "hyperinflation", "low volumes", "cardiomegaly", "tortuous aorta", "aortic calcium", "reticulation"):
         side = "both"
     elif kind in ("effusion", "linear atelectasis") and rng.random() < 0.3:
         side = "both"
     if kind in ("consolidation", "nodule", "mass", "calcified nodule"):
-        zone = str(rng.choice(["upper", "mid", "lower"], p=[0.3, 0.3, 0.4]))
+        zone = _pick(rng, ("upper", "mid", "lower"), (0.3, 0.3, 0.4))
     elif kind in ("linear atelectasis", "collapse"):
         zone = "lower"
     place = tuple(float(v) for v in rng.random(3))
     sign = Sign(f"{kind} {number}", kind, side, zone, (), place=place)  # type: ignore[arg-type]
     if kind in ("nodule", "mass", "calcified nodule"):
         return _sized(rng, sign, exams)
-    first = float(rng.choice([1.0, 2.0, 3.0], p=[0.5, 0.33, 0.17]))
+    first = _pick(rng, (1.0, 2.0, 3.0), (0.5, 0.33, 0.17))
     grades = plan_course(rng, first, exams) if kind in _CHANGING else (first,) * exams
     return replace(sign, grades=grades)
 
@@ -151,8 +155,8 @@ def _sized(rng: np.random.Generator, sign: Sign, exams: int) -> Sign:
     size = float(rng.uniform(low, high))
     sizes = [size]
     for _ in range(exams - 1):
-        grown = sizes[-1] * (1.0 if sign.kind == "calcified nodule" or rng.random() < 0.55 else rng.choice([0.7, 1.35]))
-        sizes.append(float(np.clip(grown, 4.0, 80.0)))
+        grown = sizes[-1] * (1.0 if sign.kind == "calcified nodule" or rng.random() < 0.55 else _pick(rng, (0.7, 1.35)))
+        sizes.append(min(max(grown, 4.0), 80.0))
     rounded = tuple(float(round(s)) for s in sizes)
     return replace(sign, grades=(1.0,) * exams, size_mm=rounded)
 
@@ -163,23 +167,35 @@ def plan_course(rng: np.random.Generator, first: float, exams: int) -> tuple[flo
     for _ in range(exams - 1):
         now = grades[-1]
         if now == 0:
-            now = float(rng.choice([0.0, 1.0, 2.0], p=[0.35, 0.4, 0.25]))
+            now = _pick(rng, (0.0, 1.0, 2.0), (0.35, 0.4, 0.25))
         else:
-            step = float(rng.choice([-9.0, -1.0, 0.0, 1.0], p=[0.18, 0.24, 0.34, 0.24]))
-            now = float(np.clip(now + step, 0.0, 3.0))
+            step = _pick(rng, (-9.0, -1.0, 0.0, 1.0), (0.18, 0.24, 0.34, 0.24))
+            now = min(max(now + step, 0.0), 3.0)
         grades.append(now)
     if not any(grades):
         grades[-1] = first
     return tuple(grades)
 
 
-_TIPS: dict[str, Callable[[np.random.Generator], str]] = {
-    "endotracheal tube": lambda rng: str(rng.choice(["trachea", "right main bronchus"], p=[0.93, 0.07])),
-    "enteric tube": lambda rng: str(rng.choice(["stomach", "oesophagus"], p=[0.9, 0.1])),
-    "picc": lambda rng: str(rng.choice(["svc", "cavoatrial junction", "right atrium"], p=[0.55, 0.3, 0.15])),
-    "ij line": lambda rng: str(rng.choice(["svc", "cavoatrial junction", "right atrium"], p=[0.6, 0.3, 0.1])),
-    "chest port": lambda rng: str(rng.choice(["svc", "cavoatrial junction"], p=[0.6, 0.4])),
+_TIPS: dict[str, tuple[tuple[str, ...], tuple[float, ...]]] = {
+    "endotracheal tube": (("trachea",), (1.0,)),
+    "enteric tube": (("stomach", "oesophagus"), (0.9, 0.1)),
+    "picc": (("svc", "cavoatrial junction", "right atrium"), (0.55, 0.3, 0.15)),
+    "ij line": (("svc", "cavoatrial junction", "right atrium"), (0.6, 0.3, 0.1)),
+    "chest port": (("svc", "cavoatrial junction"), (0.6, 0.4)),
 }
+
+
+def _pick(rng: np.random.Generator, choices: Sequence[T], shares: Sequence[float] | None = None) -> T:
+    """One of them, by their shares (which add up to 1)."""
+    if shares is None:
+        return choices[int(rng.random() * len(choices))]
+    left = rng.random()
+    for choice, share in zip(choices, shares, strict=True):
+        left -= share
+        if left < 0:
+            return choice
+    return choices[-1]
 
 
 def _draw_device(rng: np.random.Generator, device: str, number: int, exams: int, signs: Sequence[Sign]) -> Sign:
@@ -190,8 +206,8 @@ def _draw_device(rng: np.random.Generator, device: str, number: int, exams: int,
         side = "left" if rng.random() < 0.85 else "right"
     elif device == "chest tube":
         pleural = [s.side for s in signs if s.kind in ("pneumothorax", "effusion") and s.side != "both"]
-        side = pleural[0] if pleural else str(rng.choice(["left", "right"]))
-    tip = _TIPS[device](rng) if device in _TIPS else ""
+        side = pleural[0] if pleural else _pick(rng, ("left", "right"))
+    tip = _pick(rng, *_TIPS[device]) if device in _TIPS else ""
     grades = [1.0] * exams
     if device not in ("pacer", "sternotomy wires", "chest port") and exams > 1:
         placed = int(rng.integers(0, exams)) if rng.random() < 0.5 else 0
