@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from zlib import crc32
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tumorboard.phantom.chest_devices import lead_wires
+from tumorboard.phantom.chest_findings import apply_to_build, effects_of, extras_of, vessels_of
+from tumorboard.phantom.chest_plan import Sign, plan_signs
 from tumorboard.phantom.clinical import Person
 from tumorboard.phantom.frame import STANDARD_HEIGHT_MM
 from tumorboard.phantom.radiograph import project
 from tumorboard.phantom.radiograph_body import Chest, ChestBuild
 from tumorboard.phantom.radiograph_boxes import boxes, lung_masks
 from tumorboard.phantom.radiograph_film import Film, develop
+from tumorboard.phantom.radiograph_picture import Radiograph
 from tumorboard.phantom.radiograph_view import View
 from tumorboard.phantom.tissue import draw_tissues
 
-__all__ = ["CLINICS", "ChestExam", "ChestPatient", "Radiograph", "draw_chest_patient", "render", "take"]
+__all__ = ["CLINICS", "ChestExam", "ChestPatient", "draw_chest_patient", "render", "take"]
 
 CLINICS = ("XA", "XB", "XC")
 """Virtual clinics: each has machines of its own."""
@@ -43,24 +46,12 @@ class ChestPatient:
     clinic: str
     person: Person
     exams: tuple[ChestExam, ...]
+    signs: tuple[Sign, ...] = ()
 
     def rng(self, purpose: str, exam: int = 0) -> np.random.Generator:
         """The random numbers of one purpose: independent of every other."""
         key = (self.index, crc32(purpose.encode()), exam)
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=key)))
-
-
-@dataclass(frozen=True, eq=False)
-class Radiograph:
-    """A picture and its truth. image : uint8 (rows, columns), brighter = denser. boxes : x1, y1, x2, y2 in pixel edges by
-    name. lungs : visible lung fields (rows, columns) by side."""
-
-    image: NDArray[np.uint8]
-    boxes: dict[str, tuple[float, float, float, float]]
-    lungs: dict[str, NDArray[np.bool_]]
-    pixel_mm: float
-    view: str
-    facts: dict[str, float] = field(default_factory=dict)
 
 
 def draw_chest_patient(seed: int, index: int, *, exams: int = 2) -> ChestPatient:
@@ -81,7 +72,10 @@ def draw_chest_patient(seed: int, index: int, *, exams: int = 2) -> ChestPatient
         ChestExam(f"{patient_id}.{n}", n, float(day), "AP" if rng.random() < 0.15 + 0.45 * (sick > 0.5) else "PA")
         for n, day in enumerate(days)
     )
-    return ChestPatient(patient_id, seed, index, clinic, person, taken)
+    signs = plan_signs(
+        blank.rng("signs"), age_years=age, exams=len(taken), portable=[exam.projection == "AP" for exam in taken]
+    )
+    return ChestPatient(patient_id, seed, index, clinic, person, taken, signs)
 
 
 def render(seed: int, size: int = 512) -> Radiograph:
@@ -90,9 +84,12 @@ def render(seed: int, size: int = 512) -> Radiograph:
     return take(patient, 0, size=size)
 
 
-def take(patient: ChestPatient, exam: int, *, size: int = 512) -> Radiograph:
-    """The X-ray of one exam, `size` pixels along its longer side. Depends on patient, exam and size alone."""
-    rng = patient.rng("view", exam)
+def take(patient: ChestPatient, exam: int, *, size: int = 512, repeat: int = 0, lateral: bool = False) -> Radiograph:
+    """The X-ray of one exam, `size` pixels along its longer side. Depends on patient, exam and size alone.
+
+    repeat : 1 for a second exposure of the same exam, positioned anew. lateral : from the side; without boxes.
+    """
+    rng = patient.rng("view", exam + 100 * repeat)
     projection = patient.exams[exam].projection
     lift = float(rng.normal(-2, 7) if projection == "PA" else rng.normal(14, 9))
     person = patient.person
@@ -102,16 +99,32 @@ def take(patient: ChestPatient, exam: int, *, size: int = 512) -> Radiograph:
         person.height_mm,
         person.weight_kg,
         int(patient.rng("build").integers(1 << 62)),
+        arms_up=lateral,
         lift_mm=(lift, lift),
     )
+    build = apply_to_build(build, patient.signs, exam)
     tissues = draw_tissues(patient.rng("tissue"), age_years=person.age_years, bmi=person.bmi, contrast=0.0)
     chest = Chest(build, tissues)
     view = _view(patient, build, projection, size, rng)
+    if lateral:
+        view = replace(view, projection="LATERAL", half_depth_mm=view.half_depth_mm * 1.3, centre_mm=(0.0, view.centre_mm[1]))
     # samples of the cavity: one and a half to two pixels apart, whatever the size
-    shown = project(chest, view, fine_mm=max(1.3, 1.7 * view.pixel_mm))
+    extras = extras_of(chest, patient.signs, exam)
+    if projection == "AP" and rng.random() < 0.5:
+        extras += lead_wires(chest, patient.rng("leads", exam + 100 * repeat))
+    shown = project(
+        chest,
+        view,
+        effects=effects_of(patient.signs, exam, supine=projection == "AP"),
+        extras=extras,
+        vessels=vessels_of(chest, patient.signs, exam),
+        fine_mm=max(1.3, 1.7 * view.pixel_mm),
+    )
     film = _film(patient, projection, view, rng)
-    grey = develop(shown.path, film, patient.rng("noise", exam), pixel_mm=view.pixel_mm)
+    grey = develop(shown.path, film, patient.rng("noise", exam + 100 * repeat), pixel_mm=view.pixel_mm)
     image = np.round(grey * 255).astype(np.uint8)
+    if lateral:
+        return Radiograph(image, {}, {}, view.pixel_mm, "LL")
     return Radiograph(image, boxes(shown.shadows), lung_masks(shown.shadows), view.pixel_mm, projection)
 
 

@@ -20,6 +20,8 @@ from tumorboard.phantom.solids import Blob, Solid, Tube
 
 __all__ = ["Cavity", "Projection", "project"]
 
+_CONTRAST = {"vertebra": 0.5}
+"""Vertebrae of the phantom are cortex like a rib's throughout; behind the heart that would hide everything."""
 _STANDARD_LOW = (-168.0, -112.0, -572.0)
 _STANDARD_HIGH = (168.0, 118.0, -258.0)
 
@@ -144,7 +146,8 @@ def _add_bones(film: NDArray[np.float64], chest: Chest, view: View) -> None:
     muscle = float(attenuation_per_mm(chest.tissues["muscle"].hu))
     for solid in chest.bones:
         own = float(attenuation_per_mm(chest.tissues[solid.tissue].hu))
-        add_chords(film, solid.shape, view, grow_mm=solid.grow_mm, weight=own - around.get(id(solid.shape), muscle))
+        weight = (own - around.get(id(solid.shape), muscle)) * _CONTRAST.get((solid.label or "").split("-")[0], 1.0)
+        add_chords(film, solid.shape, view, grow_mm=solid.grow_mm, weight=weight)
         around[id(solid.shape)] = own
 
 

@@ -71,6 +71,17 @@ def moved(shape: Shape, by: Sequence[float]) -> Shape:
     return replace(shape, z_low=shape.z_low + shift[2], rows=rows)
 
 
+def _unfolded(shape: Tube, by_mm: float) -> Tube:
+    """An aorta grown too long: the arch higher, its knob and the descending part further left, the ascending right."""
+    segments = shape.segments.copy()
+    for x, y, z in ((0, 1, 2), (4, 5, 6)):
+        high, back = segments[:, z], segments[:, y] > 0
+        chest = np.clip((high + 540.0) / 40.0, 0, 1)
+        segments[:, x] += chest * by_mm * np.where(back, 1.0, -0.4)
+        segments[:, z] += 0.5 * by_mm * np.clip((high + 360.0) / 30.0, 0, 1)
+    return replace(shape, segments=segments)
+
+
 def _split_cava(solid: Solid, shape: Shape, shift_mm: float) -> Iterator[Solid]:
     """The superior vena cava apart from the veins of neck, arms and belly."""
     assert isinstance(shape, Tube)
@@ -101,6 +112,9 @@ class Chest:
             if solid.shape.bounds()[1][2] > _BOTTOM_MM:
                 tissue = "fat" if solid.tissue == "skin" else solid.tissue
                 shown.append(replace(solid, tissue=tissue, rough_mm=0.0, label=None))
+        for _, side in SIDES:  # trapezius: the slope from neck to shoulder
+            slope = tube([(26 * side, 42, -225, 26), (80 * side, 40, -285, 34), (150 * side, 30, -318, 38)], smooth=3)
+            shown += [Solid(slope, "fat", layer=Layer.OUTLINE, grow_mm=self.build.fat_mm(2, 8)), Solid(slope, "muscle", layer=Layer.WALL)]
         return sorted(shown, key=lambda solid: solid.layer)
 
     @cached_property
@@ -142,6 +156,8 @@ class Chest:
             rows = shape.rows.copy()
             rows[:, 2] *= 0.78
             shape = replace(shape, rows=rows)
+        if solid.label == "aorta" and isinstance(shape, Tube) and self.build.unfolded_aorta:
+            shape = _unfolded(shape, self.build.unfolded_aorta)
         return shape
 
     def dome(self, name: str, side: float) -> Blob:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -69,13 +70,13 @@ class View:
     def pivot(self) -> NDArray[np.float64]:
         return _PIVOT / self.scale
 
-    @property
+    @cached_property
     def matrix(self) -> NDArray[np.float64]:
         """World to body about the pivot."""
         aside = -90.0 if self.projection == "LATERAL" else 0.0
         return rotation(about_z=self.turn + aside) @ rotation(about_x=self.tilt) @ rotation(about_y=self.roll)
 
-    @property
+    @cached_property
     def geometry(self) -> NDArray[np.float64]:
         """Focus-film distance, +1 film in front or -1 behind, y of the film, x and z of the central ray."""
         sign = -1.0 if self.projection == "AP" else 1.0
