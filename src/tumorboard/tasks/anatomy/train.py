@@ -36,6 +36,8 @@ __all__ = ["Basis", "learn", "real_samples", "train", "virtual_basis"]
 Progress = Callable[[float], None]
 _FEWEST = 10
 """Samples that a location needs for its boxes to be the network's own."""
+_GO_ON = 0.5
+"""Part of the learning rate with which a network goes on from virtual X-rays."""
 _VIRTUAL_FILE = "virtual.safetensors"
 
 
@@ -163,7 +165,7 @@ def learn(
     sampler = BatchSampler(real, virtual, edge=config.edge, batch=config.batch, share=config.virtual_share)
     fitted = fit(
         network,
-        config.plan(config.steps, seed=seed),
+        config.plan(config.steps, seed=seed, calmer=1.0 if basis.weights is None else _GO_ON),
         draw=sampler,
         loss_of=loss_of,
         folder=folder,
@@ -211,7 +213,9 @@ def _atlas(samples: Sequence[Sample]) -> tuple[Atlas, str]:
 def _identity(samples: Sequence[Sample], config: AnatomyConfig, stage: str) -> str:
     """Digest of the data and of everything that shapes training."""
     digest = hashlib.sha256(stage.encode())
-    digest.update(json.dumps(config.model_dump(mode="json", exclude={"turned", "folds"}), sort_keys=True).encode())
+    later = {"steps", "virtual_share"} if stage == "virtual" else set()
+    settings = config.model_dump(mode="json", exclude={"turned", "folds", "model", *later})
+    digest.update(json.dumps(settings, sort_keys=True).encode())
     for sample in samples:
         parts = (sample.picture, sample.boxes, *(() if sample.lungs is None else (sample.lungs,)))
         for part in parts:

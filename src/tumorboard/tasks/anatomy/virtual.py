@@ -17,16 +17,17 @@ _FIRST_SEED = 7_000_000_000
 def virtual_samples(
     count: int, *, seed: int, edge: int, progress: Callable[[float], None] | None = None
 ) -> list[Sample]:
-    """`count` virtual patients, one X-ray each, for a network of input `edge`; the same seed, the same patients."""
-    from tumorboard.phantom.chest import render
+    """`count` virtual patients, healthy and ill, one X-ray each, for a network of input `edge`; the same seed, the same
+    patients."""
+    from tumorboard.phantom.chest import draw_chest_patient, take
 
     samples = []
     for number in range(count):
-        patient = _FIRST_SEED + 1_000_000 * seed + number
-        drawn = render(patient, size=round(edge * MARGIN))
+        patient = draw_chest_patient(_FIRST_SEED + seed, number, exams=1)
+        drawn = take(patient, 0, size=round(edge * MARGIN))
         lungs = np.stack([drawn.lungs[side] for side in ("right", "left")])
         samples.append(
-            sample_of(drawn.image, lungs=lungs, boxes=drawn.boxes, edge=edge, patient_id=f"virtual-{patient}")
+            sample_of(drawn.image, lungs=lungs, boxes=drawn.boxes, edge=edge, patient_id=f"virtual-{number}")
         )
         if progress is not None:
             progress((number + 1) / count)
