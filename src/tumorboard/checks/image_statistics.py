@@ -49,8 +49,9 @@ class Uptake:
 @dataclass(frozen=True)
 class ImageStatistics:
     """Numbers of one image. `remarks`: what its file says of itself, errors of reading included (then nothing else
-    is filled in). `look`: how the chest lies in an X-ray hung as its affine says (None from the side). Intensities: exact `low`, `high`; `percentiles` 1, 25, 50, 75, 99, 99.9; `coarse` block means,
-    RAS order. Masks: voxel `values` with counts, bounding box in voxels, `blind` Dice per image-blind ellipsoid."""
+    is filled in). `look`: how the chest lies in an X-ray hung as its affine says (None from the side). Intensities:
+    exact `low`, `high`; `percentiles` 1, 25, 50, 75, 99, 99.9; `coarse` block means, RAS order. Masks: voxel `values`
+    with counts, bounding box in voxels, `blind` Dice per image-blind ellipsoid."""
 
     image_id: str
     remarks: tuple[Remark, ...] = ()

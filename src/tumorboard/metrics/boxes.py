@@ -17,8 +17,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class BoxScore:
-    """Figures of one location over patients: mean overlap (a box that was not found counts 0), mean distance of centres in
-    pixels and in parts of the thorax' width (found boxes only), and how many patients each speaks of."""
+    """Figures of one location over patients: mean overlap (a box that was not found counts 0), mean distance of centres
+    in pixels and in parts of the thorax' width (found boxes only), and how many patients each speaks of."""
 
     iou: Interval
     distance_px: Interval
@@ -54,8 +54,8 @@ def score_location(
 ) -> BoxScore:
     """Figures of one location over images (n, 4) of `patients` (n,); boxes that were not found hold NaN.
 
-    Images of one patient are averaged first; intervals resample patients. `thorax_px` (n,) is the width of the box round
-    both lungs of each image (NaN where it is not known).
+    Images of one patient are averaged first; intervals resample patients. `thorax_px` (n,) is the width of the box
+    round both lungs of each image (NaN where it is not known).
     """
     predicted = np.asarray(predicted, float)
     iou = patient_means(patients, box_iou(truth, predicted))

@@ -1,7 +1,7 @@
 """A small network for frontal chest X-rays: lung fields, corners of anatomical boxes, and whether sides are exchanged.
 
-A U-Net (Ronneberger et al. 2015) whose finest level is half the input. Corners are expectations of heat maps at an eighth
-of the input (integral regression, after Sun et al. 2018), so they are not bound to its pixels.
+A U-Net (Ronneberger et al. 2015) whose finest level is half the input. Corners are expectations of heat maps at an
+eighth of the input (integral regression, after Sun et al. 2018), so they are not bound to its pixels.
 """
 
 from __future__ import annotations
@@ -46,9 +46,7 @@ def build_lung_field(*, boxes: int, channels: Sequence[int] = (16, 24, 48, 64)) 
         def __init__(self) -> None:
             super().__init__()
             self.stem = nn.Sequential(nn.Conv2d(1, half, 5, 2, 2), nn.LeakyReLU(0.1), block(half, half))
-            self.down = nn.ModuleList(
-                [block(half, quarter, 2), block(quarter, eighth, 2), block(eighth, sixteenth, 2)]
-            )
+            self.down = nn.ModuleList([block(half, quarter, 2), block(quarter, eighth, 2), block(eighth, sixteenth, 2)])
             self.deep = block(sixteenth + 2, sixteenth)
             self.up = nn.ModuleList(
                 [block(sixteenth + eighth, eighth), block(eighth + quarter, quarter), block(quarter + half, half)]

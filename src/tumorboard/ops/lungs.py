@@ -16,7 +16,8 @@ _PART = 0.15
 
 
 def box_of(mask: NDArray[Any]) -> tuple[float, float, float, float] | None:
-    """Box [x1, y1, x2, y2] of a mask (rows, columns) in pixel edges: a mask of one pixel has width 1. None when empty."""
+    """Box [x1, y1, x2, y2] of a mask (rows, columns) in pixel edges: a mask of one pixel has width 1. None when
+    empty."""
     columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
     if not len(columns):
         return None

@@ -1,8 +1,8 @@
 """Which way a chest lies in a picture, found with a drawn template: no data and no network are needed.
 
-A frontal chest is two dark lungs beside a bright middle, over a bright abdomen. That drawing, correlated with the picture
-in four turns, upright and in negative, says how the picture is to be turned; a picture in which no turn fits is hardly a
-frontal chest. Left and right are too alike for this: what the drawing says of them is weak, and told as such.
+A frontal chest is two dark lungs beside a bright middle, over a bright abdomen. That drawing, correlated with the
+picture in four turns, upright and in negative, says how the picture is to be turned; a picture in which no turn fits is
+hardly a frontal chest. Left and right are too alike for this: what the drawing says of them is weak, and told as such.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ class Hanging:
 class Look:
     """What was seen: correlation of the drawing with each of 4 turns x (positive, negative), and grey values.
 
-    `scores` (4, 2) in [-1, 1]; `border` the part of the picture that is uniform border; `detail` the median distance of a
-    pixel from its surroundings, in parts of the grey range (at 256 pixels; 0 in an empty picture)."""
+    `scores` (4, 2) in [-1, 1]; `border` the part of the picture that is uniform border; `detail` the median distance of
+    a pixel from its surroundings, in parts of the grey range (at 256 pixels; 0 in an empty picture)."""
 
     scores: Floats
     border: float
@@ -138,7 +138,8 @@ def resized(picture: NDArray[np.generic], shape: tuple[int, int], *, box: Sequen
     rows, columns = picture.shape
     area = (0.0, 0.0, float(columns), float(rows)) if box is None else tuple(float(edge) for edge in box)
     image = Image.fromarray(np.ascontiguousarray(picture, dtype=np.float32))
-    return np.asarray(image.resize(shape[::-1], Image.Resampling.BILINEAR, box=area), dtype=float)  # type: ignore[arg-type]
+    return np.asarray(image.resize(shape[::-1], Image.Resampling.BILINEAR, box=area), dtype=float)  # type:
+    ignore[arg-type]
 
 
 def look_at(picture: NDArray[np.generic]) -> Look:
@@ -166,8 +167,8 @@ def _detail(picture: NDArray[np.generic]) -> float:
 
 
 def shrink(picture: NDArray[np.generic], edge: int) -> Floats:
-    """The picture with its longest side at `edge` pixels, as the mean of its grey value (0 to 1 between the 2nd and 98th
-    percentile) and its rank: robust against exposure and burned-in markers."""
+    """The picture with its longest side at `edge` pixels, as the mean of its grey value (0 to 1 between the 2nd and
+    98th percentile) and its rank: robust against exposure and burned-in markers."""
     rows, columns = picture.shape
     scale = edge / max(rows, columns)
     small = resized(picture, (max(4, round(rows * scale)), max(4, round(columns * scale))))
@@ -178,8 +179,8 @@ def shrink(picture: NDArray[np.generic], edge: int) -> Floats:
 
 
 def trim_borders(picture: NDArray[np.generic]) -> tuple[slice, slice]:
-    """The part of the picture inside a uniform border (collimator blades, padding): rows and columns are dropped from each
-    side as long as their values hardly differ from one another."""
+    """The part of the picture inside a uniform border (collimator blades, padding): rows and columns are dropped from
+    each side as long as their values hardly differ from one another."""
     values = np.asarray(picture, np.float32)
     spread = float(np.subtract(*np.percentile(values[::4, ::4], [95, 5])))
     keep = []

@@ -53,8 +53,7 @@ def runs(mask: np.ndarray[Any, Any]) -> str:
 def table(folder: Path, *rows: dict[str, Any], name: str = "masks.csv") -> Path:
     columns = ["Image Index", "Dice RCA (Max)", "Dice RCA (Mean)", "Landmarks", "Left Lung", "Right Lung", "Heart"]
     path = folder / name
-    opened = gzip.open(path, "wt", newline="") if name.endswith(".gz") else path.open("w", newline="")
-    with opened as file:
+    with gzip.open(path, "wt", newline="") if name.endswith(".gz") else path.open("w", newline="") as file:
         writer = csv.DictWriter(file, [*columns, "Height", "Width"], restval="")
         writer.writeheader()
         writer.writerows(rows)
@@ -72,7 +71,9 @@ def boxes(cohort: Any, run: str) -> dict[str, tuple[float, ...]]:
 
 @pytest.mark.parametrize("name", ["masks.csv", "masks.csv.gz"])
 def test_chexmask(tmp_path: Path, onto: Path, name: str) -> None:
-    path = table(tmp_path, record("a.png"), record("elsewhere.png"), record("b.png", **{"Dice RCA (Mean)": 0.5}), name=name)
+    path = table(
+        tmp_path, record("a.png"), record("elsewhere.png"), record("b.png", **{"Dice RCA (Mean)": 0.5}), name=name
+    )
     cohort = chexmask.read(path, onto=onto, least_quality=0.7)
     assert boxes(cohort, "chexmask") == {"left lung": LEFT, "right lung": RIGHT, "cardiac silhouette": HEART}
     assert cohort.rows("findings", run_id="chexmask")[0]["score"] == 0.9
@@ -119,7 +120,11 @@ def test_cxas_in_its_three_forms(tmp_path: Path, onto: Path) -> None:
     np.save(tmp_path / "npy" / "a.npy", channels)
     assert boxes(cxas.read(tmp_path / "npy", onto=onto), "cxas") == expected
     annotations = [
-        {"category_id": i, "bbox": [b[0], b[1], b[2] - b[0], b[3] - b[1]], "segmentation": {"size": [40, 60], "counts": ""}}
+        {
+            "category_id": i,
+            "bbox": [b[0], b[1], b[2] - b[0], b[3] - b[1]],
+            "segmentation": {"size": [40, 60], "counts": ""},
+        }
         for i, b in ((135, RIGHT), (136, LEFT), (121, HEART), (111, (0, 0, 5, 5)))
     ]
     (tmp_path / "json").mkdir()

@@ -40,7 +40,13 @@ def lungs() -> np.ndarray[Any, Any]:
 def test_patients_exams_and_lung_boxes(tmp_path: Path) -> None:
     for name in ("a.png", "b.jpg", "c.png"):
         picture(tmp_path, name, mask=lungs() if name == "a.png" else None)
-    table(tmp_path, HEADING, ["b.jpg", "9", "0", "AP", "F", "057Y"], ["a.png", "9", "1", "PA", "F", "058Y"], ["c.png", "10", "0", "PA", "M", ""])
+    table(
+        tmp_path,
+        HEADING,
+        ["b.jpg", "9", "0", "AP", "F", "057Y"],
+        ["a.png", "9", "1", "PA", "F", "058Y"],
+        ["c.png", "10", "0", "PA", "M", ""],
+    )
     cohort = read(tmp_path)
     assert cohort.patient_ids == ["9", "10"]
     assert [row["exam_id"] for row in cohort.rows("exams")] == ["9.0", "9.1", "10.0"]
@@ -117,7 +123,7 @@ def test_real_lung_boxes_are_those_of_the_published_table(real_data: Path) -> No
         row = published[Path(image["path"]).name]
         for side in ("right", "left"):
             mine = cohort.row("findings", image_id=image["image_id"], label=f"{side} lung")["box"]
-            theirs = np.array(json.loads(row[f"{side}_lung_box"])) + [0, 0, 1, 1]
+            theirs = np.add(json.loads(row[f"{side}_lung_box"]), [0, 0, 1, 1])
             assert np.abs(mine - theirs).max() <= 1, image["path"]
 
 
@@ -125,5 +131,8 @@ def test_the_checks_find_what_is_wrong_with_real_pictures(real_data: Path) -> No
     found = run_checks(read(real_data / "cxr/nih"))
     turned = {f.where.split(":")[0] for f in found if f.code == "XRY201"}
     assert turned == {"61", "2599", "6763", "8168", "8980"}
-    assert {f.where.split(":")[0] for f in found if f.code == "XRY203" and f.severity == "warning"} - turned == {"324", "376"}
+    assert {f.where.split(":")[0] for f in found if f.code == "XRY203" and f.severity == "warning"} - turned == {
+        "324",
+        "376",
+    }
     assert not [f for f in found if f.code == "XRY202"]

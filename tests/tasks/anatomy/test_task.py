@@ -9,8 +9,8 @@ from typing import Any
 import chests
 import numpy as np
 import pytest
-from conftest import LIGHT
 
+from conftest import LIGHT
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.registry import tasks
 from tumorboard.io.radiograph import frontal_affine
@@ -138,7 +138,7 @@ def test_every_baseline_stands_beside_the_network(tmp_path: Path) -> None:
     assert all(row["n"] == 4 and row["low"] <= row["value"] <= row["high"] for row in iou.values())
     assert iou["network"]["value"] == iou[RULES]["value"]  # lungs are the network's own in both
     assert {r["label"] for r in result.scores} >= set(GROUPS) - {"small regions"}
-    assert [r for r in result.scores if r["metric"] == f"box_iou minus {CONSTANT}"][0]["n"] == 4
+    assert next(r for r in result.scores if r["metric"] == f"box_iou minus {CONSTANT}")["n"] == 4
     with_runs = cohort.with_rows(**result.rows)
     assert len(with_runs.rows("findings", run_id=CONSTANT)) == 8
 

@@ -26,7 +26,9 @@ def find(case: Case) -> Iterator[CheckFinding]:
         where = f"{row['patient_id']}: {row['image_id']}"
         view = str(projection.get("view") or "").strip()
         if view.upper() in LATERAL or projection.get("lateral"):
-            yield finding(CODE, "info", where, found=f"a lateral view ({view or 'by its orientation'})", expected="PA or AP")
+            yield finding(
+                CODE, "info", where, found=f"a lateral view ({view or 'by its orientation'})", expected="PA or AP"
+            )
             continue
         statistics = case.statistics.get(row["image_id"])
         look = statistics.look if statistics is not None else None

@@ -7,7 +7,8 @@ LAYOUTS = (
         name="chexmask",
         title="CheXmask's table of lung and heart masks",
         summary=(
-            "CSV (or `.csv.gz`) with one row per image and run-length coded masks of left lung, right lung and heart; boxes "
+            "CSV (or `.csv.gz`) with one row per image and run-length coded masks of left lung, right lung and "
+            "heart; boxes "
             "are added to the X-rays of a cohort (`--set onto=COHORT`), with the published quality estimate as score."
         ),
         read="tumorboard.datasets.chest_masks.chexmask:read",
@@ -16,7 +17,8 @@ LAYOUTS = (
         name="cxas",
         title="Masks of CXAS (159 classes)",
         summary=(
-            "What `cxas_segment` writes: a folder of PNG per image, `<image>.npy` or COCO `<image>.json`; boxes of the 22 "
+            "What `cxas_segment` writes: a folder of PNG per image, `<image>.npy` or COCO `<image>.json`; boxes of "
+            "the 22 "
             "classes that are locations of Chest ImaGenome are added to the X-rays of a cohort (`--set onto=COHORT`)."
         ),
         read="tumorboard.datasets.chest_masks.cxas:read",

@@ -49,7 +49,8 @@ class BoxRows:
         return rows
 
     def image(self, name: str) -> dict[str, Any] | None:
-        """The X-ray whose file is called so (folder and suffix aside); None, and counted, where there is none or several."""
+        """The X-ray whose file is called so (folder and suffix aside); None, and counted, where there is none or
+        several."""
         found = self._by_stem.get(PurePosixPath(name.replace("\\", "/")).stem, [])
         if len(found) != 1:
             self.unknown += 1
@@ -94,7 +95,10 @@ class BoxRows:
         if not self.findings:
             expected = "masks named like the cohort's X-ray files"
             raise TumorboardError(
-                layout_codes.LAYOUT_NOT_FOUND, source, found=f"no usable mask ({self.unknown} of unknown images)", expected=expected
+                layout_codes.LAYOUT_NOT_FOUND,
+                source,
+                found=f"no usable mask ({self.unknown} of unknown images)",
+                expected=expected,
             )
         if self.unknown:
             self.notes.append(f"{self.unknown} masks of images that the cohort does not have")
@@ -104,8 +108,8 @@ class BoxRows:
 
 
 def load_channels(path: Path, *counts: int) -> NDArray[Any]:
-    """A mapped array (channels, rows, columns) from a plain `.npy`; a leading axis of 1 is dropped. FIL110 for arrays with
-    objects, FIL105 beyond 2 GiB, CXM101 for another number of channels."""
+    """A mapped array (channels, rows, columns) from a plain `.npy`; a leading axis of 1 is dropped. FIL110 for arrays
+    with objects, FIL105 beyond 2 GiB, CXM101 for another number of channels."""
     if path.stat().st_size > MAX_BYTES:
         raise TumorboardError(
             io_codes.FILE_TOO_LARGE, path, found=f"{path.stat().st_size:,} bytes", expected=f"at most {MAX_BYTES:,}"

@@ -77,8 +77,8 @@ def read(
 
 
 def box_of_runs(text: str, height: int, width: int, *, where: str) -> Box | None:
-    """Box (pixel edges) of a mask given as "start length start length ...", starts counted from 1, row after row. None for
-    no runs; CXM101 for runs that are none or leave the picture."""
+    """Box (pixel edges) of a mask given as "start length start length ...", starts counted from 1, row after row. None
+    for no runs; CXM101 for runs that are none or leave the picture."""
     try:
         numbers = np.array(text.split(), dtype=np.int64)
     except (ValueError, OverflowError):
@@ -87,8 +87,16 @@ def box_of_runs(text: str, height: int, width: int, *, where: str) -> Box | None
         return None
     first, length = numbers[::2] - 1, numbers[1::2]
     size = height * width
-    if len(numbers) % 2 or size > _MOST_PIXELS or (first < 0).any() or (length < 1).any() or (first + length > size).any():
-        raise TumorboardError(codes.MASKS_FORM, where, found=repr(text[:40]), expected=f"runs within {height} x {width}")
+    if (
+        len(numbers) % 2
+        or size > _MOST_PIXELS
+        or (first < 0).any()
+        or (length < 1).any()
+        or (first + length > size).any()
+    ):
+        raise TumorboardError(
+            codes.MASKS_FORM, where, found=repr(text[:40]), expected=f"runs within {height} x {width}"
+        )
     last = first + length - 1
     whole = (first // width != last // width).any()  # a run over the end of a row covers both ends
     x1, x2 = (0, width) if whole else (int((first % width).min()), int((last % width).max()) + 1)

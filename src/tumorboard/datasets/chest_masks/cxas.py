@@ -117,7 +117,10 @@ def _of_coco(rows: BoxRows, image: dict[str, Any], path: Path) -> dict[str, Box]
             rows_columns = int(size[0]), int(size[1])
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise TumorboardError(
-                codes.MASKS_FORM, path, found=f"{type(error).__name__}: {error}", expected="category_id, bbox, segmentation"
+                codes.MASKS_FORM,
+                path,
+                found=f"{type(error).__name__}: {error}",
+                expected="category_id, bbox, segmentation",
             ) from error
         rows.require_size(image, *rows_columns, str(path))
         if known is not None and width > 0 and height > 0:

@@ -55,8 +55,8 @@ def read(
     source : folder with ``<image>.npy``, each (14, n, n) or (1, 14, n, n).
     onto : the cohort with the X-rays, matched by file name.
     run : name of the run that the boxes belong to.
-    cut : what the network saw: the ``centre`` square (torchxrayvision's XRayCenterCrop) or the ``whole`` picture resized.
-    values : logits, probabilities or masks; default: whole numbers are masks, numbers below 0 logits.
+    cut : what the network saw: the ``centre`` square (torchxrayvision's XRayCenterCrop) or the ``whole`` picture
+    resized. values : logits, probabilities or masks; default: whole numbers are masks, numbers below 0 logits.
 
     Errors: LAY101 no mask of a known image, LAY113 for options, CXM101 another form or values that could be either.
     """
@@ -65,7 +65,9 @@ def read(
     values = choice("values", values, _VALUES) if values else ""
     source = Path(source)
     if not source.is_dir():
-        raise TumorboardError(layout_codes.LAYOUT_NOT_FOUND, source, found="no such folder", expected="<image>.npy files")
+        raise TumorboardError(
+            layout_codes.LAYOUT_NOT_FOUND, source, found="no such folder", expected="<image>.npy files"
+        )
     paths = [path for path in files_below(source) if path.suffix.lower() == ".npy"]
     for done, path in enumerate(paths, start=1):
         image = rows.image(path.stem)
@@ -82,7 +84,10 @@ def _masks(array: NDArray[Any], values: str, path: Path) -> NDArray[np.bool_]:
         values = "masks" if array.dtype.kind in "bui" else "logits" if float(np.min(array)) < 0 else ""
     if not values:
         raise TumorboardError(
-            codes.MASKS_FORM, path, found="numbers of 0 and more", expected="values=probabilities or values=logits, stated"
+            codes.MASKS_FORM,
+            path,
+            found="numbers of 0 and more",
+            expected="values=probabilities or values=logits, stated",
         )
     return np.asarray(array > {"masks": 0, "logits": 0.0, "probabilities": 0.5}[values])
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
-from tumorboard.core.geometry import Geometry
 from tumorboard.core.tables import EXPERT
 from tumorboard.core.units import Modality, Role, Unit
 from tumorboard.datasets import codes
@@ -51,8 +50,8 @@ def read(
     ----------
     source : folder that is searched for PNG, JPEG and DICOM CR or DX files.
     images : folder below `source` that holds the images (default: ``images`` where there is one, else all of it).
-    masks : folder below `source` with lung masks named like their images (default: the first of masks, lung_masks, mask,
-        labels).
+    masks : folder below `source` with lung masks named like their images (default: the first of masks, lung_masks,
+        mask, labels).
     metadata : table below `source` (default: ``metadata.csv`` where there is one).
     mask_labels : what mask values mean, e.g. ``1=right lung,2=left lung``; default: one value means both lungs.
     exif : ``apply`` or ``ignore`` where pictures say that they are to be turned for display.
@@ -69,7 +68,9 @@ def read(
     entries = read_entries(table) if table.is_file() else {}
     paths = [path for path in _pictures(folder) if drawn is None or not path.is_relative_to(drawn)]
     if not paths:
-        raise TumorboardError(codes.LAYOUT_NOT_FOUND, folder, found="no X-ray image", expected="PNG, JPEG or DICOM files")
+        raise TumorboardError(
+            codes.LAYOUT_NOT_FOUND, folder, found="no X-ray image", expected="PNG, JPEG or DICOM files"
+        )
     rows = _Rows(exif, parse_labels(mask_labels, option="mask_labels") if mask_labels else {})
     for done, (path, exam) in enumerate(_exams(paths, entries, rows), start=1):
         rows.add_image(path, exam, entries.get(path.stem, ImageEntry()), _mask_of(path, drawn, entries))
@@ -142,7 +143,7 @@ class _Rows:
                 found=f"values {values[:6]}",
                 expected="one value for both lungs, or --set mask_labels=1=right lung,2=left lung",
             )
-        labels = dict(self.labels) or {value: LUNGS for value in values}
+        labels = dict(self.labels) or dict.fromkeys(values, LUNGS)
         fits = list(volume.shape) == image["shape"]
         mask_id = f"{image['image_id']}.mask"
         row = {
@@ -262,8 +263,8 @@ def _mask_of(path: Path, drawn: Path | None, entries: Mapping[str, ImageEntry]) 
 
 
 def _exams(paths: Sequence[Path], entries: Mapping[str, ImageEntry], rows: _Rows) -> list[tuple[Path, _Exam]]:
-    """Each picture with its exam. Exams of a patient are ordered by day, then by stated order, then by name; patients and
-    exams that nobody names are the file's own."""
+    """Each picture with its exam. Exams of a patient are ordered by day, then by stated order, then by name; patients
+    and exams that nobody names are the file's own."""
     stated = [(path, _stated(path, entries.get(path.stem, ImageEntry()))) for path in paths]
     exams: dict[str, dict[str, list[tuple[Path, ImageEntry]]]] = {}
     for path, entry in stated:

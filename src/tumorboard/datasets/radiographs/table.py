@@ -33,8 +33,8 @@ _SEX = {"m": "male", "male": "male", "f": "female", "female": "female"}
 
 @dataclass(frozen=True)
 class ImageEntry:
-    """One row of the table: who, when, how. `spacing_mm` holds for a picture of `spaced_size` pixels (columns, rows), or
-    for the picture as it is."""
+    """One row of the table: who, when, how. `spacing_mm` holds for a picture of `spaced_size` pixels (columns, rows),
+    or for the picture as it is."""
 
     patient: str = ""
     exam: str = ""
@@ -49,8 +49,8 @@ class ImageEntry:
 
 
 def read_entries(path: Path) -> dict[str, ImageEntry]:
-    """File name without folder and suffix -> its row. LAY103 without a column of file names or with a name twice, LAY104
-    for a cell that is no number where one is expected."""
+    """File name without folder and suffix -> its row. LAY103 without a column of file names or with a name twice,
+    LAY104 for a cell that is no number where one is expected."""
     sheet = read_sheet(path)
     column = {key: next((name for name in names if sheet.has(name)), None) for key, names in _NAMES.items()}
     if column["image"] is None:

@@ -35,8 +35,8 @@ class Atlas:
 
     @classmethod
     def fit(cls, examples: Sequence[Boxes]) -> Atlas:
-        """Medians over pictures that show both lungs, each location in the frame in which it varies least. Locations seen
-        in fewer than two pictures are left out; the lungs themselves are the frames."""
+        """Medians over pictures that show both lungs, each location in the frame in which it varies least. Locations
+        seen in fewer than two pictures are left out; the lungs themselves are the frames."""
         framed = [(boxes, _frames(boxes)) for boxes in examples if both_lungs(boxes) is not None]
         places: dict[str, tuple[str, Box]] = {}
         for name in BOX_LOCATIONS:
@@ -47,7 +47,10 @@ class Atlas:
             for frame in FRAMES:
                 parts = np.stack([_to_parts(box, frames[frame]) for box, frames in seen])
                 size = np.median([frames[frame][2:] - frames[frame][:2] for _, frames in seen], axis=0)
-                spread[frame] = (float((np.abs(parts - np.median(parts, axis=0)).mean(0) * np.tile(size, 2)).sum()), parts)
+                spread[frame] = (
+                    float((np.abs(parts - np.median(parts, axis=0)).mean(0) * np.tile(size, 2)).sum()),
+                    parts,
+                )
             best = min(FRAMES, key=lambda frame: spread[frame][0])
             places[name] = (best, _box(np.median(spread[best][1], axis=0)))
         return cls(places)
@@ -57,7 +60,9 @@ class Atlas:
         if both_lungs(lungs) is None:
             return {}
         frames = _frames(lungs)
-        placed = {name: _box(_to_pixels(np.asarray(part), frames[frame])) for name, (frame, part) in self.places.items()}
+        placed = {
+            name: _box(_to_pixels(np.asarray(part), frames[frame])) for name, (frame, part) in self.places.items()
+        }
         return {**{name: _box(np.asarray(lungs[name], float)) for name in LUNGS}, **placed}
 
     def to_json(self) -> dict[str, list[object]]:
@@ -132,5 +137,5 @@ ATLAS_BY_RULE = Atlas(
         **{name: ("both lungs", box) for name, box in _ON_BOTH_LUNGS.items()},
     }
 )
-"""Drawn by rule, our own: apex above the clavicle, upper zone to the hilum's top, mid zone at its height, lower zone below,
-costophrenic angle in the lower outer corner, the middle in parts of the thorax. Nothing in it was fitted."""
+"""Drawn by rule, our own: apex above the clavicle, upper zone to the hilum's top, mid zone at its height, lower zone
+below, costophrenic angle in the lower outer corner, the middle in parts of the thorax. Nothing in it was fitted."""

@@ -1,7 +1,8 @@
 """Cross-validation by patient: the network beside a constant box, boxes in parts of the lungs, and boxes drawn by rule.
 
-Every X-ray is predicted by a network that has not seen its patient; baselines that learn (the constant box, the parts) learn
-from the same training patients. Virtual X-rays are other patients than any cohort's: their seed is the training's own.
+Every X-ray is predicted by a network that has not seen its patient; baselines that learn (the constant box, the parts)
+learn from the same training patients. Virtual X-rays are other patients than any cohort's: their seed is the training's
+own.
 """
 
 from __future__ import annotations
@@ -38,12 +39,16 @@ Boxes = dict[str, dict[str, Box]]
 
 
 def benchmark(
-    cohort: Cohort, out: Path, *, config: AnatomyConfig | None = None, progress: Callable[[int, int], None] | None = None
+    cohort: Cohort,
+    out: Path,
+    *,
+    config: AnatomyConfig | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> TaskResult:
     """Cross-validate on every X-ray with an expert's lung mask or boxes; models and masks go below `out`.
 
-    Resumable: finished folds of the same data and settings are taken over. X-rays that are refused count with an overlap
-    of 0 and are named in the run. ANA101 with fewer than two patients.
+    Resumable: finished folds of the same data and settings are taken over. X-rays that are refused count with an
+    overlap of 0 and are named in the run. ANA101 with fewer than two patients.
     """
     config = config or AnatomyConfig()
     report = progress or (lambda done, total: None)

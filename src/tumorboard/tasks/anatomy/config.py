@@ -14,8 +14,8 @@ __all__ = ["AnatomyConfig"]
 class AnatomyConfig(BaseModel):
     """Settings of one training, and of the cross-validation round it.
 
-    Defaults train in about six minutes of one core; with the number of steps fixed, the result depends on the data and the
-    seed alone.
+    Defaults train in about six minutes of one core; with the number of steps fixed, the result depends on the data and
+    the seed alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,7 +34,9 @@ class AnatomyConfig(BaseModel):
     channels: tuple[int, int, int, int] = (16, 24, 48, 64)
     batch: int = Field(8, ge=2)
     learning_rate: float = Field(3e-3, gt=0)
-    virtual_share: float = Field(0.5, ge=0, le=1, description="Of virtual X-rays in a batch while the cohort is learnt.")
+    virtual_share: float = Field(
+        0.5, ge=0, le=1, description="Of virtual X-rays in a batch while the cohort is learnt."
+    )
     turned: Literal["correct", "refuse"] = Field("correct", description="What prediction does with a turned X-ray.")
 
     @model_validator(mode="after")

@@ -30,7 +30,8 @@ LARGE = frozenset(
         *("mediastinum", "cardiac silhouette", "abdomen", "spine"),
     }
 )
-"""Large regions: lungs and their three big zones, mediastinum, heart, spine, abdomen and its halves. All others are small."""
+"""Large regions: lungs and their three big zones, mediastinum, heart, spine, abdomen and its halves. All others are
+small."""
 GROUPS = {"large regions": LARGE, "small regions": frozenset(BOX_LOCATIONS) - LARGE}
 
 Predicted = Mapping[str, Mapping[str, Sequence[float]]]

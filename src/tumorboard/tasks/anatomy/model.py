@@ -46,8 +46,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Prediction:
-    """Boxes in source pixels by location, lung masks (2, rows, columns) on the source picture, how the picture was turned
-    beyond what its header says, and remarks in words."""
+    """Boxes in source pixels by location, lung masks (2, rows, columns) on the source picture, how the picture was
+    turned beyond what its header says, and remarks in words."""
 
     boxes: Mapping[str, Box]
     lungs: NDArray[np.bool_]
@@ -65,7 +65,12 @@ def require_upright(picture: NDArray[Any], affine: Floats, view: str, *, where: 
     side or a picture that is no frontal chest."""
     stated = hanging_of(affine)
     if stated is None or view.strip().upper() in _LATERAL:
-        raise TumorboardError(codes.NOT_FRONTAL, where, found=f"a view from the side ({view or 'by its orientation'})", expected="PA or AP")
+        raise TumorboardError(
+            codes.NOT_FRONTAL,
+            where,
+            found=f"a view from the side ({view or 'by its orientation'})",
+            expected="PA or AP",
+        )
     look = look_at(stated.apply(picture))
     if look.score < LEAST_FIT:
         raise TumorboardError(
@@ -76,7 +81,8 @@ def require_upright(picture: NDArray[Any], affine: Floats, view: str, *, where: 
 
 @dataclass
 class AnatomyModel:
-    """Network, atlas, settings, and how it was trained (`facts`). `learnt`: locations that the network had truth for."""
+    """Network, atlas, settings, and how it was trained (`facts`). `learnt`: locations that the network had truth
+    for."""
 
     network: Module
     config: AnatomyConfig
@@ -100,8 +106,8 @@ class AnatomyModel:
 
     @classmethod
     def load(cls, folder: Path) -> AnatomyModel:
-        """Read `model.safetensors` of a run folder. ENG103 for foreign files, ANA104 for other models, ENG104 for weights
-        of another network."""
+        """Read `model.safetensors` of a run folder. ENG103 for foreign files, ANA104 for other models, ENG104 for
+        weights of another network."""
         path = folder / MODEL_FILE
         checkpoint = read_checkpoint(path)
         state = checkpoint.state
@@ -142,7 +148,11 @@ class AnatomyModel:
         looks = [cut(hung, window, self.config.edge, low=low, high=high) for window in windows]
         shares, corners, sides = self._run(looks)
         found = [_lung_boxes(one, window) for one, window in zip(shares, windows, strict=True)]
-        lungs = {side: _mean([boxes[side] for boxes in found if side in boxes]) for side in LUNGS if any(side in b for b in found)}
+        lungs = {
+            side: _mean([boxes[side] for boxes in found if side in boxes])
+            for side in LUNGS
+            if any(side in b for b in found)
+        }
         placed = self.atlas.place(lungs)
         if not placed:
             raise TumorboardError(codes.NO_LUNGS, where, found="one lung or none", expected="both lungs in the picture")

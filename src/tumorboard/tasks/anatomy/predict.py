@@ -32,9 +32,9 @@ def predict(
     out : for the lung masks; default ``run/predictions``.
     run_id : name of the run in the cohort; default the folder's name.
 
-    Returns rows of runs, images (lung masks) and findings (boxes). An X-ray that cannot be boxed (ANA102 to ANA105, files
-    that cannot be read) gets none; the run's `metrics` name it under ``refused``, those that were turned and those with
-    doubts under ``remarks``. Where none could be boxed, the first error is raised; ANA102 without any X-ray.
+    Returns rows of runs, images (lung masks) and findings (boxes). An X-ray that cannot be boxed (ANA102 to ANA105,
+    files that cannot be read) gets none; the run's `metrics` name it under ``refused``, those that were turned and
+    those with doubts under ``remarks``. Where none could be boxed, the first error is raised; ANA102 without any X-ray.
     """
     model = AnatomyModel.load(run)
     name = run_id or run.resolve().name
@@ -64,7 +64,10 @@ def predict(
             name,
             kind="model",
             config=model.config.model_dump(mode="json"),
-            inputs={"trained_on": model.facts.get("patients", []), "virtual_patients": model.facts.get("virtual_patients")},
+            inputs={
+                "trained_on": model.facts.get("patients", []),
+                "virtual_patients": model.facts.get("virtual_patients"),
+            },
             metrics={"refused": {error.where: str(error) for error in refused}, "remarks": remarks},
         )
     ]

@@ -40,8 +40,8 @@ class Window:
 
 @dataclass(frozen=True)
 class Sample:
-    """What the network learns from: picture (n, n) 0 to 1, lungs (2, n, n) shares or None, boxes (36, 4) in parts of the
-    window, NaN where not known. Hung, the patient's right on the left."""
+    """What the network learns from: picture (n, n) 0 to 1, lungs (2, n, n) shares or None, boxes (36, 4) in parts of
+    the window, NaN where not known. Hung, the patient's right on the left."""
 
     picture: Singles
     lungs: Singles | None
@@ -68,7 +68,12 @@ def grey_range(picture: NDArray[np.generic]) -> tuple[float, float]:
 def cut(picture: NDArray[np.generic], window: Window, edge: int, *, low: float = 0.0, high: float = 1.0) -> Singles:
     """The window on `edge` x `edge` pixels, grey values from `low` to `high` as 0 to 1; 0 outside the picture."""
     rows, columns = picture.shape
-    inner = (max(window.x, 0.0), max(window.y, 0.0), min(window.x + window.side, columns), min(window.y + window.side, rows))
+    inner = (
+        max(window.x, 0.0),
+        max(window.y, 0.0),
+        min(window.x + window.side, columns),
+        min(window.y + window.side, rows),
+    )
     out = np.zeros((edge, edge), np.float32)
     scale = edge / window.side
     x1, x2 = (round((inner[i] - window.x) * scale) for i in (0, 2))

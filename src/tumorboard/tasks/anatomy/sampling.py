@@ -28,8 +28,8 @@ _MIRRORED = 0.2
 
 @dataclass(frozen=True)
 class Batch:
-    """`inputs` (n, 1, e, e); `lungs` (n, 2, e, e) with `has_lungs` (n,); `boxes` (n, 36, 4) in parts of the edge, NaN where
-    not known; `mirrored` (n,) 1 where sides are exchanged."""
+    """`inputs` (n, 1, e, e); `lungs` (n, 2, e, e) with `has_lungs` (n,); `boxes` (n, 36, 4) in parts of the edge, NaN
+    where not known; `mirrored` (n,) 1 where sides are exchanged."""
 
     inputs: Tensor
     lungs: Tensor
@@ -71,7 +71,9 @@ def _batch(samples: Sequence[Sample], edge: int, random: np.random.Generator) ->
 
     count = len(samples)
     pictures = np.stack([sample.picture for sample in samples])
-    lungs = np.stack([np.zeros((2, *sample.picture.shape)) if sample.lungs is None else sample.lungs for sample in samples])
+    lungs = np.stack(
+        [np.zeros((2, *sample.picture.shape)) if sample.lungs is None else sample.lungs for sample in samples]
+    )
     matrices = np.stack([_matrix(sample.boxes, random) for sample in samples])
     theta = torch.from_numpy(matrices.astype(np.float32))
     grid = torch.nn.functional.affine_grid(theta, [count, 1, edge, edge], align_corners=False)
@@ -97,8 +99,8 @@ def _batch(samples: Sequence[Sample], edge: int, random: np.random.Generator) ->
 
 
 def _matrix(boxes: Singles, random: np.random.Generator) -> NDArray[np.float64]:
-    """(2, 3) from output to input places (-1 to 1): the lungs fill half of the window to all of it, off its middle, slanted by
-    up to 10 degrees; where they are not known, most of the picture is shown."""
+    """(2, 3) from output to input places (-1 to 1): the lungs fill half of the window to all of it, off its middle,
+    slanted by up to 10 degrees; where they are not known, most of the picture is shown."""
     lungs = boxes[_LUNGS]
     known = bool(np.isfinite(lungs).all())
     low, high = (lungs[:, :2].min(0), lungs[:, 2:].max(0)) if known else (np.zeros(2), np.ones(2))

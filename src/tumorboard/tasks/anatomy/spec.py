@@ -6,7 +6,8 @@ SPEC = TaskSpec(
     name="anatomy",
     title="Anatomical boxes on chest X-rays",
     summary=(
-        "Lung fields and the 36 boxes of Chest ImaGenome's pipeline on frontal X-rays, cross-validated by patient beside a "
+        "Lung fields and the 36 boxes of Chest ImaGenome's pipeline on frontal X-rays, cross-validated by patient "
+        "beside a "
         "constant box and boxes placed by parts of the lungs."
     ),
     needs=("frontal chest X-rays", "lung masks or anatomical boxes of an expert"),

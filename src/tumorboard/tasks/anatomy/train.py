@@ -75,11 +75,9 @@ def train(
     )
 
 
-def real_samples(
-    cohort: Cohort, cases: Sequence[Case], config: AnatomyConfig
-) -> tuple[list[Sample], dict[str, str]]:
-    """Samples of the cases, and the cases that cannot be learnt from with the reason: files that cannot be read, views from
-    the side, and turned pictures (whose expert masks may or may not be turned)."""
+def real_samples(cohort: Cohort, cases: Sequence[Case], config: AnatomyConfig) -> tuple[list[Sample], dict[str, str]]:
+    """Samples of the cases, and the cases that cannot be learnt from with the reason: files that cannot be read, views
+    from the side, and turned pictures (whose expert masks may or may not be turned)."""
     samples: list[Sample] = []
     left_out: dict[str, str] = {}
     for case in cases:
@@ -145,8 +143,8 @@ def learn(
 ) -> AnatomyModel:
     """Go on from `basis` with the real samples and save the model to `folder`; a finished one there is taken over.
 
-    What counts as lung (behind the heart or beside it alone) differs between those who draw: where the cohort has masks,
-    they decide, and virtual X-rays teach only their boxes.
+    What counts as lung (behind the heart or beside it alone) differs between those who draw: where the cohort has
+    masks, they decide, and virtual X-rays teach only their boxes.
     """
     virtual = basis.samples
     if any(sample.lungs is not None for sample in real):
@@ -155,7 +153,7 @@ def learn(
     if (folder / MODEL_FILE).exists():
         model = AnatomyModel.load(folder)
         if model.facts.get("identity") == identity:
-            return model
+            return replace(model, config=config)
         for name in (MODEL_FILE, "last.safetensors"):
             (folder / name).unlink(missing_ok=True)
     with seeded(seed):
