@@ -136,10 +136,9 @@ def resized(picture: NDArray[np.generic], shape: tuple[int, int], *, box: Sequen
     from PIL import Image
 
     rows, columns = picture.shape
-    area = (0.0, 0.0, float(columns), float(rows)) if box is None else tuple(float(edge) for edge in box)
+    x1, y1, x2, y2 = (0.0, 0.0, columns, rows) if box is None else box
     image = Image.fromarray(np.ascontiguousarray(picture, dtype=np.float32))
-    return np.asarray(image.resize(shape[::-1], Image.Resampling.BILINEAR, box=area), dtype=float)  # type:
-    ignore[arg-type]
+    return np.asarray(image.resize(shape[::-1], Image.Resampling.BILINEAR, box=(x1, y1, x2, y2)), dtype=float)
 
 
 def look_at(picture: NDArray[np.generic]) -> Look:
