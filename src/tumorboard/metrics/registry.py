@@ -163,6 +163,7 @@ METRICS: dict[str, Metric] = {
             "one class alone: undefined",
         ),
         Metric(
+<<<<<<< HEAD
             "average_precision",
             "Area under precision and recall (AUPRC)",
             "1",
@@ -225,6 +226,38 @@ METRICS: dict[str, Metric] = {
             "zero",
             "intercept at slope 1; above 0 positives were likelier than said",
             "one class alone: undefined",
+=======
+            "box_iou",
+            "Overlap of boxes",
+            "1",
+            "higher",
+            "intersection / union of two boxes of one name, mean over patients",
+            "not found: 0; no reference: left out",
+        ),
+        Metric(
+            "mask_iou",
+            "Overlap of lung masks",
+            "1",
+            "higher",
+            "intersection / union of the pixels of one lung, mean over patients",
+            "not found: 0; no reference: left out",
+        ),
+        Metric(
+            "centre_distance_px",
+            "Distance of box centres",
+            "px",
+            "lower",
+            "between the centres of two boxes of one name, mean over patients",
+            "not found: left out, and seen in n",
+        ),
+        Metric(
+            "centre_distance_share",
+            "Distance of box centres by thorax width",
+            "1",
+            "lower",
+            "distance of centres / width of the box round both lungs, mean over patients",
+            "not found: left out, and seen in n",
+>>>>>>> boxes
         ),
         Metric("sensitivity", "Sensitivity", "1", "higher", "share of the positives recognised", "none: undefined"),
         Metric("specificity", "Specificity", "1", "higher", "share of the negatives recognised", "none: undefined"),
