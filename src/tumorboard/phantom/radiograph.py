@@ -20,8 +20,9 @@ from tumorboard.phantom.solids import Blob, Solid, Tube
 
 __all__ = ["Cavity", "Projection", "project"]
 
-_CONTRAST = {"vertebra": 0.5}
-"""Vertebrae of the phantom are cortex like a rib's throughout; behind the heart that would hide everything."""
+_CONTRAST = {"vertebra": 0.5, "rib": 1.3, "clavicle": 1.3}
+"""Vertebrae of the phantom have cortex as thick as a femur's, its ribs are slimmer (8 x 11 mm) than the reference's
+(7 x 13 mm, phantom.md): shadows as on real films."""
 _STANDARD_LOW = (-168.0, -112.0, -572.0)
 _STANDARD_HIGH = (168.0, 118.0, -258.0)
 
