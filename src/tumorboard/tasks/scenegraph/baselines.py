@@ -1,0 +1,99 @@
+"""Two readers that any engine must beat, fitted on nothing: keywords alone, and keywords with a window of negation after
+Chapman et al. 2001 (NegEx, J Biomed Inform 34:301), both at each label's default places."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from tumorboard.core.chest import CATEGORY_OF
+from tumorboard.core.scenegraph import Polarity, SceneGraph, Statement
+from tumorboard.tasks.scenegraph.reading import Report
+
+__all__ = ["BASELINES", "Keywords", "baseline_graphs", "keyword_graph", "keywords_of", "window_graph"]
+
+WINDOW = 60
+"""Characters before the term in which a trigger denies it."""
+_TRIGGER = re.compile(
+    r"\b(?:no|not|without|denies|negative for|free of|absence of|absent|ruled out|resolved|clear of)\b", re.IGNORECASE
+)
+_SENTENCE_END = re.compile(r"[.;\n]")
+
+
+@dataclass(frozen=True)
+class Keywords:
+    """Wordings of labels, and where each label is when nothing is said."""
+
+    labels: Mapping[str, str]
+    places: Mapping[str, tuple[str, ...]]
+
+    def find(self, text: str) -> Iterable[tuple[str, int, int]]:
+        """(label, start, end) of every wording, the longest at each place."""
+        for match in _pattern(tuple(self.labels)).finditer(text):
+            yield self.labels[" ".join(match.group().casefold().split())], match.start(), match.end()
+
+
+@cache
+def _pattern(wordings: tuple[str, ...]) -> re.Pattern[str]:
+    longest_first = sorted(wordings, key=lambda w: (-len(w), w))
+    return re.compile(
+        r"\b(?:" + "|".join(re.escape(w).replace(r"\ ", r"\s+") for w in longest_first) + r")\b", re.IGNORECASE
+    )
+
+
+@cache
+def keywords_of(lexicon: str = "chest-xray") -> Keywords:
+    """The keywords of a lexicon: its labels by their own names and single wordings, without any rule."""
+    raise NotImplementedError
+
+
+def keyword_graph(report: Report, keywords: Keywords) -> SceneGraph:
+    """Every keyword is a finding that is there."""
+    return _graph(report, keywords, lambda text, start: Polarity.YES)
+
+
+def window_graph(report: Report, keywords: Keywords) -> SceneGraph:
+    """A keyword after a word of negation, within a window of the same sentence, is absent."""
+
+    def polarity(text: str, start: int) -> Polarity:
+        before = text[max(start - WINDOW, 0) : start]
+        before = before[max((m.end() for m in _SENTENCE_END.finditer(before)), default=0) :]
+        return Polarity.NO if _TRIGGER.search(before) else Polarity.YES
+
+    return _graph(report, keywords, polarity)
+
+
+def _graph(report: Report, keywords: Keywords, polarity: Callable[[str, int], Polarity]) -> SceneGraph:
+    statements = []
+    for label, start, end in keywords.find(report.text):
+        first = max((m.end() for m in _SENTENCE_END.finditer(report.text, 0, start)), default=0)
+        first += len(report.text[first:start]) - len(report.text[first:start].lstrip())
+        stop = _SENTENCE_END.search(report.text, end)
+        statements.append(
+            Statement(
+                attribute=label,
+                category=CATEGORY_OF[label],
+                locations=keywords.places[label],
+                polarity=polarity(report.text, start),
+                sentence=report.text[first : stop.end() if stop else len(report.text)],
+                sentence_start=first,
+                start=start,
+                end=end,
+                rules=("keyword",),
+            )
+        )
+    return SceneGraph(report.exam_id, tuple(statements), lexicon="keywords")
+
+
+BASELINES: Mapping[str, Callable[[Report, Keywords], SceneGraph]] = {
+    "keywords": keyword_graph,
+    "negation-window": window_graph,
+}
+
+
+def baseline_graphs(name: str, reports: Sequence[Report], *, lexicon: str) -> list[tuple[Report, SceneGraph]]:
+    """Every report with the graph of one of `BASELINES`."""
+    keywords = keywords_of(lexicon)
+    return [(report, BASELINES[name](report, keywords)) for report in reports]
