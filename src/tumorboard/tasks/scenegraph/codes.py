@@ -74,3 +74,9 @@ STATEMENT_UNREADABLE = define(
     why="A row whose locations cannot be read would be counted as silence.",
     fix="write statements with tasks.scenegraph.rows, or see its docstring for the form",
 )
+ID_MISSING = define(
+    "SCG113",
+    "A report without a name",
+    why="Its statements could not be found again.",
+    fix="fill the id column in every row",
+)
