@@ -27,12 +27,18 @@ def command(
     source: Path = typer.Argument(None, help="Text file, folder of .txt, CSV (columns id, text), or cohort."),
     text: str = typer.Option("", "--text", help="A report in place of a file."),
     lexicon: str = typer.Option("chest-xray", "--lexicon", help="Name of a lexicon, or folder of your own."),
-    level: str = typer.Option("sentence", "--level", help="sentence: all that is said; report: the last mention decides."),
-    closure: bool = typer.Option(False, "--closure", help="At report level, add what follows: yes upwards, no downwards."),
+    level: str = typer.Option(
+        "sentence", "--level", help="sentence: all that is said; report: the last mention decides."
+    ),
+    closure: bool = typer.Option(
+        False, "--closure", help="At report level, add what follows: yes upwards, no downwards."
+    ),
     encoding: str = typer.Option("", "--encoding", help="Of the files; default UTF-8, or what a byte order mark says."),
     id_column: str = typer.Option("id", "--id-column", help="Column of a CSV with the name of each report."),
     text_column: list[str] = typer.Option(["text"], "--text-column", help="Column with its text; repeat for sections."),
-    labeler: str = typer.Option("", "--labeler", help="Command that labels too (JSON in, JSON out); both answers are kept."),
+    labeler: str = typer.Option(
+        "", "--labeler", help="Command that labels too (JSON in, JSON out); both answers are kept."
+    ),
     save: str = typer.Option("", "--save", help="Name of a run of the cohort to keep the statements in."),
     workers: int = typer.Option(1, "--workers", help="Processes; 0 means one per core."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
@@ -80,7 +86,12 @@ def _is_cohort(source: Path | None) -> bool:
 
 
 def _reports(
-    source: Path | None, text: str, encoding: str, id_column: str, text_columns: list[str], problems: list[TumorboardError]
+    source: Path | None,
+    text: str,
+    encoding: str,
+    id_column: str,
+    text_columns: list[str],
+    problems: list[TumorboardError],
 ) -> Iterator[Report]:
     """The reports that can be read; `problems` collects the others."""
     from tumorboard.tasks.scenegraph.reading import Report, reports_of
@@ -224,7 +235,7 @@ class _Json(_Printer):
         self.count = 0
 
     def show(self, report: Report, plain: dict[str, Any]) -> None:
-        sys.stdout.write(',\n  ' if self.count else '{\n "reports": [\n  ')
+        sys.stdout.write(",\n  " if self.count else '{\n "reports": [\n  ')
         json.dump(plain, sys.stdout, ensure_ascii=False, allow_nan=False)
         self.count += 1
 
@@ -291,7 +302,9 @@ def _print_report(report: Report, plain: dict[str, Any]) -> None:
         words = (finding["attribute"], ", ".join(finding["locations"]))
         table.add_row(Text(finding["tense"], "dim"), *words, "", "", style="dim")
     for gap in plain.get("disagreements", ()):
-        console.print(f"[yellow]differs[/] {gap['attribute']}, {gap['location']}: rules {gap['rules']}, labeler {gap['labeler']}")
+        console.print(
+            f"[yellow]differs[/] {gap['attribute']}, {gap['location']}: rules {gap['rules']}, labeler {gap['labeler']}"
+        )
     if table.row_count:
         console.print(table)
     console.print()

@@ -77,7 +77,10 @@ def graph_score(
     unknown = sorted(set(prediction) - set(reference))
     if unknown:
         raise TumorboardError(
-            codes.PREDICTION_UNKNOWN, "graphs", found=f"{len(unknown)} reports such as {unknown[0]}", expected="known ones"
+            codes.PREDICTION_UNKNOWN,
+            "graphs",
+            found=f"{len(unknown)} reports such as {unknown[0]}",
+            expected="known ones",
         )
     counts = _counts(reference, prediction, groups)
     tp, fp, fn = (int(column) for column in counts.sum(axis=0)) if len(counts) else (0, 0, 0)

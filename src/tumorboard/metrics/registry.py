@@ -191,7 +191,7 @@ METRICS: dict[str, Metric] = {
             "Triple F1 after closure",
             "1",
             "higher",
-            "as triple F1, both sides closed first: yes up to wholes and broader labels, no down to parts and narrower ones",
+            "as triple F1, both sides closed first: yes up to wholes and broader labels, no down to parts and kinds",
             "no statement on either side: undefined",
         ),
         Metric(

@@ -1,5 +1,5 @@
-"""Two readers that any engine must beat, fitted on nothing: keywords alone, and keywords with a window of negation after
-Chapman et al. 2001 (NegEx, J Biomed Inform 34:301), both at each label's default places."""
+"""Two readers that any engine must beat, fitted on nothing: keywords alone, and keywords with a window of negation
+after Chapman et al. 2001 (NegEx, J Biomed Inform 34:301), both at each label's default places."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from tumorboard.core.chest import CATEGORY_OF
 from tumorboard.core.scenegraph import Polarity, SceneGraph, Statement
 from tumorboard.tasks.scenegraph.reading import Report
 
@@ -19,15 +18,17 @@ WINDOW = 60
 _TRIGGER = re.compile(
     r"\b(?:no|not|without|denies|negative for|free of|absence of|absent|ruled out|resolved|clear of)\b", re.IGNORECASE
 )
+_SPOKEN_OF = ("anatomicalfinding", "disease", "technicalassessment", "tubesandlines", "device")
 _SENTENCE_END = re.compile(r"[.;\n]")
 
 
 @dataclass(frozen=True)
 class Keywords:
-    """Wordings of labels, and where each label is when nothing is said."""
+    """Wordings of labels; where each label is when no place is said; its category."""
 
     labels: Mapping[str, str]
     places: Mapping[str, tuple[str, ...]]
+    categories: Mapping[str, str]
 
     def find(self, text: str) -> Iterable[tuple[str, int, int]]:
         """(label, start, end) of every wording, the longest at each place."""
@@ -45,8 +46,24 @@ def _pattern(wordings: tuple[str, ...]) -> re.Pattern[str]:
 
 @cache
 def keywords_of(lexicon: str = "chest-xray") -> Keywords:
-    """The keywords of a lexicon: its labels by their own names and single wordings, without any rule."""
-    raise NotImplementedError
+    """The keywords of a lexicon: the wordings of its findings and its labels' own names, without any rule, at the
+    default places of no side."""
+    from tumorboard.nlp import load_lexicon
+    from tumorboard.nlp.expand import expand
+
+    read = load_lexicon(lexicon)
+    known = {name: label for name, label in read.ontology.labels.items() if label.category in _SPOKEN_OF}
+    wordings = {name.casefold(): name for name in known}
+    for row in read.rows:
+        if row.label in known and row.category == known[row.label].category and not row.flags:
+            for surface in expand(row.surface, read.macros):
+                wordings.setdefault(" ".join(surface.casefold().split()), row.label)
+    wordings.pop("", None)
+    return Keywords(
+        wordings,
+        {name: label.default[0] for name, label in known.items()},
+        {n: label.category for n, label in known.items()},
+    )
 
 
 def keyword_graph(report: Report, keywords: Keywords) -> SceneGraph:
@@ -74,7 +91,7 @@ def _graph(report: Report, keywords: Keywords, polarity: Callable[[str, int], Po
         statements.append(
             Statement(
                 attribute=label,
-                category=CATEGORY_OF[label],
+                category=keywords.categories[label],
                 locations=keywords.places[label],
                 polarity=polarity(report.text, start),
                 sentence=report.text[first : stop.end() if stop else len(report.text)],

@@ -66,9 +66,7 @@ def benchmark(
 def _read(
     reports: Sequence[Report], config: SceneGraphConfig, progress: Callable[[int, int], None] | None
 ) -> tuple[dict[str, Read], list[TumorboardError]]:
-    read: dict[str, Read] = {
-        name: baseline_graphs(name, reports, lexicon=config.lexicon) for name in BASELINES
-    }
+    read: dict[str, Read] = {name: baseline_graphs(name, reports, lexicon=config.lexicon) for name in BASELINES}
     read[RULES] = list(read_reports(reports, lexicon=config.lexicon, progress=progress, total=len(reports)))
     refused: list[TumorboardError] = []
     if config.labeler:
@@ -84,7 +82,9 @@ def _run_row(run: str, graphs: Read, config: SceneGraphConfig, refused: Sequence
     return run_row(run, kind=kind, config=config.model_dump(), inputs=inputs, metrics=metrics.items())
 
 
-def _scores(cohort: Cohort, runs: Sequence[str], exams: Sequence[str], config: SceneGraphConfig) -> list[dict[str, Any]]:
+def _scores(
+    cohort: Cohort, runs: Sequence[str], exams: Sequence[str], config: SceneGraphConfig
+) -> list[dict[str, Any]]:
     expert = statements_of_run(cohort, EXPERT)
     patients = dict(zip(cohort.exams["exam_id"].to_pylist(), cohort.exams["patient_id"].to_pylist(), strict=True))
     scores = []
@@ -115,7 +115,7 @@ def _write_reports(out: Path, cohort: Cohort, read: Mapping[str, Read], config: 
         if run in read:
             sources[run] = {graph.exam_id: graph.statements for _, graph in read[run]}
     if expert:
-        sources[EXPERT] = {exam: statements for exam, statements in expert.items()}
+        sources[EXPERT] = dict(expert)
         sources = {run: {e: s for e, s in graphs.items() if e in expert} for run, graphs in sources.items()}
     names = list(sources)
     differing = [
@@ -125,8 +125,10 @@ def _write_reports(out: Path, cohort: Cohort, read: Mapping[str, Read], config: 
     head = ["exam", "location", "attribute", *names, *(f"sentence ({name})" for name in names)]
     atomic_write_text(out / "disagreements.csv", _csv([head, *differing]))
     against_itself = [
-        [exam_id, c.location, c.attribute, c.kind, str(c.overruled.polarity), str(c.decides.polarity)]
-        + [c.overruled.sentence, c.decides.sentence]
+        [
+            *(exam_id, c.location, c.attribute, c.kind, str(c.overruled.polarity), str(c.decides.polarity)),
+            *(c.overruled.sentence, c.decides.sentence),
+        ]
         for graph in (graph for _, graph in read[RULES])
         for exam_id in [graph.exam_id]
         for c in contradictions_of(exam_id, graph.statements, ontology)

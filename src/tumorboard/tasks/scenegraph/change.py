@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tumorboard.core.chest import CATEGORY_OF
 from tumorboard.core.scenegraph import Polarity, SceneGraph, Statement, Tense
 from tumorboard.tasks.scenegraph.closure import Fact, close
 from tumorboard.tasks.scenegraph.ontology import Ontology
@@ -66,7 +65,7 @@ def changes_seen(current: SceneGraph, previous: SceneGraph, ontology: Ontology) 
     """
     now, _ = report_facts(current.statements, ontology)
     before, _ = report_facts(previous.statements, ontology)
-    all_now, all_before = (close(facts, ontology, categories=CATEGORY_OF) for facts in (now, before))
+    all_now, all_before = (close(facts, ontology) for facts in (now, before))
     found = []
     for key in dict.fromkeys([*now, *before]):
         new, old = all_now.get(key), all_before.get(key)
@@ -84,7 +83,10 @@ def contradicting(changes: Sequence[Change]) -> list[tuple[Change, Change]]:
     pairs = []
     for seen in (change for change in changes if change.source == "graphs"):
         text = said.get(seen.key)
-        if text is not None and {text.word in _WORSE, seen.word in _WORSE} == {text.word in _BETTER, seen.word in _BETTER}:
+        if text is not None and {text.word in _WORSE, seen.word in _WORSE} == {
+            text.word in _BETTER,
+            seen.word in _BETTER,
+        }:
             pairs.append((text, seen))
     return pairs
 

@@ -44,8 +44,8 @@ class Fact:
 Facts = Mapping[tuple[str, str], Fact]
 
 
-def close(facts: Facts, ontology: Ontology, *, categories: Mapping[str, str]) -> dict[tuple[str, str], Fact]:
-    """All that holds, said or following; said facts first, in their order. `categories` names each label's.
+def close(facts: Facts, ontology: Ontology) -> dict[tuple[str, str], Fact]:
+    """All that holds, said or following; said facts first, in their order.
 
     A fact that follows carries neither change nor severity: half of a lung can be worse without the whole being so.
     """
@@ -57,32 +57,30 @@ def close(facts: Facts, ontology: Ontology, *, categories: Mapping[str, str]) ->
             ):
                 old = closed.get((location, label))
                 if old is None or _WEIGHT[old.polarity] < _WEIGHT[fact.polarity]:
-                    closed[location, label] = _derived(fact, location, label, categories, UP)
+                    closed[location, label] = _derived(fact, location, label, ontology, UP)
     for fact in facts.values():
         if fact.attribute and fact.polarity is Polarity.NO:
             for location, label in _pairs(
                 fact, ontology.below(fact.location), ontology.narrower(fact.attribute), ontology
             ):
                 if (location, label) not in closed:
-                    closed[location, label] = _derived(fact, location, label, categories, DOWN)
+                    closed[location, label] = _derived(fact, location, label, ontology, DOWN)
     return closed
 
 
-def _pairs(
-    fact: Fact, places: Iterable[str], labels: Iterable[str], ontology: Ontology
-) -> Iterable[tuple[str, str]]:
+def _pairs(fact: Fact, places: Iterable[str], labels: Iterable[str], ontology: Ontology) -> Iterable[tuple[str, str]]:
     for location in (fact.location, *places):
         for label in (fact.attribute, *labels):
             if (location, label) != fact.key and ontology.fits(location, label):
                 yield location, label
 
 
-def _derived(fact: Fact, location: str, label: str, categories: Mapping[str, str], rule: str) -> Fact:
+def _derived(fact: Fact, location: str, label: str, ontology: Ontology, rule: str) -> Fact:
     return replace(
         fact,
         location=location,
         attribute=label,
-        category=categories.get(label, fact.category),
+        category=ontology.categories.get(label, fact.category),
         comparison=None,
         severity=None,
         derived=rule,

@@ -23,7 +23,7 @@ REPORT_UNREADABLE = define(
 REPORT_SIZE = define(
     "SCG104",
     "A report larger than any report",
-    why="It is many reports in one file or no text at all; read as one, findings of all would become those of one exam.",
+    why="It is many reports in one file or no text at all; findings of all would become those of one exam.",
     fix="split the file into one report each, or use a CSV with the columns id and text",
 )
 REPORT_EMPTY = define(

@@ -47,9 +47,7 @@ def evaluate(
     """
     config = options or SceneGraphConfig()
     true, said = (_run(cohort, str(run)) for run in (reference, prediction))
-    patients = dict(
-        zip(cohort.exams["exam_id"].to_pylist(), cohort.exams["patient_id"].to_pylist(), strict=True)
-    )
+    patients = dict(zip(cohort.exams["exam_id"].to_pylist(), cohort.exams["patient_id"].to_pylist(), strict=True))
     ontology = ontology_of(config.lexicon)
     scores = score_rows(
         true,

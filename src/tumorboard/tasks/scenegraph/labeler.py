@@ -2,8 +2,8 @@
 
 In: ``{"vocabulary": {"locations": [..], "attributes": {category: [..]}, "polarities": [..], "comparisons": [..],
 "severities": [..]}, "reports": [{"id", "text"}]}``. Out: ``{"reports": [{"id", "findings": [{"locations": [..],
-"attribute", "polarity", "comparison"?, "severity"?, "sentence"?, "tense"?, "confidence"?}]}]}``. A statement outside the
-vocabulary is refused and told; the others stay.
+"attribute", "polarity", "comparison"?, "severity"?, "sentence"?, "tense"?, "confidence"?}]}]}``. A statement outside
+the vocabulary is refused and told; the others stay.
 """
 
 from __future__ import annotations
@@ -71,9 +71,7 @@ def ask(
     return validated(answer, reports, source=where)
 
 
-def validated(
-    answer: Any, reports: Sequence[Report], *, source: str
-) -> tuple[list[SceneGraph], list[TumorboardError]]:
+def validated(answer: Any, reports: Sequence[Report], *, source: str) -> tuple[list[SceneGraph], list[TumorboardError]]:
     """An answer as graphs. SCG109 when it is not of the form above; the errors listed are SCG110, one for each
     statement refused, each report answered without being asked and each one left unanswered."""
     listed = answer.get("reports") if isinstance(answer, Mapping) else None

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
+from tumorboard.core.chest import CATEGORY_OF, PART_OF
 from tumorboard.core.errors import TumorboardError
 from tumorboard.tasks.scenegraph import codes
 
@@ -21,11 +22,13 @@ class Ontology:
     parents : label -> its broader labels (consolidation -> lung opacity).
     wholes : location -> the places it is part of (left lower lung zone -> left lung).
     allowed : label -> the places it can be said of; a label that is not listed can be said of all.
+    categories : label -> its category.
     """
 
     parents: Mapping[str, tuple[str, ...]]
     wholes: Mapping[str, tuple[str, ...]]
     allowed: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    categories: Mapping[str, str] = field(default_factory=lambda: CATEGORY_OF)
     name: str = ""
     _broader: Mapping[str, tuple[str, ...]] = field(init=False, repr=False)
     _narrower: Mapping[str, tuple[str, ...]] = field(init=False, repr=False)
@@ -92,5 +95,15 @@ def _reversed(ancestors: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ..
 
 @cache
 def ontology_of(lexicon: str = "chest-xray") -> Ontology:
-    """The ontology that the lexicon of the reader brings."""
-    raise NotImplementedError
+    """The ontology of a lexicon of the reader, with the parts of the chest (`core.chest.PART_OF`)."""
+    from tumorboard.nlp import load_lexicon
+
+    read = load_lexicon(lexicon)
+    labels = read.ontology.labels
+    return Ontology(
+        parents={name: label.parents for name, label in labels.items()},
+        wholes=PART_OF,
+        allowed={name: label.allowed for name, label in labels.items()},
+        categories={name: label.category for name, label in labels.items()},
+        name=read.stamp,
+    )

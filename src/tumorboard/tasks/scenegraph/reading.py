@@ -6,9 +6,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
-from tumorboard.core.chest import CATEGORY_OF
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.scenegraph import SceneGraph
 from tumorboard.tasks.scenegraph.change import changes_between, changes_said
@@ -126,7 +126,7 @@ def previous_exams(cohort: Cohort) -> dict[str, str]:
     found = {}
     for exams in by_patient.values():
         exams.sort(key=lambda e: (e["order"] or 0, e["day"] or 0.0, e["exam_id"]))
-        found.update({after["exam_id"]: before["exam_id"] for before, after in zip(exams, exams[1:], strict=False)})
+        found.update({after["exam_id"]: before["exam_id"] for before, after in pairwise(exams)})
     return found
 
 
@@ -161,5 +161,5 @@ def graph_rows(
 
 def _following(graph: SceneGraph, said: Sequence[Mapping[str, Any]], ontology: Ontology) -> list[dict[str, Any]]:
     facts, _ = report_facts(graph.statements, ontology)
-    derived = [f for f in close(facts, ontology, categories=CATEGORY_OF).values() if f.derived]
+    derived = [f for f in close(facts, ontology).values() if f.derived]
     return [derived_row(fact, said[fact.source], number) for number, fact in enumerate(derived)]

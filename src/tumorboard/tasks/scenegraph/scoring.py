@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
-from tumorboard.core.chest import CATEGORY_OF
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.scenegraph import Polarity, Statement, Tense
 from tumorboard.metrics.graph import GraphScore, agreement, graph_score, scores_by
@@ -84,14 +84,17 @@ def score_rows(
         _f1("closed_triple_f1", graph_score(*all_triples, **options)),
         _f1("attribute_f1", graph_score(*(_without(side, 0) for side in triples), **options)),
         _f1("location_f1", graph_score(*(_without(side, 1) for side in triples), **options)),
-        _f1("sentence_f1", graph_score(*(_sentences(run, exams, uncertain) for run in (reference, prediction)), **options)),
+        _f1(
+            "sentence_f1",
+            graph_score(*(_sentences(run, exams, uncertain) for run in (reference, prediction)), **options),
+        ),
     ]
     if reference.changes:
         changes = [{exam: run.changes.get(exam, set()) for exam in exams} for run in (reference, prediction)]
         rows.append(_f1("comparison_f1", graph_score(*changes, **options)))
     rows += _agreement_rows(said[0], said[1], groups, seed)
     for place in (1, 0):  # per attribute, then per location
-        for name, score in scores_by(*triples, lambda t, place=place: t[place], **options).items():
+        for name, score in scores_by(triples[0], triples[1], itemgetter(place), **options).items():
             rows.append(_row("triple_f1", name, score.f1, score.tp + score.fn))
     return rows
 
@@ -103,7 +106,7 @@ def polarities(
     found = {}
     for exam in exams:
         facts, _ = report_facts(run.statements.get(exam, ()), ontology, decides=decides)
-        whole = close(facts, ontology, categories=CATEGORY_OF) if closed else facts
+        whole = close(facts, ontology) if closed else facts
         found[exam] = {key: fact.polarity for key, fact in whole.items() if fact.category != _SCORED_NOT}
     return found
 
@@ -119,9 +122,7 @@ def _polarity(polarity: Polarity, uncertain: str) -> str:
     return uncertain if polarity is Polarity.UNCERTAIN and uncertain != "keep" else str(polarity)
 
 
-def _triples(
-    side: Mapping[str, Mapping[tuple[str, str], Polarity]], uncertain: str
-) -> dict[str, set[tuple[str, ...]]]:
+def _triples(side: Mapping[str, Mapping[tuple[str, str], Polarity]], uncertain: str) -> dict[str, set[tuple[str, ...]]]:
     return {
         exam: {(*key, _polarity(polarity, uncertain)) for key, polarity in facts.items()}
         for exam, facts in side.items()
@@ -134,7 +135,7 @@ def _without(side: Mapping[str, set[tuple[str, ...]]], place: int) -> dict[str, 
 
 def _sentences(run: RunStatements, exams: Iterable[str], uncertain: str) -> dict[str, set[tuple[str, ...]]]:
     """(text, first character of the sentence, location, attribute, polarity) of every current statement."""
-    found = {}
+    found: dict[str, set[tuple[str, ...]]] = {}
     for exam in exams:
         pairs = zip(run.statements.get(exam, ()), run.texts.get(exam, ()), strict=True)
         found[exam] = {

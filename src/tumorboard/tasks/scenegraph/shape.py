@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from tumorboard.core.chest import CATEGORY_OF
 from tumorboard.core.scenegraph import SceneGraph, Statement, Tense
 from tumorboard.tasks.scenegraph.closure import close
 from tumorboard.tasks.scenegraph.ontology import Ontology
@@ -36,7 +35,7 @@ def at_report_level(statements: Sequence[Statement], ontology: Ontology, *, clos
     """The statements that decide, each with the places where it does; then, with `closure`, what follows from each,
     marked by the last of its rules. Changes of a place without a finding stay as they are."""
     facts, _ = report_facts(statements, ontology)
-    held = close(facts, ontology, categories=CATEGORY_OF) if closure else facts
+    held = close(facts, ontology) if closure else facts
     groups: dict[tuple[int, str, str, str], list[str]] = {}
     for fact in held.values():
         groups.setdefault((fact.source, fact.derived, fact.attribute, str(fact.polarity)), []).append(fact.location)
@@ -50,7 +49,7 @@ def at_report_level(statements: Sequence[Statement], ontology: Ontology, *, clos
             base = replace(
                 base,
                 attribute=attribute,
-                category=CATEGORY_OF.get(attribute, base.category),
+                category=ontology.categories.get(attribute, base.category),
                 comparison=None,
                 severity=None,
                 rules=(*base.rules, derived),

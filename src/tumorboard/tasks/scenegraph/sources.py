@@ -36,8 +36,8 @@ def reports_from(
     """The reports of a text file (its name is the id), of a folder's ``.txt`` files (path below the folder without
     suffix), or of a table with `id_column` and one or more `text_columns` (several become sections of these names).
 
-    `encoding`: of all bytes; empty: UTF-8, or what a byte order mark says. Handed on as errors: SCG103 (bytes that are no
-    text), SCG104 (too large), SCG105 (empty), SCG106 (id twice), SCG113 (no id), SCG108 (row longer than the heading).
+    `encoding`: of all bytes; empty: UTF-8, or what a byte order mark says. Handed on as errors: SCG103 (bytes that are
+    no text), SCG104 (too large), SCG105 (empty), SCG106 (id twice), SCG113 (no id), SCG108 (row of another length).
     Raised: SCG102 (nothing to read), SCG107 (columns), SCG108 (no CSV), SCG103 for a table.
     """
     if path.is_dir():
