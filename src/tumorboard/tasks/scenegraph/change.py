@@ -83,10 +83,9 @@ def contradicting(changes: Sequence[Change]) -> list[tuple[Change, Change]]:
     pairs = []
     for seen in (change for change in changes if change.source == "graphs"):
         text = said.get(seen.key)
-        if text is not None and {text.word in _WORSE, seen.word in _WORSE} == {
-            text.word in _BETTER,
-            seen.word in _BETTER,
-        }:
+        if text is not None and any(
+            text.word in one and seen.word in other for one, other in ((_WORSE, _BETTER), (_BETTER, _WORSE))
+        ):
             pairs.append((text, seen))
     return pairs
 
@@ -100,7 +99,7 @@ def _word(new: Fact, old: Fact, now: Sequence[Statement], before: Sequence[State
         return None
     sizes = [_long_axis_mm(statements[fact.source]) for fact, statements in ((new, now), (old, before))]
     if sizes[0] and sizes[1]:
-        share = sizes[0] / sizes[1] - 1
+        share = round(sizes[0] / sizes[1] - 1, 6)
         return "worsened" if share >= SIZE_CHANGE else "improved" if share <= -SIZE_CHANGE else "no change"
     if new.severity in _DEGREE and old.severity in _DEGREE:
         step = _DEGREE[new.severity] - _DEGREE[old.severity]
