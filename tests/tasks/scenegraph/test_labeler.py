@@ -33,7 +33,8 @@ def test_a_program_answers(tmp_path: Path) -> None:
         tmp_path,
         "assert 'pneumothorax' in asked['vocabulary']['attributes']['anatomicalfinding']\n"
         "found = [{'id': r['id'], 'findings': [{'locations': ['left costophrenic angle'],"
-        " 'attribute': 'pleural effusion', 'polarity': 'no', 'sentence': 'No effusion.', 'confidence': 0.5}] if 'effusion' in r['text'] else []}"
+        " 'attribute': 'pleural effusion', 'polarity': 'no', 'sentence': 'No effusion.', 'confidence': 0.5}]"
+        " if 'effusion' in r['text'] else []}"
         " for r in asked['reports']]\n"
         "print(json.dumps({'reports': found}))",
     )

@@ -112,7 +112,7 @@ def run(name: str, *statements: Statement, changes: set[tuple[str, str, str]] | 
 
 
 def test_scores_by_hand(chest: Ontology) -> None:
-    """Expert: consolidation of the left base, effusion denied. Run: that consolidation in the left lung, the effusion.
+    """Expert: consolidation of the left base, effusion denied. Run: it is of the left lung, effusion denied.
 
     Triples 1 of 2 right on both sides (F1 1/2); attributes both (1); places 1 of 2; closed: the expert holds base and
     lung for consolidation and opacity (4) and the effusion (1), the run lung (2) and the effusion: 3 shared, F1 6/8.
