@@ -98,8 +98,10 @@ def test_exams_before_and_reports_of_a_cohort() -> None:
     assert list(reports_of(cohort(), sections=("impression",))) == []
 
 
-def scores(reference: RunStatements, prediction: RunStatements, ontology: Ontology, **options: str) -> dict[str, float]:
-    rows = score_rows(reference, prediction, patients={}, ontology=ontology, resamples=100, **options)  # type: ignore[arg-type]
+def scores(
+    reference: RunStatements, prediction: RunStatements, ontology: Ontology, *, uncertain: str = "keep"
+) -> dict[str, float]:
+    rows = score_rows(reference, prediction, patients={}, ontology=ontology, uncertain=uncertain, resamples=100)
     return {row["metric"]: row["value"] for row in rows if not row["label"]}
 
 

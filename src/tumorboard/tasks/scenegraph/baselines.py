@@ -4,9 +4,10 @@ after Chapman et al. 2001 (NegEx, J Biomed Inform 34:301), both at each label's 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
+from typing import Any
 
 from tumorboard.core.scenegraph import Polarity, SceneGraph, Statement
 from tumorboard.tasks.scenegraph.reading import Report
@@ -30,18 +31,29 @@ class Keywords:
     places: Mapping[str, tuple[str, ...]]
     categories: Mapping[str, str]
 
-    def find(self, text: str) -> Iterable[tuple[str, int, int]]:
-        """(label, start, end) of every wording, the longest at each place."""
-        for match in _pattern(tuple(self.labels)).finditer(text):
-            yield self.labels[" ".join(match.group().casefold().split())], match.start(), match.end()
+    def find(self, text: str) -> list[tuple[str, int, int]]:
+        """(label, start, end) of every wording that stands for itself, the longest where several begin or overlap."""
+        plain = "".join(c if len(c) == 1 else "?" for c in map(str.lower, text.replace("\n", " ")))
+        whole = []
+        for last, wording in self._automaton.iter(plain):
+            start, end = last + 1 - len(wording), last + 1
+            if not (plain[max(start - 1, 0) : start].isalnum() or plain[end : end + 1].isalnum()):
+                whole.append((start, -end, wording))
+        found: list[tuple[str, int, int]] = []
+        for start, end, wording in sorted(whole):
+            if not found or start >= found[-1][2]:
+                found.append((self.labels[wording], start, -end))
+        return found
 
+    @cached_property
+    def _automaton(self) -> Any:
+        import ahocorasick
 
-@cache
-def _pattern(wordings: tuple[str, ...]) -> re.Pattern[str]:
-    longest_first = sorted(wordings, key=lambda w: (-len(w), w))
-    return re.compile(
-        r"\b(?:" + "|".join(re.escape(w).replace(r"\ ", r"\s+") for w in longest_first) + r")\b", re.IGNORECASE
-    )
+        automaton = ahocorasick.Automaton()
+        for wording in self.labels:
+            automaton.add_word(wording, wording)
+        automaton.make_automaton()
+        return automaton
 
 
 @cache
@@ -53,11 +65,11 @@ def keywords_of(lexicon: str = "chest-xray") -> Keywords:
 
     read = load_lexicon(lexicon)
     known = {name: label for name, label in read.ontology.labels.items() if label.category in _SPOKEN_OF}
-    wordings = {name.casefold(): name for name in known}
+    wordings = {name.lower(): name for name in known}
     for row in read.rows:
         if row.label in known and row.category == known[row.label].category and not row.flags:
             for surface in expand(row.surface, read.macros):
-                wordings.setdefault(" ".join(surface.casefold().split()), row.label)
+                wordings.setdefault(" ".join(surface.lower().split()), row.label)
     wordings.pop("", None)
     return Keywords(
         wordings,

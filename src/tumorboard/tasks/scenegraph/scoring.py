@@ -113,7 +113,10 @@ def polarities(
 
 def count_row(run: RunStatements, exams: Sequence[str], *, seed: int = 0, resamples: int = 1000) -> dict[str, Any]:
     """Mean number of current statements per report."""
-    counts = [sum(s.tense is Tense.CURRENT for s in run.statements.get(exam, ())) for exam in exams]
+    counts = [
+        sum(s.tense is Tense.CURRENT and s.category != _SCORED_NOT for s in run.statements.get(exam, ()))
+        for exam in exams
+    ]
     interval = bootstrap_mean(counts, seed=seed, resamples=resamples) if counts else Interval(None, None, None)
     return _row("statements_per_report", "", interval, len(counts))
 
