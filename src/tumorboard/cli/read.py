@@ -21,6 +21,8 @@ __all__ = ["command"]
 
 _COLOURS = {"yes": "bold red", "no": "green", "uncertain": "yellow"}
 _SHOWN = 20
+_EMPTY = "SCG105"
+"""Told, but no error: published cohorts have empty reports."""
 
 
 def command(
@@ -76,8 +78,8 @@ def command(
     for problem in problems[:_SHOWN]:
         say(str(problem))
     if len(problems) > _SHOWN:
-        say(f"and {len(problems) - _SHOWN} more reports that could not be read")
-    if problems:
+        say(f"and {len(problems) - _SHOWN} more (--json lists them)")
+    if any(problem.code.id != _EMPTY for problem in problems):
         raise typer.Exit(EXIT_DATA)
 
 
@@ -93,9 +95,9 @@ def _reports(
     text_columns: list[str],
     problems: list[TumorboardError],
 ) -> Iterator[Report]:
-    """The reports that can be read; `problems` collects the others."""
+    """The reports that can be read; `problems` collects the others, and tells of empty ones."""
     from tumorboard.tasks.scenegraph.reading import Report, reports_of
-    from tumorboard.tasks.scenegraph.sources import plain_report, reports_from
+    from tumorboard.tasks.scenegraph.sources import empty_report, plain_report, reports_from
 
     items: Iterable[Report | TumorboardError]
     if source is None:
@@ -107,10 +109,11 @@ def _reports(
     else:
         items = reports_from(source, encoding=encoding, id_column=id_column, text_columns=text_columns)
     for item in items:
+        problem = empty_report(item) if isinstance(item, Report) else item
+        if problem is not None:
+            problems.append(problem)
         if isinstance(item, Report):
             yield item
-        else:
-            problems.append(item)
 
 
 def _checked(reports: Iterator[Report], source: Path) -> Iterator[Report | TumorboardError]:
@@ -236,7 +239,7 @@ class _Json(_Printer):
 
     def show(self, report: Report, plain: dict[str, Any]) -> None:
         sys.stdout.write(",\n  " if self.count else '{\n "reports": [\n  ')
-        json.dump(plain, sys.stdout, ensure_ascii=False, allow_nan=False)
+        sys.stdout.write(json.dumps(plain, ensure_ascii=False, allow_nan=False))
         self.count += 1
 
     def close(self, problems: list[TumorboardError], failure: TumorboardError | None) -> None:

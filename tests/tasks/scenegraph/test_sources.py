@@ -10,7 +10,7 @@ import pytest
 
 from tumorboard.core.errors import TumorboardError
 from tumorboard.tasks.scenegraph.reading import Report
-from tumorboard.tasks.scenegraph.sources import MAX_REPORT_BYTES, reports_from
+from tumorboard.tasks.scenegraph.sources import MAX_REPORT_BYTES, empty_report, reports_from
 
 
 def outcome(path: Path, **options: object) -> list[tuple[str, str] | str]:
@@ -39,8 +39,8 @@ def put(path: Path, data: bytes | str) -> Path:
         ("Œdème né".encode("utf-16"), ("r", "Œdème né")),
         ("no change in œdème".encode(), ("r", "no change in œdème")),
         ("œdème".encode("cp1252"), "SCG103"),
-        (b"", "SCG105"),
-        (b" \n\t\n", "SCG105"),
+        (b"", ("r", "")),
+        (b" \n\t\n", ("r", " \n\t\n")),
         (b"Lungs\0clear", "SCG103"),
         (b"x" * (MAX_REPORT_BYTES + 1), "SCG104"),
         (b"\xff\xfe\x00", "SCG103"),
@@ -63,7 +63,7 @@ def test_a_folder_names_reports_by_their_path(tmp_path: Path) -> None:
     put(tmp_path / "p2" / "s1.csv", "not a report")
     put(tmp_path / "p2" / "empty.TXT", "")
     put(tmp_path / ".hidden" / "s.txt", "C")
-    assert outcome(tmp_path) == ["SCG105", ("p2/s1", "A"), ("p10/s2", "B")]
+    assert outcome(tmp_path) == [("p2/empty", ""), ("p2/s1", "A"), ("p10/s2", "B")]
 
 
 def test_nothing_to_read(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_rows_of_a_table_fail_alone(tmp_path: Path) -> None:
     rows = ["a,Clear.", "b,", ",Effusion.", "a,Again.", "c,x,y", "d,N\0UL", "", "e,Fine."]
     path = put(tmp_path / "t.csv", "\n".join(["id,text", *rows]))
     found = outcome(path)
-    assert found == [("a", "Clear."), "SCG105", "SCG113", "SCG106", "SCG108", "SCG103", ("e", "Fine.")]
+    assert found == [("a", "Clear."), ("b", ""), "SCG113", "SCG106", "SCG108", "SCG103", ("e", "Fine.")]
 
 
 def test_several_columns_become_sections(tmp_path: Path) -> None:
@@ -95,7 +95,12 @@ def test_several_columns_become_sections(tmp_path: Path) -> None:
     assert isinstance(one, Report) and one.text == "FINDINGS:\nClear.\n\nIMPRESSION:\nNormal.\n\n"
     assert one.locate(one.text.index("Normal")) == ("impression", 0)
     assert isinstance(two, Report) and two.text_ids == ("impression",)
-    assert isinstance(three, TumorboardError) and three.code.id == "SCG105"
+    assert isinstance(three, Report) and three.text == "" and not three.text_ids
+
+
+def test_an_empty_report_is_told() -> None:
+    error = empty_report(Report("a", " \n"))
+    assert error is not None and error.code.id == "SCG105" and empty_report(Report("a", "x")) is None
 
 
 @pytest.mark.parametrize(

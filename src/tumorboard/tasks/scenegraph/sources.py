@@ -20,7 +20,7 @@ from tumorboard.datasets.tablefile import heading
 from tumorboard.tasks.scenegraph import codes
 from tumorboard.tasks.scenegraph.reading import Report, report_from
 
-__all__ = ["MAX_REPORT_BYTES", "Source", "is_table", "plain_report", "reports_from"]
+__all__ = ["MAX_REPORT_BYTES", "Source", "empty_report", "is_table", "plain_report", "reports_from"]
 
 MAX_REPORT_BYTES = 2**20
 """A long report has ten thousand characters."""
@@ -37,7 +37,7 @@ def reports_from(
     suffix), or of a table with `id_column` and one or more `text_columns` (several become sections of these names).
 
     `encoding`: of all bytes; empty: UTF-8, or what a byte order mark says. Handed on as errors: SCG103 (bytes that are
-    no text), SCG104 (too large), SCG105 (empty), SCG106 (id twice), SCG113 (no id), SCG108 (row of another length).
+    no text), SCG104 (too large), SCG106 (id twice), SCG113 (no id), SCG108 (row of another length).
     Raised: SCG102 (nothing to read), SCG107 (columns), SCG108 (no CSV), SCG103 for a table.
     """
     if path.is_dir():
@@ -56,16 +56,22 @@ def is_table(path: Path) -> bool:
 
 
 def plain_report(report_id: str, text: str, *, where: str = "") -> Report | TumorboardError:
-    """A report, or what is wrong with its text."""
+    """A report, or what is wrong with its text. An empty one is a report: that nothing was said is to be told, not
+    refused (`empty_report`)."""
     where = where or report_id
-    if not text.strip():
-        return TumorboardError(codes.REPORT_EMPTY, where, found="nothing but blanks", expected="a report")
     if "\0" in text:
         found = f"a NUL character at {text.index(chr(0))}"
         return TumorboardError(codes.REPORT_UNREADABLE, where, found=found, expected="text")
     if len(text) > MAX_REPORT_BYTES:
         return _too_large(where, len(text))
     return Report(report_id, text)
+
+
+def empty_report(report: Report) -> TumorboardError | None:
+    """SCG105 for a report without text: a warning, since published cohorts have them."""
+    if report.text.strip():
+        return None
+    return TumorboardError(codes.REPORT_EMPTY, report.exam_id, found="nothing but blanks", expected="a report")
 
 
 def _folder(folder: Path, encoding: str) -> Source:
@@ -158,7 +164,7 @@ def _row(
         return TumorboardError(codes.ID_MISSING, where, found="an empty id", expected="a name")
     said = [(name, name, padded[place]) for name, place in texts.items() if padded[place].strip()]
     checked = plain_report(report_id, "\n".join(body for _, _, body in said), where=where)
-    return report_from(report_id, said) if isinstance(checked, Report) and len(texts) > 1 else checked
+    return report_from(report_id, said) if isinstance(checked, Report) and len(texts) > 1 and said else checked
 
 
 def _unique(source: Source, path: Path) -> Source:
