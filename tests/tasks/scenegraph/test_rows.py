@@ -68,6 +68,12 @@ def test_a_change_is_no_statement() -> None:
     assert is_change(row) and not is_statement(row)
 
 
+def test_changes_of_others_are_checked() -> None:
+    row = change_row(Change("svc", "picc", "tubesandlines", "new", "text"), "p.1", "p.0", 0, run_id="expert")
+    with pytest.raises(TumorboardError, match="SCG112 relations, p.1.expert.change.0"):
+        statements_of_run(cohort(relations=[row | {"attributes": '{"location": "svc"}'}]), "expert")
+
+
 @pytest.mark.parametrize(
     "attributes", [None, "", "{", "[]", '{"locations": "svc"}', '{"locations": [1]}', '{"tense": 3}']
 )
@@ -109,8 +115,10 @@ def plain(attribute: str, place: str, polarity: str = "yes", *, sentence: int = 
     return Statement(attribute, "anatomicalfinding", (place,), Polarity(polarity), sentence_start=sentence)
 
 
-def run(name: str, *statements: Statement, changes: set[tuple[str, str, str]] | None = None) -> RunStatements:
-    return RunStatements(name, {"e": list(statements)}, {"e": ["t"] * len(statements)}, {"e": changes or set()})
+def run(
+    name: str, *statements: Statement, changes: dict[tuple[str, str, str], set[str]] | None = None
+) -> RunStatements:
+    return RunStatements(name, {"e": list(statements)}, {"e": ["t"] * len(statements)}, {"e": changes or {}})
 
 
 def test_scores_by_hand(chest: Ontology) -> None:
@@ -123,13 +131,13 @@ def test_scores_by_hand(chest: Ontology) -> None:
         "expert",
         plain("consolidation", "left lower lung zone"),
         plain("pleural effusion", "left costophrenic angle", "no"),
-        changes={("left lung", "consolidation", "worsened"), ("svc", "picc", "new")},
+        changes={("left lung", "consolidation", "worsened"): {"text"}, ("svc", "picc", "new"): {"text"}},
     )
     said = run(
         "r",
         plain("consolidation", "left lung"),
         plain("pleural effusion", "left costophrenic angle", "no", sentence=40),
-        changes={("left lung", "consolidation", "worsened")},
+        changes={("left lung", "consolidation", "worsened"): {"text"}, ("neck", "goiter", "new"): {"graphs"}},
     )
     found = scores(expert, said, chest)
     assert found["triple_f1"] == found["triple_precision"] == found["triple_recall"] == 0.5

@@ -60,8 +60,8 @@ def changes_seen(current: SceneGraph, previous: SceneGraph, ontology: Ontology) 
     """Changes between the two exams' graphs.
 
     yes where the exam before said no: new. no where it said yes: resolved (a device: removed). yes in both: by the
-    measured long axis (+-20 %), else by the severity; where neither is known in both, nothing is claimed. Silence is
-    never taken for no, and doubt on either side gives nothing.
+    measured long axis (+-20 %), else by the severity; where neither is known in both, nothing is claimed. A no may
+    follow by closure (clear lungs before), a yes was said. Silence is never taken for no, and doubt gives nothing.
     """
     now, _ = report_facts(current.statements, ontology)
     before, _ = report_facts(previous.statements, ontology)
@@ -69,8 +69,8 @@ def changes_seen(current: SceneGraph, previous: SceneGraph, ontology: Ontology) 
     found = []
     for key in dict.fromkeys([*now, *before]):
         new, old = all_now.get(key), all_before.get(key)
-        if new is None or old is None or (new.derived and old.derived):
-            continue
+        if new is None or old is None or any(f.derived and f.polarity is not Polarity.NO for f in (new, old)):
+            continue  # a yes that only follows is told of the part that was named
         word = _word(new, old, current.statements, previous.statements)
         if word is not None:
             found.append(Change(*key, new.category, word, "graphs", _confidence(new, old, current, previous)))
@@ -95,7 +95,7 @@ def _word(new: Fact, old: Fact, now: Sequence[Statement], before: Sequence[State
         return "new"
     if new.polarity is Polarity.NO and old.polarity is Polarity.YES:
         return "removed" if new.category in _DEVICES else "resolved"
-    if new.polarity is not Polarity.YES or old.polarity is not Polarity.YES or new.derived or old.derived:
+    if new.polarity is not Polarity.YES or old.polarity is not Polarity.YES:
         return None
     sizes = [_long_axis_mm(statements[fact.source]) for fact, statements in ((new, now), (old, before))]
     if sizes[0] and sizes[1]:

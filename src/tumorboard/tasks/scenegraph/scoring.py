@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
 from tumorboard.core.cohort import Cohort
+from tumorboard.core.errors import TumorboardError
 from tumorboard.core.scenegraph import Polarity, Statement, Tense
 from tumorboard.metrics.graph import GraphScore, agreement, graph_score, scores_by
 from tumorboard.metrics.intervals import Interval, bootstrap_mean
+from tumorboard.tasks.scenegraph import codes
 from tumorboard.tasks.scenegraph.closure import close
 from tumorboard.tasks.scenegraph.ontology import Ontology
 from tumorboard.tasks.scenegraph.report import report_facts
@@ -18,18 +21,21 @@ from tumorboard.tasks.scenegraph.rows import is_change, is_statement, statement_
 
 __all__ = ["RunStatements", "count_row", "polarities", "score_rows", "statements_of_run"]
 
+Change = tuple[str, str, str]
+"""(location, attribute, word)."""
 _SCORED_NOT = "nlp"
 """The category normal/abnormal says nothing of its own."""
 
 
 @dataclass
 class RunStatements:
-    """What one run says of each exam: statements in the order of the rows, and changes (location, attribute, word)."""
+    """What one run says of each exam: statements in the order of the rows, the texts they stand in, and changes
+    (location, attribute, word) by exam, with the sources of each (text, graphs)."""
 
     run_id: str
     statements: dict[str, list[Statement]] = field(default_factory=dict)
     texts: dict[str, list[str]] = field(default_factory=dict)
-    changes: dict[str, set[tuple[str, str, str]]] = field(default_factory=dict)
+    changes: dict[str, dict[Change, set[str]]] = field(default_factory=dict)
 
     @property
     def exams(self) -> set[str]:
@@ -41,19 +47,34 @@ def statements_of_run(cohort: Cohort, run_id: str) -> RunStatements:
     found = RunStatements(run_id)
     for row in cohort.rows("relations", run_id=run_id):
         if is_change(row):
-            statement = _change_of(row)
-            found.changes.setdefault(row["subject"], set()).add(statement)
+            change, source = _change_of(row)
+            found.changes.setdefault(row["subject"], {}).setdefault(change, set()).add(source)
         elif is_statement(row) and '"derived_from"' not in (row["attributes"] or ""):
             found.statements.setdefault(row["subject"], []).append(statement_of(row))
             found.texts.setdefault(row["subject"], []).append(row["text_id"] or "")
     return found
 
 
-def _change_of(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    import json
+def _change_of(row: Mapping[str, Any]) -> tuple[Change, str]:
+    """The change and its source. SCG112 when the row does not say what changed."""
+    try:
+        said = json.loads(row["attributes"] or "")
+        return (str(said["location"]), str(said["attribute"]), row["predicate"]), str(said.get("source") or "")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        where = f"relations, {row.get('relation_id')}"
+        found = f"{type(error).__name__}: {error}"
+        raise TumorboardError(
+            codes.STATEMENT_UNREADABLE, where, found=found, expected="a JSON object with location and attribute"
+        ) from error
 
-    said = json.loads(row["attributes"] or "{}")
-    return said.get("location", ""), said.get("attribute", ""), row["predicate"]
+
+def _changes(run: RunStatements, exams: Iterable[str], *, text_alone: bool) -> dict[str, set[Change]]:
+    return {
+        exam: {
+            change for change, sources in run.changes.get(exam, {}).items() if not text_alone or sources != {"graphs"}
+        }
+        for exam in exams
+    }
 
 
 def score_rows(
@@ -68,7 +89,8 @@ def score_rows(
     resamples: int = 1000,
 ) -> list[dict[str, Any]]:
     """All figures of `prediction` against `reference`, over the exams that the reference speaks of; intervals draw
-    patients (`patients`: exam -> patient)."""
+    patients (`patients`: exam -> patient). Where the reference's changes are all from text, changes that only the
+    prediction's graphs show do not count."""
     exams = sorted(reference.exams)
     groups = {exam: patients.get(exam, exam) for exam in exams}
     options: dict[str, Any] = {"groups": groups, "seed": seed, "resamples": resamples}
@@ -90,7 +112,8 @@ def score_rows(
         ),
     ]
     if reference.changes:
-        changes = [{exam: run.changes.get(exam, set()) for exam in exams} for run in (reference, prediction)]
+        text_alone = all(found == {"text"} for of in reference.changes.values() for found in of.values())
+        changes = [_changes(run, exams, text_alone=text_alone) for run in (reference, prediction)]
         rows.append(_f1("comparison_f1", graph_score(*changes, **options)))
     rows += _agreement_rows(said[0], said[1], groups, seed)
     for place in (1, 0):  # per attribute, then per location
