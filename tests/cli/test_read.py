@@ -187,3 +187,10 @@ def test_workers_and_processes_change_nothing(tmp_path: Path) -> None:
         )
         outputs.add(done.stdout)
     assert len(outputs) == 1 and len(json.loads(outputs.pop())["reports"]) == 500
+
+
+def test_a_million_bad_rows_are_counted_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("id,text\n" + ",x\n" * 3000 + "a,Cardiomegaly.\n", encoding="utf-8")
+    found = read(path, code=3)
+    assert len(found["problems"]) == 1000 and found["problems_in_all"] == 3000 and len(found["reports"]) == 1

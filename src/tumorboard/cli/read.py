@@ -57,7 +57,7 @@ def command(
         raise typer.BadParameter(f"{level!r}: expected sentence or report", param_hint="--level")
     if save and not _is_cohort(source):
         raise typer.BadParameter("only statements of a cohort can be kept in it", param_hint="--save")
-    problems: list[TumorboardError] = []
+    problems = _Problems()
     shown = _Shown(lexicon, at_report=closure or level == "report", closure=closure, labeler=labeler, problems=problems)
     kept: list[Any] = []
     failure = None
@@ -75,11 +75,11 @@ def command(
         raise typer.Exit(EXIT_FAILURE)
     if save:
         _keep(source, save, kept, lexicon)
-    for problem in problems[:_SHOWN]:
+    for problem in problems.first[:_SHOWN]:
         say(str(problem))
-    if len(problems) > _SHOWN:
-        say(f"and {len(problems) - _SHOWN} more (--json lists them)")
-    if any(problem.code.id != _EMPTY for problem in problems):
+    if problems.count > _SHOWN:
+        say(f"and {problems.count - _SHOWN} more")
+    if problems.errors:
         raise typer.Exit(EXIT_DATA)
 
 
@@ -93,7 +93,7 @@ def _reports(
     encoding: str,
     id_column: str,
     text_columns: list[str],
-    problems: list[TumorboardError],
+    problems: _Problems,
 ) -> Iterator[Report]:
     """The reports that can be read; `problems` collects the others, and tells of empty ones."""
     from tumorboard.tasks.scenegraph.reading import Report, reports_of
@@ -111,7 +111,7 @@ def _reports(
     for item in items:
         problem = empty_report(item) if isinstance(item, Report) else item
         if problem is not None:
-            problems.append(problem)
+            problems.add(problem)
         if isinstance(item, Report):
             yield item
 
@@ -166,12 +166,26 @@ def _keep(cohort: Path, run_id: str, read: list[Any], lexicon: str) -> None:
     say(f"Run {run_id}: {len(rows)} relations. Next: tumorboard evaluate scenegraph {cohort} --prediction {run_id}")
 
 
+class _Problems:
+    """What is wrong with reports: the first of them in full, and how many there are."""
+
+    kept = 1000
+
+    def __init__(self) -> None:
+        self.first: list[TumorboardError] = []
+        self.count = self.errors = 0
+
+    def add(self, error: TumorboardError) -> None:
+        self.count += 1
+        self.errors += error.code.id != _EMPTY
+        if len(self.first) < self.kept:
+            self.first.append(error)
+
+
 class _Shown:
     """How reports are shown: level, closure, and the external labeler that is asked too."""
 
-    def __init__(
-        self, lexicon: str, *, at_report: bool, closure: bool, labeler: str, problems: list[TumorboardError]
-    ) -> None:
+    def __init__(self, lexicon: str, *, at_report: bool, closure: bool, labeler: str, problems: _Problems) -> None:
         self.lexicon, self.at_report, self.closure = lexicon, at_report, closure
         self.labeler, self.problems = labeler, problems
 
@@ -193,7 +207,8 @@ class _Shown:
         from tumorboard.tasks.scenegraph.shape import report_json
 
         graphs, refused = ask(self.labeler, [report for report, _ in pairs])
-        self.problems += refused
+        for error in refused:
+            self.problems.add(error)
         for (report, graph), answer, shown in zip(pairs, graphs, listed, strict=True):
             sources = {"rules": {graph.exam_id: graph.statements}, "labeler": {graph.exam_id: answer.statements}}
             shown["labeler"] = report_json(report, answer)["findings"]
@@ -226,7 +241,7 @@ class _Printer:
     def show(self, report: Report, plain: dict[str, Any]) -> None:
         raise TypeError("a printer shows something")
 
-    def close(self, problems: list[TumorboardError], failure: TumorboardError | None) -> None:
+    def close(self, problems: _Problems, failure: TumorboardError | None) -> None:
         """The end of the output; nothing by default."""
 
 
@@ -242,11 +257,13 @@ class _Json(_Printer):
         sys.stdout.write(json.dumps(plain, ensure_ascii=False, allow_nan=False))
         self.count += 1
 
-    def close(self, problems: list[TumorboardError], failure: TumorboardError | None) -> None:
+    def close(self, problems: _Problems, failure: TumorboardError | None) -> None:
         sys.stdout.write("\n ]" if self.count else '{\n "reports": []')
         rest: dict[str, Any] = {"lexicon": self.stamp}
-        if problems:
-            rest["problems"] = [_plain_error(problem) for problem in problems]
+        if problems.count:
+            rest["problems"] = [_plain_error(problem) for problem in problems.first]
+        if problems.count > problems.kept:
+            rest["problems_in_all"] = problems.count
         if failure is not None:
             rest["error"] = _plain_error(failure)
         for key, value in rest.items():
@@ -270,7 +287,7 @@ class _Words(_Printer):
         if self.count <= _SHOWN:
             _print_report(report, plain)
 
-    def close(self, problems: list[TumorboardError], failure: TumorboardError | None) -> None:
+    def close(self, problems: _Problems, failure: TumorboardError | None) -> None:
         from rich.console import Console
         from rich.table import Table
 

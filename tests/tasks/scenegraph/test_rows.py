@@ -70,7 +70,7 @@ def test_a_change_is_no_statement() -> None:
 
 def test_changes_of_others_are_checked() -> None:
     row = change_row(Change("svc", "picc", "tubesandlines", "new", "text"), "p.1", "p.0", 0, run_id="expert")
-    with pytest.raises(TumorboardError, match="SCG112 relations, p.1.expert.change.0"):
+    with pytest.raises(TumorboardError, match=r"SCG112 relations, p\.1\.expert\.change\.0"):
         statements_of_run(cohort(relations=[row | {"attributes": '{"location": "svc"}'}]), "expert")
 
 
