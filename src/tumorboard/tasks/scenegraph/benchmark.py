@@ -90,7 +90,7 @@ def _scores(
     scores = []
     for run in runs:
         said = statements_of_run(cohort, run)
-        rows = [count_row(said, exams, seed=config.seed, resamples=config.resamples)]
+        rows: list[dict[str, Any]] = []
         if expert.exams:
             rows += score_rows(
                 expert,
@@ -102,6 +102,7 @@ def _scores(
                 seed=config.seed,
                 resamples=config.resamples,
             )
+        rows.append(count_row(said, exams, seed=config.seed, resamples=config.resamples))
         scores += [{"run": run, "task": "scenegraph", **row} for row in rows]
     return scores
 
