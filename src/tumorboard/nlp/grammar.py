@@ -1,0 +1,682 @@
+"""One pass over the items of a sentence: noun groups, clauses, scopes, attachment.
+
+Context scopes after NegEx and ConText (Chapman et al. 2001; Harkema et al. 2009); the noun-group rules are our own.
+A `Parse` is reused from sentence to sentence; `run` fills `mentions` and `changes` (changes of places alone).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tumorboard.nlp.lookahead import (
+    ENDS_GROUP,
+    finding_follows,
+    list_is_closed,
+    place_follows,
+    starts_clause,
+)
+from tumorboard.nlp.mention import Event, Mention, Spot
+from tumorboard.nlp.terms import BOTH, Kind, Term
+
+__all__ = ["Parse"]
+
+_NONE, _AND, _OR, _COMMA, _WITH, _OTHER = range(6)
+
+
+class Parse:
+    """State of one sentence. Items are parallel lists: `kinds`, `terms`, `begins`, `ends` (token positions)."""
+
+    __slots__ = (
+        "backlog", "begins", "change", "changes", "clause", "clause_number", "conn", "cues", "ends", "event",
+        "exceptive", "group", "i", "kinds", "last", "last_device", "linked", "mentions", "n", "neg", "old_subject",
+        "opened", "prep", "previous", "sent_tense", "severity", "side", "side_from", "spots", "subject",
+        "subject_side", "tense", "terms", "tip", "unc", "unused", "verb", "weak",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.previous: Mention | None = None
+        self.last_device: Mention | None = None
+        self.begin_sentence()
+
+    def begin_sentence(self) -> None:
+        """Forget all but the last mention of the sentence before (for "it", "the tip")."""
+        self.mentions: list[Mention] = []
+        self.changes: list[Event] = []
+        self.clause: list[Mention] = []
+        self.group: list[Mention] = []
+        self.last: Mention | None = None
+        self.sent_tense: Term | None = None
+        self.clause_number = 0
+        self.subject: list[Spot] = []
+        self.old_subject: list[Spot] = []
+        self.subject_side = 0
+        self.spots: list[Spot] = []
+        self.side = 0
+        self.side_from = 0
+        self.change: Term | None = None
+        self.severity: Term | None = None
+        self.cues: list[tuple[str, str]] = []
+        self.backlog: list[tuple[Term | None, list[Spot], int]] = []
+        self._reset_clause()
+
+    def _reset_clause(self) -> None:
+        self.neg: Term | None = None
+        self.unc: Term | None = None
+        self.tense: Term | None = None
+        self.linked: Mention | None = None
+        self.unused: Term | None = None
+        self.weak = False
+        self.verb = False
+        self.prep = 0
+        self.conn = _NONE
+        self.opened = False
+        self.event: list[Event] | None = None
+        self.tip = False
+        self.exceptive = False
+
+    def run(
+        self, kinds: Sequence[int], terms: Sequence[Term], begins: Sequence[int], ends: Sequence[int]
+    ) -> None:
+        """Go through one sentence."""
+        self.begin_sentence()
+        self.kinds, self.terms, self.begins, self.ends = kinds, terms, begins, ends
+        self.n = len(kinds)
+        handlers = _HANDLERS
+        for i, kind in enumerate(kinds):
+            handler = handlers[kind]
+            if handler is not None:
+                handler(self, i, terms[i])
+        self.end_clause()
+        if self.mentions:
+            self.previous = self.mentions[-1]
+
+    # ---- what closes a noun group -------------------------------------------------------------------------------
+
+    def flush(self, why: int) -> None:
+        """Give the places and sides waiting to whom they belong, now that their noun group ends."""
+        spots, side = self.spots, self.side
+        if side and spots:
+            taken = False
+            for spot in spots:
+                if not spot.side and spot.begin <= self.side_from + 8:
+                    spot.side = side
+                    taken = True
+            if taken:
+                side = self.side = 0
+        if not spots and not side:
+            return
+        if self.prep == 2 and not self.tip_takes(why):
+            pass
+        elif self.tip and self.device() is not None:
+            device = self.device()
+            assert device is not None
+            if spots:
+                device.tip = [*(device.tip or ()), *spots]
+        elif self.event is not None and (self.prep == 1 or why != Kind.VERB):
+            for event in self.event:
+                event.spots.extend(spots)
+                event.side |= side
+        elif self.group and why != Kind.VERB and self.takes(why):
+            self.attach(spots, side)
+            self.opened = True
+        elif why == Kind.VERB or why == Kind.COLON or (self.prep == 1 and not self.clause and why != Kind.AND):
+            if spots:
+                self.subject = spots
+            self.subject_side = side
+        elif why in (Kind.AND, Kind.OR, Kind.COMMA):
+            return
+        elif self.exceptive and self.last is not None and not self.clause:
+            copy = self.again(self.last)
+            copy.spots, copy.side = spots, side
+            copy.rules.append("grammar except")
+        elif self.group and why == Kind.BREAK:
+            self.attach(spots, side)
+        self.spots, self.side = [], 0
+
+    def takes(self, why: int) -> bool:
+        """Whether the group of findings before takes the waiting places."""
+        if self.prep == 1 or self.conn == _NONE or self.opened:
+            return True
+        return self.verb and self.conn == _OTHER
+
+    def tip_takes(self, why: int) -> bool:
+        return False
+
+    def device(self) -> Mention | None:
+        """The device that "tip" speaks of: the last one of the sentence, or of the one before."""
+        return self.last_device
+
+    def attach(self, spots: list[Spot], side: int) -> None:
+        """Places after findings: to all of the list that have none of their own, always to its last."""
+        group = self.group
+        last = group[-1]
+        for mention in group:
+            if mention is last or not (mention.own or mention.spots or mention.side):
+                if mention.spots and mention is last and not self.opened and mention.own and side and not spots:
+                    for spot in mention.spots:
+                        spot.side = spot.side or side
+                    continue
+                mention.spots = [*mention.spots, *spots]
+                mention.side |= side
+                if side and not spots:
+                    for spot in mention.spots:
+                        spot.side = spot.side or side
+
+    def again(self, model: Mention) -> Mention:
+        """The same finding once more, said by a pronoun or left out."""
+        copy = Mention(model.term, model.begin, model.end)
+        copy.spec = model.spec
+        copy.tense = self.tense.effect if self.tense is not None else model.tense
+        copy.clause = self.clause_number
+        if self.neg is not None:
+            copy.polarity = "no"
+            copy.rules.append(self.neg.rule)
+            self.unused = None
+        self.mentions.append(copy)
+        self.clause.append(copy)
+        self.group = [copy]
+        self.last = copy
+        return copy
+
+    # ---- clauses ------------------------------------------------------------------------------------------------
+
+    def end_clause(self) -> None:
+        """Settle what waits; scopes end here, the sentence's tense does not."""
+        self.settle_change(end=True)
+        self.flush(Kind.BREAK)
+        if self.unused is not None and not self.exceptive:
+            self.backward(self.unused)
+        if self.severity is not None and self.clause and self.verb:
+            for mention in self.clause:
+                mention.severity = mention.severity or self.severity.label
+        self.severity = None
+        self.cues = []
+        self.change = None
+        self.spots, self.side = [], 0
+        if self.subject:
+            self.old_subject = self.subject
+        self.subject = []
+        self.subject_side = 0
+        self.backlog = []
+        self.clause = []
+        self.group = []
+        self.clause_number += 1
+        self._reset_clause()
+
+    def settle_change(self, *, end: bool = False) -> None:
+        """A change word that met no finding after it speaks of what went before."""
+        term = self.change
+        if term is None:
+            return
+        if "forward" in term.flags and not end:
+            return
+        self.change = None
+        self.predicate(term)
+
+    def predicate(self, term: Term) -> None:
+        """Apply a change to the clause's findings, or else to its places."""
+        if self.side and not self.spots and self.last is not None and not self.prep and (
+            self.clause and self.clause[-1].events or not self.clause
+        ):
+            copy = self.again(self.last)
+            copy.side = self.side
+            copy.rules.append("grammar other side")
+            self.side = 0
+        if self.clause and not (self.spots and self.conn != _NONE and not self.prep):
+            self.event = []
+            targets = self.group if self.group and not self.verb else self.clause
+            for mention in targets:
+                event = Event(term, mention.begin, mention.end)
+                mention.events.append(event)
+                self.event.append(event)
+            return
+        spots = self.spots or self.subject
+        model = self.last or self.previous
+        if not spots and self.subject_side and model is not None:
+            copy = self.again(model)
+            copy.side = self.subject_side
+            copy.rules.append("grammar other side")
+            event = Event(term, copy.begin, copy.end)
+            copy.events.append(event)
+            self.event = [event]
+            return
+        if not spots:
+            spots = self.old_subject
+        if spots:
+            event = Event(term, spots[0].begin, spots[-1].end)
+            for spot in spots:
+                spot.side = spot.side or self.side or self.subject_side
+            event.subject = list(spots)
+            self.changes.append(event)
+            self.spots, self.side = [], 0
+
+    def backward(self, term: Term) -> None:
+        """A trigger that acts on what went before: the clause's findings."""
+        targets = self.clause
+        if not targets:
+            model = self.last or (self.previous if self.subject_side else None)
+            if model is None or not (self.side or self.spots or self.subject_side):
+                return
+            copy = self.again(model)
+            copy.spots, copy.side = self.spots, self.side or self.subject_side
+            self.spots, self.side = [], 0
+            targets = [copy]
+        elif len(targets) > len(self.group) and self.group and not self.verb:
+            targets = self.group
+        for mention in targets:
+            self.mark(mention, term)
+
+    def mark(self, mention: Mention, term: Term) -> None:
+        """Put a trigger's effect on a finding."""
+        effect = term.effect
+        mention.rules.append(term.rule)
+        if effect == "no":
+            mention.polarity = "no"
+        elif effect == "uncertain":
+            mention.hedged = True
+            if mention.polarity == "yes" or mention.rules.count(term.rule) == 1:
+                mention.polarity = "uncertain"
+        elif effect == "family":
+            mention.tense = "historical"
+        else:
+            mention.tense = effect
+
+    def assertive(self, i: int) -> None:
+        """A word such as "small" or "stable" after a comma or "and" ends a negation, unless the list goes on to "or"."""
+        if self.neg is not None and self.conn in (_AND, _COMMA, _WITH) and self.clause and not list_is_closed(self, i):
+            self.neg = None
+
+
+Handler = Callable[[Parse, int, Term], None]
+
+
+def _finding(p: Parse, i: int, t: Term) -> None:
+    mention = Mention(t, p.begins[i], p.ends[i])
+    device = t.spec is not None and t.spec.device
+    if p.neg is not None and p.weak and (device or p.severity is not None or p.change is not None):
+        p.neg = None
+    if t.head == "normal":
+        _normal(p, i, t, mention)
+    elif p.neg is not None:
+        mention.polarity = "no"
+        mention.rules.append(p.neg.rule)
+    elif p.unc is not None:
+        mention.polarity = "uncertain"
+        mention.hedged = True
+        mention.rules.append(p.unc.rule)
+    tense = p.tense or p.sent_tense
+    if tense is not None:
+        effect = tense.effect
+        mention.tense = "historical" if effect == "family" else effect
+        mention.rules.append(tense.rule)
+        if "next" in tense.flags:
+            p.tense = None
+    p.unused = None
+    mention.clause = p.clause_number
+    _modifiers(p, mention)
+    if p.conn == _OTHER or not p.group or p.conn == _WITH:
+        p.group = [mention]
+    else:
+        before = p.group[-1]
+        if not mention.own and p.conn in (_AND, _OR) and before.own and before.polarity == mention.polarity:
+            mention.shared = before
+        if p.conn == _AND and before.change and mention.change is None and mention.severity is None:
+            mention.change = before.change
+        if p.conn == _OR and mention.polarity == "yes" and before.polarity == "yes" and t.head != "normal":
+            for doubtful in (before, mention):
+                doubtful.polarity = "uncertain"
+                doubtful.rules.append("grammar or")
+        p.group.append(mention)
+    mention.linked = p.linked
+    mention.subject = p.subject
+    mention.subject_side = p.subject_side
+    if not p.subject and (t.head and (t.spec is None or t.head == "normal")):
+        mention.subject = p.old_subject
+    p.mentions.append(mention)
+    p.clause.append(mention)
+    p.last = mention
+    if device:
+        p.last_device = mention
+        p.tip = p.tip and p.prep == 1
+    if "removed" in t.flags:
+        mention.polarity = "no"
+        mention.change = "removed"
+    p.conn = _NONE
+    p.prep = 0
+    p.opened = False
+    p.event = None
+
+
+def _normal(p: Parse, i: int, t: Term, mention: Mention) -> None:
+    """ "Normal" is denied only by a "not" right before it; else it ends a negation."""
+    near = i > 0 and p.kinds[i - 1] in (Kind.FORWARD, Kind.SEVERITY) and p.neg is not None
+    if t.effect == "no":
+        mention.polarity = "yes" if near else "no"
+    elif near:
+        mention.polarity = "no"
+    if p.neg is not None and not near and p.clause:
+        p.neg = None
+    if p.unc is not None and mention.polarity == "yes":
+        mention.hedged = True
+
+
+def _modifiers(p: Parse, mention: Mention) -> None:
+    """What waits in front of a finding becomes its own."""
+    if p.backlog:
+        for change, spots, side in p.backlog:
+            copy = Mention(mention.term, mention.begin, mention.end)
+            copy.spec, copy.polarity, copy.tense, copy.hedged = (
+                mention.spec, mention.polarity, mention.tense, mention.hedged,
+            )  # fmt: skip
+            copy.rules.extend(mention.rules[1:])
+            copy.spots, copy.side, copy.own = spots, side, True
+            _put_change(copy, change, p)
+            p.mentions.append(copy)
+            p.clause.append(copy)
+        p.backlog = []
+    if p.spots or p.side:
+        if p.prep == 2:
+            p.spots = []
+        for spot in p.spots:
+            spot.side = spot.side or p.side
+        mention.spots, mention.side, mention.own = p.spots, p.side, True
+        p.spots, p.side = [], 0
+    if p.severity is not None:
+        mention.severity = p.severity.label
+        p.severity = None
+    if p.cues:
+        mention.cues = p.cues
+        p.cues = []
+    if p.change is not None:
+        _put_change(mention, p.change, p)
+        p.change = None
+
+
+def _put_change(mention: Mention, term: Term | None, p: Parse) -> None:
+    if term is None or (p.neg is not None and mention.polarity == "no"):
+        return
+    mention.rules.append(term.rule)
+    mention.change = term.change
+    if term.change in ("resolved", "removed"):
+        mention.polarity = "no"
+
+
+def _place(p: Parse, i: int, t: Term) -> None:
+    side = t.side
+    if not side and p.side:
+        side = p.side
+        p.side = 0
+    if not side and p.conn in (_AND, _OR, _COMMA) and i and p.kinds[i - 1] in (Kind.AND, Kind.OR, Kind.COMMA, Kind.ZONE):
+        before = p.spots[-1] if p.spots else (p.group[-1].spots[-1] if p.opened and p.group and p.group[-1].spots else None)
+        if before is not None:
+            side = before.side
+    p.spots.append(Spot(t, side, p.begins[i], p.ends[i]))
+
+
+def _zone(p: Parse, i: int, t: Term) -> None:
+    if place_follows(p, i):
+        _place(p, i, t)
+
+
+def _side(p: Parse, i: int, t: Term) -> None:
+    if p.side and i >= 2 and p.kinds[i - 1] in (Kind.AND, Kind.OR, Kind.COMMA) and p.kinds[i - 2] == Kind.SIDE:
+        p.side |= t.side
+    else:
+        if p.side:
+            p.flush(Kind.AND)
+        p.side = t.side
+    p.side_from = p.ends[i]
+
+
+def _other_side(p: Parse, i: int, t: Term) -> None:
+    model = p.last or p.previous
+    side = _side_of(model)
+    if side in (1, 2):
+        p.side = BOTH ^ side
+        p.side_from = p.ends[i]
+
+
+def _same_side(p: Parse, i: int, t: Term) -> None:
+    side = _side_of(p.last or p.previous)
+    if side:
+        p.side = side
+        p.side_from = p.ends[i]
+
+
+def _side_of(mention: Mention | None) -> int:
+    if mention is None:
+        return 0
+    side = mention.side
+    for spot in mention.spots:
+        side |= spot.side
+    return side
+
+
+def _severity(p: Parse, i: int, t: Term) -> None:
+    p.assertive(i)
+    p.severity = t
+
+
+def _cue(p: Parse, i: int, t: Term) -> None:
+    p.cues.append((t.category, t.label))
+
+
+def _change(p: Parse, i: int, t: Term) -> None:
+    if p.change is not None:
+        if "forward" in t.flags and (p.side or p.spots) and not p.clause:
+            p.backlog.append((p.change, p.spots, p.side))
+            p.spots, p.side = [], 0
+        elif not finding_follows(p, i):
+            p.settle_change()
+    if "forward" in t.flags:
+        p.assertive(i)
+        p.change = t
+        return
+    if p.neg is not None and p.kinds[i - 1] == Kind.FORWARD and i:
+        return  # "no new ...": the word is part of what is denied
+    follows = finding_follows(p, i)
+    if follows:
+        p.assertive(i)
+        p.change = t
+        return
+    if p.spots and p.group and p.takes(Kind.AND) and p.prep == 1:
+        p.flush(Kind.AND)
+    p.predicate(t)
+
+
+def _forward(p: Parse, i: int, t: Term) -> None:
+    adjective = "next" in t.flags
+    if not (adjective and p.conn == _NONE and not p.prep and finding_follows(p, i)):
+        p.settle_change()
+        p.flush(Kind.VERB)
+    if t.effect == "no":
+        if p.unc is not None:
+            p.unc = None
+        p.neg = t
+        p.weak = False
+        p.group = []
+    elif t.effect == "uncertain":
+        if p.neg is not None and p.conn in (_AND, _COMMA, _WITH):
+            p.neg = None
+        p.unc = t
+        if p.clause:
+            p.linked = p.clause[-1]
+    elif "sentence" in t.flags:
+        p.sent_tense = t
+    else:
+        p.tense = t
+    p.unused = t
+    if not adjective:
+        p.conn = _OTHER
+        p.prep = 0
+        p.verb = True
+    else:
+        p.conn = p.conn or _OTHER
+
+
+def _backward(p: Parse, i: int, t: Term) -> None:
+    p.settle_change()
+    p.flush(Kind.AND)
+    if p.spots and not p.clause:
+        p.subject = p.spots
+        p.spots = []
+    p.backward(t)
+    p.verb = True
+    p.conn = _OTHER
+
+
+def _link(p: Parse, i: int, t: Term) -> None:
+    p.settle_change()
+    p.flush(Kind.BREAK)
+    if p.clause:
+        p.linked = p.clause[-1]
+    p.conn = _OTHER
+    p.prep = 0
+    p.event = None
+
+
+def _verb(p: Parse, i: int, t: Term) -> None:
+    p.settle_change()
+    if p.clause and p.prep == 1:
+        p.flush(Kind.AND)
+    p.flush(Kind.VERB)
+    p.verb = True
+    p.conn = _OTHER
+    p.prep = 0
+    p.opened = False
+    if t.label == "course":
+        p.prep = 1
+
+
+def _preposition(p: Parse, i: int, t: Term) -> None:
+    p.flush(Kind.AND if p.prep else Kind.COMMA)
+    p.prep = 1
+
+
+def _direction(p: Parse, i: int, t: Term) -> None:
+    p.flush(Kind.AND)
+    p.prep = 2
+
+
+def _entry(p: Parse, i: int, t: Term) -> None:
+    p.flush(Kind.AND)
+    p.prep = 2
+
+
+def _separator(kind: Kind, conn: int) -> Handler:
+    def handle(p: Parse, i: int, t: Term) -> None:
+        if kind != Kind.OR and p.exceptive and p.clause and kind == Kind.COMMA:
+            p.end_clause()
+            return
+        if i and i + 1 < p.n and p.kinds[i - 1] == Kind.SIDE and p.kinds[i + 1] == Kind.SIDE:
+            return
+        if starts_clause(p, i, kind):
+            p.end_clause()
+            p.conn = _OTHER
+            return
+        p.settle_change()
+        p.flush(kind)
+        p.conn = conn
+        if p.unc is not None and p.clause and kind == Kind.AND and "next" in p.unc.flags:
+            p.unc = None
+        if p.unc is not None and p.clause and kind == Kind.COMMA and not list_is_closed(p, i):
+            p.unc = None
+
+    return handle
+
+
+def _with(p: Parse, i: int, t: Term) -> None:
+    p.settle_change()
+    p.flush(Kind.AND)
+    if p.spots:
+        p.subject, p.spots = p.spots, []
+    p.conn = _WITH
+    p.weak = True
+    p.prep = 0
+    p.unc = None if p.clause else p.unc
+
+
+def _break(p: Parse, i: int, t: Term) -> None:
+    p.end_clause()
+
+
+def _except(p: Parse, i: int, t: Term) -> None:
+    p.end_clause()
+    p.exceptive = True
+
+
+def _tip(p: Parse, i: int, t: Term) -> None:
+    p.settle_change()
+    p.flush(Kind.AND)
+    p.spots, p.side = [], 0
+    p.tip = True
+    p.prep = 1
+    p.conn = _OTHER
+    if p.last_device is not None and p.last_device not in p.mentions and not p.clause:
+        copy = p.again(p.last_device)
+        p.last_device = copy
+
+
+def _pronoun(p: Parse, i: int, t: Term) -> None:
+    if p.clause or p.spots or p.side:
+        return
+    if t.label == "former":
+        model = p.mentions[0] if p.mentions else p.previous
+    else:
+        model = p.last or p.previous
+    if model is not None and not finding_follows(p, i):
+        copy = p.again(model)
+        copy.spots, copy.side, copy.own = model.spots, model.side, True
+        copy.subject, copy.subject_side = model.subject, model.subject_side
+        copy.polarity = copy.polarity if p.neg is not None else model.polarity
+        copy.rules.append("grammar pronoun")
+
+
+def _article(p: Parse, i: int, t: Term) -> None:
+    if p.neg is not None and p.conn == _AND and p.clause and not list_is_closed(p, i):
+        p.neg = None
+
+
+def _colon(p: Parse, i: int, t: Term) -> None:
+    p.settle_change()
+    p.flush(Kind.COLON)
+    p.verb = True
+    p.conn = _OTHER
+    p.prep = 0
+
+
+def _there(p: Parse, i: int, t: Term) -> None:
+    if p.prep == 1 and not p.clause:
+        p.flush(Kind.COLON)
+    elif p.verb and p.clause:
+        p.end_clause()
+
+
+_HANDLERS: list[Handler | None] = [None] * (max(Kind) + 1)
+_HANDLERS[Kind.FINDING] = _finding
+_HANDLERS[Kind.PLACE] = _place
+_HANDLERS[Kind.SIDE] = _side
+_HANDLERS[Kind.ZONE] = _zone
+_HANDLERS[Kind.SEVERITY] = _severity
+_HANDLERS[Kind.TEXTURE] = _HANDLERS[Kind.TEMPORAL] = _cue
+_HANDLERS[Kind.CHANGE] = _change
+_HANDLERS[Kind.FORWARD] = _forward
+_HANDLERS[Kind.BACKWARD] = _backward
+_HANDLERS[Kind.VERB] = _verb
+_HANDLERS[Kind.PREPOSITION] = _preposition
+_HANDLERS[Kind.DIRECTION] = _direction
+_HANDLERS[Kind.ENTRY] = _entry
+_HANDLERS[Kind.AND] = _separator(Kind.AND, _AND)
+_HANDLERS[Kind.OR] = _separator(Kind.OR, _OR)
+_HANDLERS[Kind.COMMA] = _separator(Kind.COMMA, _COMMA)
+_HANDLERS[Kind.WITH] = _with
+_HANDLERS[Kind.BREAK] = _break
+_HANDLERS[Kind.EXCEPT] = _except
+_HANDLERS[Kind.TIP] = _tip
+_HANDLERS[Kind.PRONOUN] = _pronoun
+_HANDLERS[Kind.OTHER_SIDE] = _other_side
+_HANDLERS[Kind.SAME_SIDE] = _same_side
+_HANDLERS[Kind.ARTICLE] = _article
+_HANDLERS[Kind.LINK] = _link
+_HANDLERS[Kind.COLON] = _colon
+_HANDLERS[Kind.THERE] = _there

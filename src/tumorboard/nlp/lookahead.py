@@ -1,0 +1,100 @@
+"""Questions about what comes next in the sentence; each looks at no more than `REACH` items."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tumorboard.nlp.terms import Kind
+
+if TYPE_CHECKING:
+    from tumorboard.nlp.grammar import Parse
+
+__all__ = ["ENDS_GROUP", "REACH", "finding_follows", "list_is_closed", "place_follows", "starts_clause"]
+
+REACH = 24
+"""Items looked at ahead: keeps the cost linear in the length of the text."""
+
+_FINDING, _PLACE, _VERB, _OR, _COMMA, _AND = Kind.FINDING, Kind.PLACE, Kind.VERB, Kind.OR, Kind.COMMA, Kind.AND
+ENDS_GROUP = frozenset({Kind.BREAK, Kind.EXCEPT, Kind.COLON})
+_IN_GROUP = frozenset(
+    {Kind.SEVERITY, Kind.TEXTURE, Kind.TEMPORAL, Kind.SIDE, Kind.ZONE, Kind.CHANGE, Kind.ARTICLE, Kind.SKIP, Kind.NUMBER}
+)
+_SEPARATORS = frozenset({Kind.AND, Kind.OR, Kind.COMMA, Kind.WITH, Kind.BREAK, Kind.EXCEPT, Kind.COLON})
+
+
+def finding_follows(p: Parse, i: int) -> bool:
+    """Whether item `i` stands as an adjective before a finding, or before a place that opens the clause."""
+    kinds = p.kinds
+    place = False
+    for j in range(i + 1, min(p.n, i + REACH)):
+        kind = kinds[j]
+        if kind == _FINDING:
+            head = p.terms[j].head
+            return head != "normal" or place
+        if kind == _PLACE:
+            place = True
+        elif kind == Kind.FORWARD and "next" in p.terms[j].flags or kind in _IN_GROUP:
+            continue
+        elif kind in (_AND, _OR) and kinds[j - 1] in (Kind.SEVERITY, Kind.SIDE, Kind.ZONE, Kind.CHANGE):
+            continue
+        else:
+            break
+    return place and not p.clause and not p.subject and not p.spots
+
+
+def place_follows(p: Parse, i: int) -> bool:
+    """Whether "upper", "mid" or "lower" belongs to a lobe or zone said later in the same list."""
+    for j in range(i + 1, min(p.n, i + 8)):
+        kind = p.kinds[j]
+        if kind == _PLACE:
+            return p.terms[j].head.startswith("lung")
+        if kind not in (_AND, _OR, _COMMA, Kind.SIDE, Kind.ZONE):
+            return False
+    return False
+
+
+def list_is_closed(p: Parse, i: int) -> bool:
+    """Whether the list that item `i` stands in goes on to an "or" before its clause ends."""
+    for j in range(i, min(p.n, i + REACH)):
+        kind = p.kinds[j]
+        if kind == _OR:
+            return True
+        if kind in ENDS_GROUP or kind == _VERB or kind == Kind.FORWARD:
+            return False
+    return False
+
+
+def starts_clause(p: Parse, i: int, kind: Kind) -> bool:
+    """Whether the comma, "and" or "or" at `i` opens a clause of its own: a subject and then a verb, or "there is"."""
+    if not (p.verb or p.neg is not None) or not (p.clause or p.changes or p.neg is not None):
+        return False
+    subject = False
+    shown = False
+    for j in range(i + 1, min(p.n, i + REACH)):
+        nxt = p.kinds[j]
+        if nxt == _FINDING and p.terms[j].head == "normal" and subject:
+            return p.neg is not None
+        if nxt in (_FINDING, _PLACE, Kind.PRONOUN):
+            subject = True
+            shown = shown or nxt != _FINDING
+        elif nxt == Kind.SIDE:
+            subject = True
+        elif nxt in (Kind.ARTICLE, Kind.SEVERITY, Kind.CHANGE):
+            shown = True
+        elif nxt == Kind.THERE:
+            return True
+        elif nxt == _VERB:
+            if not subject:
+                return False
+            return shown or p.neg is None
+        elif nxt == Kind.FORWARD:
+            if not subject:
+                return p.terms[j].effect == "no" and kind != _OR
+            return "next" not in p.terms[j].flags and kind != _OR
+        elif nxt == Kind.BACKWARD:
+            return subject and p.neg is None
+        elif nxt in _SEPARATORS:
+            if nxt == _AND and subject and kind != _OR and p.neg is None:
+                continue
+            return False
+    return False

@@ -1,0 +1,86 @@
+"""What the grammar builds while it goes through a sentence."""
+
+from __future__ import annotations
+
+from tumorboard.nlp.terms import Label, Term
+
+__all__ = ["Event", "Mention", "Spot"]
+
+
+class Spot:
+    """A place as said: its term and the side it takes (0 none yet)."""
+
+    __slots__ = ("begin", "end", "side", "term")
+
+    def __init__(self, term: Term, side: int, begin: int, end: int) -> None:
+        self.term = term
+        self.side = side
+        self.begin = begin
+        self.end = end
+
+
+class Event:
+    """A change told of a finding or a place, with the places and sides it is limited to."""
+
+    __slots__ = ("begin", "end", "side", "spots", "subject", "term")
+
+    def __init__(self, term: Term, begin: int, end: int) -> None:
+        self.term = term
+        self.begin = begin
+        self.end = end
+        self.spots: list[Spot] = []
+        self.side = 0
+        self.subject: list[Spot] = []
+
+
+class Mention:
+    """A finding, device, head word or "normal" in the text, before it becomes statements."""
+
+    __slots__ = (
+        "begin",
+        "change",
+        "clause",
+        "cues",
+        "end",
+        "events",
+        "hedged",
+        "linked",
+        "measures",
+        "own",
+        "polarity",
+        "rules",
+        "severity",
+        "shared",
+        "side",
+        "spec",
+        "spots",
+        "subject",
+        "subject_side",
+        "tense",
+        "term",
+        "tip",
+    )
+
+    def __init__(self, term: Term, begin: int, end: int) -> None:
+        self.term = term
+        self.spec: Label | None = term.spec
+        self.begin = begin
+        self.end = end
+        self.polarity = "yes"
+        self.tense = "current"
+        self.hedged = False
+        self.change: str | None = None
+        self.severity: str | None = None
+        self.cues: list[tuple[str, str]] = []
+        self.spots: list[Spot] = []
+        self.side = 0
+        self.own = False  # its place stood before it, in its own noun group
+        self.events: list[Event] = []
+        self.linked: Mention | None = None  # lies where that one lies
+        self.shared: Mention | None = None  # takes side and place of its neighbour in a list
+        self.subject: list[Spot] = []
+        self.subject_side = 0
+        self.tip: list[Spot] | None = None
+        self.rules: list[str] = [term.rule]
+        self.measures: list[tuple[str, float]] = []
+        self.clause = 0

@@ -1,0 +1,125 @@
+"""Report text to scene graph, in one pass and without chance."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from pathlib import Path
+
+from tumorboard.core.scenegraph import SceneGraph, Statement
+from tumorboard.nlp.grammar import Parse
+from tumorboard.nlp.layout import Headings, Section, Sentence, cut
+from tumorboard.nlp.lexicon import Lexicon, load_lexicon
+from tumorboard.nlp.resolution import Frame, resolve
+from tumorboard.nlp.terms import Kind, Term
+from tumorboard.nlp.tokens import NUMBER, lower, offsets, split
+
+__all__ = ["Reader"]
+
+ITEMS = 4_000
+"""Items of one sentence that are read together; a longer "sentence" is read in pieces."""
+
+
+class Reader:
+    """Reads radiology reports with one lexicon.
+
+    Parameters
+    ----------
+    lexicon : name of a lexicon of the package (``chest-xray``), a folder, or a loaded `Lexicon`.
+
+    The same text gives the same graph in any process; nothing is learnt or kept between reports.
+    """
+
+    def __init__(self, lexicon: str | Path | Lexicon = "chest-xray") -> None:
+        self.lexicon = lexicon if isinstance(lexicon, Lexicon) else load_lexicon(lexicon)
+        self._headings = Headings(self.lexicon.sections)
+        self._vocabulary = self.lexicon.compiled.vocabulary
+        self._root = self.lexicon.compiled.root
+        self._number = Term(Kind.NUMBER, "", "number", "number")
+
+    def sections(self, text: str) -> tuple[Section, ...]:
+        """Sections of a report, with the characters of their bodies."""
+        return self._headings.sections(lower(text))
+
+    def sentences(self, text: str) -> tuple[Sentence, ...]:
+        """Sentences of a report, sections apart."""
+        low = lower(text)
+        tokens = split(low)
+        ids = list(map(self._vocabulary.__getitem__, tokens))
+        offs = offsets(tokens)
+        out = []
+        for section in self._headings.sections(low):
+            first, last = bisect_left(offs, section.start), bisect_left(offs, section.end)
+            out.extend(cut(text, tokens, ids, offs, first=first, last=last))
+        return tuple(Sentence(offs[a], offs[b]) for a, b in out)
+
+    def read(self, text: str, *, exam_id: str = "") -> SceneGraph:
+        """The statements of a report in the order of its text; see `core.scenegraph`. No closure."""
+        low = lower(text)
+        tokens = split(low)
+        ids = list(map(self._vocabulary.__getitem__, tokens))
+        offs = offsets(tokens)
+        statements: list[Statement] = []
+        parse = Parse()
+        for section in self._headings.sections(low):
+            if not section.read:
+                continue
+            first, last = bisect_left(offs, section.start), bisect_left(offs, section.end)
+            for begin, end in cut(text, tokens, ids, offs, first=first, last=last):
+                self._sentence(text, tokens, ids, offs, section, begin, end, parse, statements)
+        return SceneGraph(exam_id, tuple(statements), self.lexicon.stamp)
+
+    def _sentence(self, text, tokens, ids, offs, section, begin, end, parse, statements) -> None:  # type: ignore[no-untyped-def]
+        kinds, terms, begins, ends = self._match(ids, begin, end)
+        if not kinds:
+            return
+        tense = "hypothetical" if tokens[end - 1] == "?" and section.tense == "current" else section.tense
+        frame = Frame(section.name, text[offs[begin] : offs[end]], offs[begin], offs, tense)
+        for k in range(0, len(kinds), ITEMS):
+            piece = slice(k, k + ITEMS)
+            parse.run(kinds[piece], terms[piece], begins[piece], ends[piece])
+            if parse.mentions or parse.changes:
+                statements.extend(
+                    resolve(parse.mentions, parse.changes, ontology=self.lexicon.ontology, frame=frame)
+                )
+
+    def _match(
+        self, ids: list[int], begin: int, end: int
+    ) -> tuple[list[int], list[Term], list[int], list[int]]:
+        """Items of a sentence: leftmost longest wordings, blanks and hyphens skipped."""
+        root = self._root
+        kinds: list[int] = []
+        terms: list[Term] = []
+        begins: list[int] = []
+        ends: list[int] = []
+        i = begin
+        while i < end:
+            node = root[ids[i]]
+            if node is None:
+                i += 1
+                continue
+            best = node[0]
+            stop = i + 1
+            following = node[1]
+            j = i + 1
+            while following is not None and j < end:
+                identifier = ids[j]
+                j += 1
+                if identifier <= 1:
+                    continue
+                node = following.get(identifier)
+                if node is None:
+                    break
+                if node[0] is not None:
+                    best = node[0]
+                    stop = j
+                following = node[1]
+            if best is not None:
+                if best.kind:
+                    kinds.append(best.kind)
+                    terms.append(best)
+                    begins.append(i)
+                    ends.append(stop)
+                i = stop
+            else:
+                i += 1
+        return kinds, terms, begins, ends
