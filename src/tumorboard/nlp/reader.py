@@ -5,15 +5,18 @@ from __future__ import annotations
 from bisect import bisect_left
 from pathlib import Path
 
-from tumorboard.core.scenegraph import SceneGraph, Statement
+from tumorboard.core.scenegraph import Polarity, SceneGraph, Statement, Tense
 from tumorboard.nlp.grammar import Parse
 from tumorboard.nlp.layout import Headings, Section, Sentence, cut
 from tumorboard.nlp.lexicon import Lexicon, load_lexicon
 from tumorboard.nlp.resolution import Frame, resolve
+from tumorboard.nlp.spans import Context
 from tumorboard.nlp.terms import Kind, Term
 from tumorboard.nlp.tokens import NUMBER, lower, offsets, split
 
 __all__ = ["Reader"]
+
+_PHRASE = Term(Kind.FINDING, "phrase", "phrase", "phrase")
 
 ITEMS = 4_000
 """Items of one sentence that are read together; a longer "sentence" is read in pieces."""
@@ -67,6 +70,26 @@ class Reader:
             for begin, end in cut(text, tokens, ids, offs, first=first, last=last):
                 self._sentence(text, tokens, ids, offs, section, begin, end, parse, statements)
         return SceneGraph(exam_id, tuple(statements), self.lexicon.stamp)
+
+    def context_of(self, sentence: str, start: int, end: int) -> Context:
+        """What a sentence says of the phrase at characters `start` to `end`, whatever the phrase is."""
+        low = lower(sentence)
+        tokens = split(low)
+        ids = list(map(self._vocabulary.__getitem__, tokens))
+        offs = offsets(tokens)
+        first = max(bisect_left(offs, start + 1) - 1, 0)
+        last = bisect_left(offs, end)
+        before, after = self._match(ids, 0, first), self._match(ids, last, len(tokens))
+        kinds = [*before[0], Kind.FINDING, *after[0]]
+        terms = [*before[1], _PHRASE, *after[1]]
+        parse = Parse()
+        parse.run(kinds, terms, [*before[2], first, *after[2]], [*before[3], last, *after[3]])
+        found = next((m for m in parse.mentions if m.term is _PHRASE and m.begin == first), None)
+        if found is None:
+            return Context(Polarity.YES, Tense.CURRENT, "patient", ())
+        family = any("family" in rule for rule in found.rules)
+        polarity = Polarity.NO if found.polarity == "no" else Polarity(found.polarity)
+        return Context(polarity, Tense(found.tense), "family" if family else "patient", tuple(found.rules[1:]))
 
     def _sentence(self, text, tokens, ids, offs, section, begin, end, parse, statements) -> None:  # type: ignore[no-untyped-def]
         kinds, terms, begins, ends = self._match(ids, begin, end)
