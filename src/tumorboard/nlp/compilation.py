@@ -39,6 +39,7 @@ KINDS = {
     "link": Kind.LINK,
     "colon": Kind.COLON,
     "there": Kind.THERE,
+    "measure": Kind.NUMBER,
     "skip": Kind.SKIP,
 }
 """Category of a row to its part in the sentence; every other category is a finding's."""
@@ -115,6 +116,8 @@ def compile_terms(
         for group in trigger["words"]:
             for surface in expand(str(group), macros):
                 add(surface, _named(base, surface), f"trigger {trigger['id']}")
+    for mark, kind, category in (("(", Kind.PREPOSITION, "preposition"), (")", Kind.COMMA, "comma")):
+        add(mark, Term(kind, "bracket", category, ""), "bracket")
     _fill(out, variants)
     return out
 

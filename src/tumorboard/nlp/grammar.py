@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from tumorboard.nlp.lookahead import (
     ENDS_GROUP,
     finding_follows,
+    in_exam,
     list_is_closed,
     place_follows,
     starts_clause,
@@ -29,7 +30,7 @@ class Parse:
     __slots__ = (
         "backlog", "begins", "change", "changes", "clause", "clause_number", "conn", "cues", "ends", "event",
         "exceptive", "group", "i", "kinds", "last", "last_device", "linked", "mentions", "n", "neg", "old_subject",
-        "opened", "prep", "previous", "sent_tense", "severity", "side", "side_from", "spots", "subject",
+        "opened", "prep", "previous", "sent_tense", "severity", "side", "side_from", "spots", "sticky", "subject",
         "subject_side", "tense", "terms", "tip", "unc", "unused", "verb", "weak",
     )  # fmt: skip
 
@@ -57,6 +58,7 @@ class Parse:
         self.severity: Term | None = None
         self.cues: list[tuple[str, str]] = []
         self.backlog: list[tuple[Term | None, list[Spot], int]] = []
+        self.sticky: Term | None = None
         self._reset_clause()
 
     def _reset_clause(self) -> None:
@@ -105,8 +107,19 @@ class Parse:
                 side = self.side = 0
         if not spots and not side:
             return
-        if self.prep == 2 and not self.tip_takes(why):
+        if self.prep >= 2:
             pass
+        elif self.exceptive and self.last is not None and not self.clause and why != Kind.VERB:
+            copy = self.again(self.last)
+            copy.polarity = "yes"
+            copy.spots, copy.side, copy.own = spots, side, True
+            copy.rules.append("grammar except")
+        elif self.severity is not None and self.group and self.prep == 1 and side and not spots:
+            event = Event(self.severity, 0, 0)
+            event.side = side
+            self.severity = None
+            for mention in self.group:
+                mention.events.append(event)
         elif self.tip and self.device() is not None:
             device = self.device()
             assert device is not None
@@ -125,10 +138,6 @@ class Parse:
             self.subject_side = side
         elif why in (Kind.AND, Kind.OR, Kind.COMMA):
             return
-        elif self.exceptive and self.last is not None and not self.clause:
-            copy = self.again(self.last)
-            copy.spots, copy.side = spots, side
-            copy.rules.append("grammar except")
         elif self.group and why == Kind.BREAK:
             self.attach(spots, side)
         self.spots, self.side = [], 0
@@ -139,9 +148,6 @@ class Parse:
             return True
         return self.verb and self.conn == _OTHER
 
-    def tip_takes(self, why: int) -> bool:
-        return False
-
     def device(self) -> Mention | None:
         """The device that "tip" speaks of: the last one of the sentence, or of the one before."""
         return self.last_device
@@ -151,7 +157,7 @@ class Parse:
         group = self.group
         last = group[-1]
         for mention in group:
-            if mention is last or not (mention.own or mention.spots or mention.side):
+            if mention is last or not (mention.own or mention.spots or mention.side or mention.subject):
                 if mention.spots and mention is last and not self.opened and mention.own and side and not spots:
                     for spot in mention.spots:
                         spot.side = spot.side or side
@@ -224,8 +230,9 @@ class Parse:
             self.side = 0
         if self.clause and not (self.spots and self.conn != _NONE and not self.prep):
             self.event = []
-            targets = self.group if self.group and not self.verb else self.clause
-            for mention in targets:
+            targets = self.group or self.clause
+            fresh = [m for m in targets if not (m.events or m.change)]
+            for mention in fresh if fresh and not self.opened and targets[-1] in fresh else targets:
                 event = Event(term, mention.begin, mention.end)
                 mention.events.append(event)
                 self.event.append(event)
@@ -240,9 +247,13 @@ class Parse:
             copy.events.append(event)
             self.event = [event]
             return
+        if not spots and self.last is not None and self.last.term.head != "normal":
+            self.last.events.append(Event(term, self.last.begin, self.last.end))
+            return
         if not spots:
             spots = self.old_subject
         if spots:
+            self.old_subject = spots
             event = Event(term, spots[0].begin, spots[-1].end)
             for spot in spots:
                 spot.side = spot.side or self.side or self.subject_side
@@ -261,7 +272,7 @@ class Parse:
             copy.spots, copy.side = self.spots, self.side or self.subject_side
             self.spots, self.side = [], 0
             targets = [copy]
-        elif len(targets) > len(self.group) and self.group and not self.verb:
+        elif self.group:
             targets = self.group
         for mention in targets:
             self.mark(mention, term)
@@ -315,6 +326,8 @@ def _finding(p: Parse, i: int, t: Term) -> None:
     mention.clause = p.clause_number
     _modifiers(p, mention)
     if p.conn == _OTHER or not p.group or p.conn == _WITH:
+        if p.neg is not None and p.conn == _OTHER and p.group and p.opened and not mention.own:
+            mention.shared = None
         p.group = [mention]
     else:
         before = p.group[-1]
@@ -322,15 +335,15 @@ def _finding(p: Parse, i: int, t: Term) -> None:
             mention.shared = before
         if p.conn == _AND and before.change and mention.change is None and mention.severity is None:
             mention.change = before.change
-        if p.conn == _OR and mention.polarity == "yes" and before.polarity == "yes" and t.head != "normal":
-            for doubtful in (before, mention):
-                doubtful.polarity = "uncertain"
-                doubtful.rules.append("grammar or")
+        if p.conn == _OR and p.neg is None and before.change == "no change" and mention.change is None:
+            mention.change = before.change
+        elif p.conn == _OR and mention.polarity != "no" and before.polarity != "no" and t.head != "normal":
+            _either(p, before, mention)
         p.group.append(mention)
     mention.linked = p.linked
     mention.subject = p.subject
     mention.subject_side = p.subject_side
-    if not p.subject and (t.head and (t.spec is None or t.head == "normal")):
+    if not p.subject and t.category in ("head", "normal", "abnormal"):
         mention.subject = p.old_subject
     p.mentions.append(mention)
     p.clause.append(mention)
@@ -345,6 +358,19 @@ def _finding(p: Parse, i: int, t: Term) -> None:
     p.prep = 0
     p.opened = False
     p.event = None
+
+
+def _either(p: Parse, before: Mention, mention: Mention) -> None:
+    """ "a or b", "a versus b": both in doubt, and both where the finding lies that they would explain."""
+    at = p.clause.index(before)
+    explained = p.clause[at - 1] if at and (p.clause[at - 1].spots or p.clause[at - 1].side) else None
+    for doubtful in (before, mention):
+        doubtful.polarity = "uncertain"
+        doubtful.hedged = True
+        doubtful.rules.append("grammar or")
+        if not doubtful.own and doubtful.linked is None and explained is not None:
+            doubtful.linked = explained
+            doubtful.shared = None
 
 
 def _normal(p: Parse, i: int, t: Term, mention: Mention) -> None:
@@ -390,6 +416,8 @@ def _modifiers(p: Parse, mention: Mention) -> None:
     if p.change is not None:
         _put_change(mention, p.change, p)
         p.change = None
+    elif p.sticky is not None:
+        _put_change(mention, p.sticky, p)
 
 
 def _put_change(mention: Mention, term: Term | None, p: Parse) -> None:
@@ -437,10 +465,14 @@ def _other_side(p: Parse, i: int, t: Term) -> None:
 
 
 def _same_side(p: Parse, i: int, t: Term) -> None:
-    side = _side_of(p.last or p.previous)
-    if side:
-        p.side = side
-        p.side_from = p.ends[i]
+    for model in (*reversed(p.mentions), p.previous):
+        side = _side_of(model)
+        if side:
+            p.side = side
+            p.side_from = p.ends[i]
+            if p.clause and model is not None and p.clause[-1] is not model and not p.clause[-1].spots:
+                p.clause[-1].linked = model
+            return
 
 
 def _side_of(mention: Mention | None) -> int:
@@ -468,6 +500,8 @@ def _change(p: Parse, i: int, t: Term) -> None:
             p.spots, p.side = [], 0
         elif not finding_follows(p, i):
             p.settle_change()
+    if in_exam(p, i):
+        return
     if "forward" in t.flags:
         p.assertive(i)
         p.change = t
@@ -486,6 +520,8 @@ def _change(p: Parse, i: int, t: Term) -> None:
 
 def _forward(p: Parse, i: int, t: Term) -> None:
     adjective = "next" in t.flags
+    if p.prep == 1 and p.clause:
+        p.flush(Kind.AND)
     if not (adjective and p.conn == _NONE and not p.prep and finding_follows(p, i)):
         p.settle_change()
         p.flush(Kind.VERB)
@@ -505,7 +541,8 @@ def _forward(p: Parse, i: int, t: Term) -> None:
         p.sent_tense = t
     else:
         p.tense = t
-    p.unused = t
+    if t.effect != "known":
+        p.unused = t
     if not adjective:
         p.conn = _OTHER
         p.prep = 0
@@ -539,6 +576,10 @@ def _verb(p: Parse, i: int, t: Term) -> None:
     p.settle_change()
     if p.clause and p.prep == 1:
         p.flush(Kind.AND)
+    elif p.neg is not None and p.clause and p.spots and not p.prep:
+        spots, p.spots = p.spots, []
+        p.end_clause()
+        p.spots = spots
     p.flush(Kind.VERB)
     p.verb = True
     p.conn = _OTHER
@@ -550,7 +591,10 @@ def _verb(p: Parse, i: int, t: Term) -> None:
 
 def _preposition(p: Parse, i: int, t: Term) -> None:
     p.flush(Kind.AND if p.prep else Kind.COMMA)
-    p.prep = 1
+    if p.prep != 3:
+        p.prep = 1
+    if t.label == "for" and p.clause:
+        p.unc = None
 
 
 def _direction(p: Parse, i: int, t: Term) -> None:
@@ -560,14 +604,19 @@ def _direction(p: Parse, i: int, t: Term) -> None:
 
 def _entry(p: Parse, i: int, t: Term) -> None:
     p.flush(Kind.AND)
-    p.prep = 2
+    p.prep = 3 if t.label == "side port" else 2
 
 
 def _separator(kind: Kind, conn: int) -> Handler:
     def handle(p: Parse, i: int, t: Term) -> None:
-        if kind != Kind.OR and p.exceptive and p.clause and kind == Kind.COMMA:
-            p.end_clause()
-            return
+        if kind == Kind.COMMA and (p.exceptive and p.clause or p.sent_tense is not None):
+            if p.sent_tense is not None and (p.clause or p.spots) and not list_is_closed(p, i):
+                p.end_clause()
+                p.sent_tense = None
+                return
+            if p.exceptive:
+                p.end_clause()
+                return
         if i and i + 1 < p.n and p.kinds[i - 1] == Kind.SIDE and p.kinds[i + 1] == Kind.SIDE:
             return
         if starts_clause(p, i, kind):
@@ -590,6 +639,8 @@ def _with(p: Parse, i: int, t: Term) -> None:
     p.flush(Kind.AND)
     if p.spots:
         p.subject, p.spots = p.spots, []
+    if i and p.kinds[i - 1] == Kind.COMMA and p.clause:
+        p.neg = None
     p.conn = _WITH
     p.weak = True
     p.prep = 0
@@ -626,8 +677,13 @@ def _pronoun(p: Parse, i: int, t: Term) -> None:
         model = p.last or p.previous
     if model is not None and not finding_follows(p, i):
         copy = p.again(model)
+        if t.label == "that":
+            p.prep = 1
+            p.conn = _OTHER
+            return
         copy.spots, copy.side, copy.own = model.spots, model.side, True
         copy.subject, copy.subject_side = model.subject, model.subject_side
+        copy.linked, copy.shared, copy.tip = model.linked, model.shared, model.tip
         copy.polarity = copy.polarity if p.neg is not None else model.polarity
         copy.rules.append("grammar pronoun")
 
@@ -638,6 +694,9 @@ def _article(p: Parse, i: int, t: Term) -> None:
 
 
 def _colon(p: Parse, i: int, t: Term) -> None:
+    if i and p.kinds[i - 1] == Kind.CHANGE and not p.clause and not p.spots:
+        p.sticky = p.terms[i - 1]
+        p.change = None
     p.settle_change()
     p.flush(Kind.COLON)
     p.verb = True
@@ -646,10 +705,13 @@ def _colon(p: Parse, i: int, t: Term) -> None:
 
 
 def _there(p: Parse, i: int, t: Term) -> None:
-    if p.prep == 1 and not p.clause:
-        p.flush(Kind.COLON)
-    elif p.verb and p.clause:
-        p.end_clause()
+    if i + 1 < p.n and p.kinds[i + 1] in (Kind.VERB, Kind.FORWARD, Kind.CHANGE):
+        if p.prep == 1 and not p.clause:
+            p.flush(Kind.COLON)
+        elif p.verb and p.clause:
+            p.end_clause()
+    elif p.clause and not (p.clause[-1].spots or p.clause[-1].side) and len(p.mentions) > 1:
+        p.clause[-1].linked = p.mentions[-2]
 
 
 _HANDLERS: list[Handler | None] = [None] * (max(Kind) + 1)

@@ -73,7 +73,34 @@ class Headings:
             out.append(
                 Section(entry["name"], body, following, str(entry.get("tense", "current")), entry.get("read", True))
             )
-        return tuple(out)
+        return tuple(_without_findings_heading(out, low))
+
+
+_END = re.compile(r"\S\s*?\n|[^\d\W]{2}[.]\s|\][.]\s")
+
+
+def _without_findings_heading(sections: list[Section], low: str) -> list[Section]:
+    """A preamble before "findings" is no finding; without such a heading, the last preamble ends with its sentence."""
+    names = [section.name for section in sections]
+    if "findings" in names:
+        first = sections[0]
+        if first.name == "" and names.index("findings") > 0:
+            sections[0] = Section("", first.start, first.end, "hypothetical")
+        return sections
+    last = max((k for k, s in enumerate(sections) if s.name in _PREAMBLE), default=None)
+    if last is None or any(s.name not in _PREAMBLE for s in sections[last + 1 :]):
+        return sections
+    section = sections[last]
+    match = _END.search(low, section.start, section.end)
+    if match is None:
+        return sections
+    cut_at = match.end()
+    body = Section("", cut_at, section.end)
+    ended = Section(section.name, section.start, cut_at, section.tense, section.read)
+    return [*sections[:last], ended, body, *sections[last + 1 :]]
+
+
+_PREAMBLE = frozenset({"indication", "history", "comparison", "technique"})
 
 
 def cut(text: str, tokens: Sequence[str], ids: Sequence[int], offs: Sequence[int], *, first: int, last: int) -> list[

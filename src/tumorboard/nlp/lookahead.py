@@ -9,7 +9,7 @@ from tumorboard.nlp.terms import Kind
 if TYPE_CHECKING:
     from tumorboard.nlp.grammar import Parse
 
-__all__ = ["ENDS_GROUP", "REACH", "finding_follows", "list_is_closed", "place_follows", "starts_clause"]
+__all__ = ["ENDS_GROUP", "REACH", "finding_follows", "in_exam", "list_is_closed", "place_follows", "starts_clause"]
 
 REACH = 24
 """Items looked at ahead: keeps the cost linear in the length of the text."""
@@ -19,6 +19,7 @@ ENDS_GROUP = frozenset({Kind.BREAK, Kind.EXCEPT, Kind.COLON})
 _IN_GROUP = frozenset(
     {Kind.SEVERITY, Kind.TEXTURE, Kind.TEMPORAL, Kind.SIDE, Kind.ZONE, Kind.CHANGE, Kind.ARTICLE, Kind.SKIP, Kind.NUMBER}
 )
+_VERBAL = ("has ", "have ", "had ", "is ", "are ", "was ", "were ", "been ")
 _SEPARATORS = frozenset({Kind.AND, Kind.OR, Kind.COMMA, Kind.WITH, Kind.BREAK, Kind.EXCEPT, Kind.COLON})
 
 
@@ -26,6 +27,8 @@ def finding_follows(p: Parse, i: int) -> bool:
     """Whether item `i` stands as an adjective before a finding, or before a place that opens the clause."""
     kinds = p.kinds
     place = False
+    if kinds[i] == Kind.CHANGE and p.terms[i].surface.startswith(_VERBAL):
+        return False
     for j in range(i + 1, min(p.n, i + REACH)):
         kind = kinds[j]
         if kind == _FINDING:
@@ -34,12 +37,25 @@ def finding_follows(p: Parse, i: int) -> bool:
         if kind == _PLACE:
             place = True
         elif kind == Kind.FORWARD and "next" in p.terms[j].flags or kind in _IN_GROUP:
+            if kind == Kind.CHANGE and "forward" in p.terms[j].flags:
+                break
             continue
         elif kind in (_AND, _OR) and kinds[j - 1] in (Kind.SEVERITY, Kind.SIDE, Kind.ZONE, Kind.CHANGE):
             continue
         else:
             break
     return place and not p.clause and not p.subject and not p.spots
+
+
+def in_exam(p: Parse, i: int) -> bool:
+    """Whether a comparative at `i` is followed by "than": a comparison inside this exam."""
+    for j in range(i + 1, min(p.n, i + 8)):
+        kind = p.kinds[j]
+        if kind == Kind.DIRECTION and p.terms[j].label == "than":
+            return True
+        if kind in _SEPARATORS:
+            return False
+    return False
 
 
 def place_follows(p: Parse, i: int) -> bool:
@@ -79,12 +95,14 @@ def starts_clause(p: Parse, i: int, kind: Kind) -> bool:
             shown = shown or nxt != _FINDING
         elif nxt == Kind.SIDE:
             subject = True
+        elif nxt == Kind.CHANGE and subject and kind != _OR and p.neg is None and not finding_follows(p, j):
+            return True
         elif nxt in (Kind.ARTICLE, Kind.SEVERITY, Kind.CHANGE):
             shown = True
         elif nxt == Kind.THERE:
             return True
         elif nxt == _VERB:
-            if not subject:
+            if not subject or (kind == _OR and p.neg is not None):
                 return False
             return shown or p.neg is None
         elif nxt == Kind.FORWARD:

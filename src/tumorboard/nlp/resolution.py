@@ -154,12 +154,13 @@ def _names(label: Label, spots: Sequence[Spot], side: int) -> tuple[tuple[str, .
     names: dict[str, None] = {}
     hint = 0
     allowed = label.allowed
+    firm = any("soft" not in spot.term.flags for spot in spots) if len(spots) > 1 else False
     for spot in spots:
         places = spot.term.places
-        if places is None:
-            continue
         own = spot.side or side
         hint |= own
+        if places is None or (firm and "soft" in spot.term.flags):
+            continue
         for name in places[own]:
             if name in allowed:
                 names[name] = None
@@ -177,6 +178,13 @@ def _state(out: list[Statement], mention: Mention, label: Label, spots: Sequence
         return
     rest: dict[str, None] = dict.fromkeys(locations)
     whole: Event | None = None
+    if len(events) == 1 and events[0].side and not events[0].spots and not mention.side and not _sides(mention.spots):
+        mention.side = events[0].side
+        for spot in mention.spots:
+            spot.side = mention.side
+        events[0].side = 0
+        locations, sure = _place(mention, label, spots)
+        rest = dict.fromkeys(locations)
     for event in events:
         if event.spots or event.side:
             names, hint = _names(label, event.spots, event.side or mention.side)
@@ -190,7 +198,10 @@ def _state(out: list[Statement], mention: Mention, label: Label, spots: Sequence
             if not names:
                 whole = event
                 continue
-            _emit(out, mention, label, names, frame, change=event.term.change, sure=sure, rules=[*rules, event.term.rule])
+            change = event.term.change or mention.change
+            more = [*rules, event.term.rule]
+            severity = event.term.label if event.term.category == "severity" else None
+            _emit(out, mention, label, names, frame, change=change, sure=sure, rules=more, severity=severity)
             if not (mention.spots or mention.side):
                 rest = {}
             for name in names:
@@ -198,7 +209,7 @@ def _state(out: list[Statement], mention: Mention, label: Label, spots: Sequence
         else:
             whole = event
     if rest:
-        change = whole.term.change if whole is not None else mention.change
+        change = (whole.term.change if whole is not None else "") or mention.change
         more = [*rules, whole.term.rule] if whole is not None else rules
         _emit(out, mention, label, tuple(rest), frame, change=change, sure=sure, rules=more)
 
@@ -211,8 +222,11 @@ def _sided(locations: Sequence[str], side: int) -> tuple[str, ...]:
 def _emit(
     out: list[Statement], mention: Mention, label: Label, locations: tuple[str, ...], frame: Frame, *,
     change: str | None, sure: float, rules: Sequence[str], polarity: str | None = None,
+    severity: str | None = None,
 ) -> None:  # fmt: skip
     said = polarity or mention.polarity
+    if change == "resolved" and label.device:
+        change = "removed"
     if change in _GONE:
         said = "no"
     elif change is not None and said == "no" and mention.change not in _GONE:
@@ -220,14 +234,18 @@ def _emit(
     cues = mention.cues
     if mention.hedged:
         cues = [*cues, _HEDGE]
-    severity = mention.severity
+    severity = severity or mention.severity
     flags = mention.term.flags
     if flags and said == "yes":
         if "borderline" in flags:
             severity = severity or "mild"
         elif "upper" in flags:
             said = "no"
-    tense = mention.tense if mention.tense != "current" else frame.tense
+    tense = mention.tense
+    if tense == "known":
+        tense = "historical" if frame.tense != "current" else "current"
+    elif tense == "current":
+        tense = frame.tense if frame.tense != "historical" or said != "uncertain" else "hypothetical"
     offs = frame.offs
     out.append(
         Statement(
@@ -252,7 +270,7 @@ def _normal(out: list[Statement], mention: Mention, ontology: Ontology, frame: F
             continue
         locations = places[own]
         everywhere.update(dict.fromkeys(locations))
-        if mention.polarity != "yes":
+        if mention.polarity != "yes" or "state" in mention.term.flags:
             continue
         for label in ontology.normal.get(spot.term.head, ()):
             names = tuple(name for name in locations if name in label.allowed) or label.default[own]
@@ -278,8 +296,9 @@ def _with_change(statement: Statement, change: str) -> Statement:
 
 def _location_change(out: list[Statement], event: Event, frame: Frame) -> None:
     names: dict[str, None] = {}
+    firm = any("soft" not in spot.term.flags for spot in event.subject)
     for spot in event.subject:
-        if spot.term.places is not None:
+        if spot.term.places is not None and not (firm and "soft" in spot.term.flags):
             names.update(dict.fromkeys(spot.term.places[spot.side or event.side]))
     if not names:
         return
