@@ -3,7 +3,8 @@
     TUMORBOARD_DATA=... python benchmarks/report_quality.py [--half even|odd|all] [--errors LABEL]
 
 Reference of the findings: the coders' MeSH tags of each report; a tag counts whatever its qualifiers. What a report says
-with doubt counts as said, because the coders tagged it. Reports without text or "No Indexing" are left out.
+with strong belief ("probable", "a or b") counts as said, with weak belief ("may", "cannot be excluded") not: the coders
+tagged the opacity and not the disease that it may be. Reports without text or "No Indexing" are left out.
 """
 
 from __future__ import annotations
@@ -70,13 +71,15 @@ LABELS14: dict[str, tuple[str, ...]] = {
 # Words that must (or must not) stand in the evidence where one label of ours serves two columns of theirs.
 EVIDENCE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "Mass": (("mass",), ("mass like", "masslike")),
-    "Nodule": (("nodul",), ()),
+    "Nodule": (("nodule",), ()),
     "Pleural_Thickening": (("pleural", "pleura", "thicken", "apical cap"), ("scar", "pleuroparenchymal")),
     "Fibrosis": (("fibro",), ()),
     "Edema": (("edema", "oedema"), ()),
     "pulmonary edema": (("edema", "oedema"), ()),
-    "nodule": (("nodul",), ()),
+    "nodule": (("nodule",), ()),
+    "airspace disease": (("disease", "process"), ()),
 }
+SURE = 0.5  # a doubtful statement counts from this confidence on: "probable" does, "may represent" does not
 ZONES = {
     "base": "lower lung zone",
     "lower lobe": "lower lung zone",
@@ -139,7 +142,7 @@ def said(graph: SceneGraph, labels: Sequence[str], name: str, text: str) -> list
     for statement in graph.statements:
         if statement.attribute not in labels or statement.tense is not Tense.CURRENT:
             continue
-        if statement.polarity is Polarity.NO:
+        if statement.polarity is Polarity.NO or (statement.polarity is Polarity.UNCERTAIN and statement.confidence < SURE):
             continue
         words = text[statement.start : statement.end].lower()
         if (must and not any(w in words for w in must)) or any(w in words for w in never):

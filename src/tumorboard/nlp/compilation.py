@@ -170,12 +170,24 @@ def _trigger(trigger: Mapping[str, Any]) -> Term:
 def _fill(out: Compiled, variants: Mapping[str, str]) -> None:
     vocabulary = out.vocabulary
     vocabulary[" "] = 0
+    singular: dict[str, str] = {}
+    keep = {variant for variant, word in variants.items() if variant == word}
+    known = {word for key in out.terms for word in key}
+    for word in sorted(known):
+        if word.isalpha() and len(word) > 3:
+            for plural in _plurals(word):
+                if plural in known and plural not in keep and plural != word:
+                    singular[plural] = word
+    out.terms = {tuple(singular.get(word, word) for word in key): term for key, term in out.terms.items()}
     for key in out.terms:
         for word in key:
             if word != "num":
                 vocabulary.setdefault(word, len(vocabulary) + _FIRST)
+    for plural, word in singular.items():
+        vocabulary[plural] = vocabulary[word]
     for variant, word in variants.items():
-        if word in vocabulary:
+        word = singular.get(word, word)
+        if word in vocabulary and variant != word:
             vocabulary[variant] = vocabulary[word]
     for word in [w for w in vocabulary if w.isalpha() and len(w) > 3]:
         for plural in _plurals(word):

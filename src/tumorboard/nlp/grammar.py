@@ -30,8 +30,8 @@ class Parse:
     __slots__ = (
         "backlog", "begins", "change", "changes", "clause", "clause_number", "conn", "cues", "ends", "event",
         "exceptive", "group", "i", "kinds", "last", "last_device", "linked", "mentions", "n", "neg", "old_subject",
-        "opened", "prep", "previous", "sent_tense", "severity", "side", "side_from", "spots", "sticky", "subject",
-        "subject_side", "tense", "terms", "tip", "unc", "unused", "verb", "weak",
+        "opened", "prep", "previous", "sent_tense", "severity", "side", "side_from", "spots", "sticky", "stop", "subject",
+        "subject_side", "tense", "terms", "tip", "unc", "unused", "unused_end", "verb", "weak",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -67,6 +67,7 @@ class Parse:
         self.tense: Term | None = None
         self.linked: Mention | None = None
         self.unused: Term | None = None
+        self.unused_end = 0
         self.weak = False
         self.verb = False
         self.prep = 0
@@ -77,17 +78,20 @@ class Parse:
         self.exceptive = False
 
     def run(
-        self, kinds: Sequence[int], terms: Sequence[Term], begins: Sequence[int], ends: Sequence[int]
+        self, kinds: Sequence[int], terms: Sequence[Term], begins: Sequence[int], ends: Sequence[int], stop: int
     ) -> None:
-        """Go through one sentence."""
+        """Go through one sentence, which ends at token `stop`."""
         self.begin_sentence()
+        self.stop = stop
         self.kinds, self.terms, self.begins, self.ends = kinds, terms, begins, ends
         self.n = len(kinds)
         handlers = _HANDLERS
         for i, kind in enumerate(kinds):
             handler = handlers[kind]
             if handler is not None:
+                self.i = i
                 handler(self, i, terms[i])
+        self.i = self.n
         self.end_clause()
         if self.mentions:
             self.previous = self.mentions[-1]
@@ -190,7 +194,7 @@ class Parse:
         """Settle what waits; scopes end here, the sentence's tense does not."""
         self.settle_change(end=True)
         self.flush(Kind.BREAK)
-        if self.unused is not None and not self.exceptive:
+        if self.unused is not None and not self.exceptive and self.nothing_since(self.unused_end):
             self.backward(self.unused)
         if self.severity is not None and self.clause and self.verb:
             for mention in self.clause:
@@ -208,6 +212,10 @@ class Parse:
         self.group = []
         self.clause_number += 1
         self._reset_clause()
+
+    def nothing_since(self, token: int) -> bool:
+        """Whether the clause ends within a blank and a stop after that token: "effusion is possible."."""
+        return (self.begins[self.i] if self.i < self.n else self.stop) - token <= 2
 
     def settle_change(self, *, end: bool = False) -> None:
         """A change word that met no finding after it speaks of what went before."""
@@ -532,7 +540,7 @@ def _forward(p: Parse, i: int, t: Term) -> None:
         p.weak = False
         p.group = []
     elif t.effect == "uncertain":
-        if p.neg is not None and p.conn in (_AND, _COMMA, _WITH):
+        if p.neg is not None and p.conn in (_AND, _COMMA, _WITH) and not list_is_closed(p, i):
             p.neg = None
         p.unc = t
         if p.clause:
@@ -543,6 +551,7 @@ def _forward(p: Parse, i: int, t: Term) -> None:
         p.tense = t
     if t.effect != "known":
         p.unused = t
+        p.unused_end = p.ends[i]
     if not adjective:
         p.conn = _OTHER
         p.prep = 0

@@ -83,7 +83,7 @@ class Reader:
         kinds = [*before[0], Kind.FINDING, *after[0]]
         terms = [*before[1], _PHRASE, *after[1]]
         parse = Parse()
-        parse.run(kinds, terms, [*before[2], first, *after[2]], [*before[3], last, *after[3]])
+        parse.run(kinds, terms, [*before[2], first, *after[2]], [*before[3], last, *after[3]], len(tokens))
         found = next((m for m in parse.mentions if m.term is _PHRASE and m.begin == first), None)
         if found is None:
             return Context(Polarity.YES, Tense.CURRENT, "patient", ())
@@ -99,7 +99,7 @@ class Reader:
         frame = Frame(section.name, text[offs[begin] : offs[end]], offs[begin], offs, tense)
         for k in range(0, len(kinds), ITEMS):
             piece = slice(k, k + ITEMS)
-            parse.run(kinds[piece], terms[piece], begins[piece], ends[piece])
+            parse.run(kinds[piece], terms[piece], begins[piece], ends[piece], end)
             if parse.mentions or parse.changes:
                 statements.extend(
                     resolve(parse.mentions, parse.changes, ontology=self.lexicon.ontology, frame=frame)

@@ -231,6 +231,8 @@ def _emit(
         said = "no"
     elif change is not None and said == "no" and mention.change not in _GONE:
         change = None
+    if said == "uncertain":
+        sure *= _belief(mention)
     cues = mention.cues
     if mention.hedged:
         cues = [*cues, _HEDGE]
@@ -254,6 +256,14 @@ def _emit(
             tuple(mention.measures),
         )
     )  # fmt: skip
+
+
+def _belief(mention: Mention) -> float:
+    """How far a hedge believes: "probable" more than "may"; "a or b" lies between."""
+    rules = " ".join(mention.rules)
+    if "context uncertain" not in rules:
+        return 0.9
+    return 0.85 if "context uncertain.prob" in rules else 0.4
 
 
 def _normal(out: list[Statement], mention: Mention, ontology: Ontology, frame: Frame) -> None:
