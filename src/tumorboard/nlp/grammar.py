@@ -16,10 +16,14 @@ from tumorboard.nlp.lookahead import (
     place_follows,
     starts_clause,
 )
+from tumorboard.nlp.measures import sizes_mm
 from tumorboard.nlp.mention import Event, Mention, Spot
 from tumorboard.nlp.terms import BOTH, Kind, Term
 
 __all__ = ["Parse"]
+
+NEAR = 9
+"""Tokens, blanks counted, over which a bare "not" reaches."""
 
 _NONE, _AND, _OR, _COMMA, _WITH, _OTHER = range(6)
 
@@ -29,14 +33,15 @@ class Parse:
 
     __slots__ = (
         "backlog", "begins", "change", "changes", "clause", "clause_number", "conn", "cues", "ends", "event",
-        "exceptive", "group", "i", "kinds", "last", "last_device", "linked", "mentions", "n", "neg", "old_subject",
-        "opened", "prep", "previous", "sent_tense", "severity", "side", "side_from", "spots", "sticky", "stop", "subject",
-        "subject_side", "tense", "terms", "tip", "unc", "unused", "unused_end", "verb", "weak",
+        "exceptive", "group", "i", "kinds", "last", "last_device", "linked", "mentions", "n", "neg", "neg_end", "not_side", "old_subject",
+        "opened", "prep", "previous", "sent_tense", "severity", "skip_to", "side", "side_from", "sizes", "spots", "sticky", "stop", "subject",
+        "subject_side", "tense", "terms", "tip", "tokens", "unc", "unused", "unused_end", "verb", "weak", "zone",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.previous: Mention | None = None
         self.last_device: Mention | None = None
+        self.tokens: Sequence[str] = ()
         self.begin_sentence()
 
     def begin_sentence(self) -> None:
@@ -57,8 +62,10 @@ class Parse:
         self.change: Term | None = None
         self.severity: Term | None = None
         self.cues: list[tuple[str, str]] = []
+        self.sizes: list[float] = []
         self.backlog: list[tuple[Term | None, list[Spot], int]] = []
         self.sticky: Term | None = None
+        self.skip_to = 0
         self._reset_clause()
 
     def _reset_clause(self) -> None:
@@ -69,6 +76,9 @@ class Parse:
         self.unused: Term | None = None
         self.unused_end = 0
         self.weak = False
+        self.neg_end = 0
+        self.not_side = 0
+        self.zone: Term | None = None
         self.verb = False
         self.prep = 0
         self.conn = _NONE
@@ -88,7 +98,7 @@ class Parse:
         handlers = _HANDLERS
         for i, kind in enumerate(kinds):
             handler = handlers[kind]
-            if handler is not None:
+            if handler is not None and i >= self.skip_to:
                 self.i = i
                 handler(self, i, terms[i])
         self.i = self.n
@@ -199,6 +209,11 @@ class Parse:
         if self.severity is not None and self.clause and self.verb:
             for mention in self.clause:
                 mention.severity = mention.severity or self.severity.label
+        for mention in self.clause:
+            if mention.before is not None:
+                mention.compare()
+        if self.not_side and self.clause:
+            self.other_side_not(self.clause[0])
         self.severity = None
         self.cues = []
         self.change = None
@@ -216,6 +231,15 @@ class Parse:
     def nothing_since(self, token: int) -> bool:
         """Whether the clause ends within a blank and a stop after that token: "effusion is possible."."""
         return (self.begins[self.i] if self.i < self.n else self.stop) - token <= 2
+
+    def other_side_not(self, model: Mention) -> None:
+        """ "The right, but not the left, angle is blunted"."""
+        copy = Mention(model.term, model.begin, model.end)
+        copy.spec, copy.tense, copy.polarity, copy.own = model.spec, model.tense, "no", True
+        copy.side = self.not_side
+        copy.spots = [Spot(spot.term, self.not_side, spot.begin, spot.end) for spot in model.spots or model.subject]
+        copy.rules.append("grammar not the other side")
+        self.mentions.append(copy)
 
     def settle_change(self, *, end: bool = False) -> None:
         """A change word that met no finding after it speaks of what went before."""
@@ -293,6 +317,10 @@ class Parse:
             mention.polarity = "no"
         elif effect == "uncertain":
             mention.hedged = True
+            if not (mention.spots or mention.side or mention.linked or mention.subject):
+                at = self.mentions.index(mention)
+                placed = [m for m in self.mentions[max(at - 4, 0) : at] if m.spots or m.side]
+                mention.linked = placed[-1] if placed else None
             if mention.polarity == "yes" or mention.rules.count(term.rule) == 1:
                 mention.polarity = "uncertain"
         elif effect == "family":
@@ -310,8 +338,13 @@ Handler = Callable[[Parse, int, Term], None]
 
 
 def _finding(p: Parse, i: int, t: Term) -> None:
+    if t.flags and "adjective" in t.flags and finding_follows(p, i):
+        p.cues.append(("texture", "calcified" if t.head == "calcified" else "opacity"))
+        return
     mention = Mention(t, p.begins[i], p.ends[i])
     device = t.spec is not None and t.spec.device
+    if p.neg is not None and "near" in p.neg.flags and mention.begin - p.neg_end > NEAR:
+        p.neg = None
     if p.neg is not None and p.weak and (device or p.severity is not None or p.change is not None):
         p.neg = None
     if t.head == "normal":
@@ -333,6 +366,9 @@ def _finding(p: Parse, i: int, t: Term) -> None:
     p.unused = None
     mention.clause = p.clause_number
     _modifiers(p, mention)
+    mention.linked = p.linked
+    if p.linked is None and p.conn == _OTHER and p.verb and p.neg is None and p.clause and not mention.own:
+        mention.linked = p.clause[-1]
     if p.conn == _OTHER or not p.group or p.conn == _WITH:
         if p.neg is not None and p.conn == _OTHER and p.group and p.opened and not mention.own:
             mention.shared = None
@@ -348,7 +384,6 @@ def _finding(p: Parse, i: int, t: Term) -> None:
         elif p.conn == _OR and mention.polarity != "no" and before.polarity != "no" and t.head != "normal":
             _either(p, before, mention)
         p.group.append(mention)
-    mention.linked = p.linked
     mention.subject = p.subject
     mention.subject_side = p.subject_side
     if not p.subject and t.category in ("head", "normal", "abnormal"):
@@ -356,12 +391,12 @@ def _finding(p: Parse, i: int, t: Term) -> None:
     p.mentions.append(mention)
     p.clause.append(mention)
     p.last = mention
-    if device:
-        p.last_device = mention
-        p.tip = p.tip and p.prep == 1
     if "removed" in t.flags:
         mention.polarity = "no"
         mention.change = "removed"
+    if device and (mention.polarity != "no" or p.last_device is None):
+        p.last_device = mention
+        p.tip = p.tip and p.prep == 1
     p.conn = _NONE
     p.prep = 0
     p.opened = False
@@ -418,6 +453,9 @@ def _modifiers(p: Parse, mention: Mention) -> None:
     if p.severity is not None:
         mention.severity = p.severity.label
         p.severity = None
+    if p.sizes:
+        _put_sizes(mention, p.sizes)
+        p.sizes = []
     if p.cues:
         mention.cues = p.cues
         p.cues = []
@@ -438,7 +476,14 @@ def _put_change(mention: Mention, term: Term | None, p: Parse) -> None:
 
 
 def _place(p: Parse, i: int, t: Term) -> None:
+    if i and p.kinds[i - 1] == Kind.PLACE and t.head in ("lung", "chest") and p.spots:
+        return  # "perihilar lung": the narrower place was said already
+    if p.zone is not None and t.head == "lung":
+        t = p.zone
+    p.zone = None
     side = t.side
+    if not side and not p.side and i and p.kinds[i - 1] == Kind.PLACE and p.spots:
+        side = p.spots[-1].side
     if not side and p.side:
         side = p.side
         p.side = 0
@@ -450,6 +495,10 @@ def _place(p: Parse, i: int, t: Term) -> None:
 
 
 def _zone(p: Parse, i: int, t: Term) -> None:
+    following = p.kinds[i + 1 : i + 3]
+    if len(following) == 2 and following[0] == Kind.SIDE and following[1] == Kind.PLACE and p.terms[i + 2].head == "lung":
+        p.zone = t  # "mid right lung"
+        return
     if place_follows(p, i):
         _place(p, i, t)
 
@@ -493,8 +542,50 @@ def _side_of(mention: Mention | None) -> int:
 
 
 def _severity(p: Parse, i: int, t: Term) -> None:
+    if p.tense is not None and "next" in p.tense.flags and p.clause:
+        for mention in p.group or p.clause:
+            mention.prior_severity = t.label
+            mention.before = 0.0
+        p.tense = p.unused = None
+        return
     p.assertive(i)
     p.severity = t
+
+
+def _measure(p: Parse, i: int, t: Term) -> None:
+    """Sizes: of the finding before, or of the one that follows; "formerly 20 mm" is the size before."""
+    axes = sizes_mm(p.tokens[p.begins[i] : p.ends[i]])
+    if not axes:
+        return
+    if i + 1 < p.n and p.kinds[i + 1] == Kind.DIRECTION and p.last_device is not None:
+        p.last_device.measures.append(("tip_to_landmark_mm", axes[0]))
+        return
+    earlier = p.tense is not None and "next" in p.tense.flags
+    later = p.terms[i + 1] if i + 1 < p.n else None
+    earlier = earlier or (later is not None and later.effect == "historical" and later.kind != Kind.FINDING)
+    targets = p.clause and (p.group or p.clause)
+    if not targets and p.last is not None and earlier:
+        targets = [p.last]
+    if targets and (p.conn != _NONE or p.verb or earlier or not finding_follows(p, i)):
+        for mention in targets:
+            if earlier:
+                mention.before = axes[0]
+                mention.measures.append(("prior_long_axis_mm", axes[0]))
+            else:
+                _put_sizes(mention, axes)
+        if earlier:
+            p.tense = p.unused = None
+            for mention in targets:
+                mention.compare()
+    elif not earlier:
+        p.sizes = axes
+
+
+def _put_sizes(mention: Mention, axes: list[float]) -> None:
+    if not any(name == "long_axis_mm" for name, _ in mention.measures):
+        mention.measures.append(("long_axis_mm", axes[0]))
+        if len(axes) > 1:
+            mention.measures.append(("short_axis_mm", axes[1]))
 
 
 def _cue(p: Parse, i: int, t: Term) -> None:
@@ -528,7 +619,7 @@ def _change(p: Parse, i: int, t: Term) -> None:
 
 def _forward(p: Parse, i: int, t: Term) -> None:
     adjective = "next" in t.flags
-    if p.prep == 1 and p.clause:
+    if p.clause and (p.prep == 1 or (p.conn == _NONE and not adjective)):
         p.flush(Kind.AND)
     if not (adjective and p.conn == _NONE and not p.prep and finding_follows(p, i)):
         p.settle_change()
@@ -537,6 +628,7 @@ def _forward(p: Parse, i: int, t: Term) -> None:
         if p.unc is not None:
             p.unc = None
         p.neg = t
+        p.neg_end = p.ends[i]
         p.weak = False
         p.group = []
     elif t.effect == "uncertain":
@@ -583,7 +675,7 @@ def _link(p: Parse, i: int, t: Term) -> None:
 
 def _verb(p: Parse, i: int, t: Term) -> None:
     p.settle_change()
-    if p.clause and p.prep == 1:
+    if p.clause and (p.prep == 1 or (p.conn == _NONE and p.neg is None)):
         p.flush(Kind.AND)
     elif p.neg is not None and p.clause and p.spots and not p.prep:
         spots, p.spots = p.spots, []
@@ -635,7 +727,7 @@ def _separator(kind: Kind, conn: int) -> Handler:
         p.settle_change()
         p.flush(kind)
         p.conn = conn
-        if p.unc is not None and p.clause and kind == Kind.AND and "next" in p.unc.flags:
+        if p.unc is not None and p.clause and kind == Kind.AND and "next" in p.unc.flags and t.label != "slash":
             p.unc = None
         if p.unc is not None and p.clause and kind == Kind.COMMA and not list_is_closed(p, i):
             p.unc = None
@@ -657,6 +749,18 @@ def _with(p: Parse, i: int, t: Term) -> None:
 
 
 def _break(p: Parse, i: int, t: Term) -> None:
+    if p.side and not p.clause and list(p.kinds[i + 1 : i + 3]) == [Kind.FORWARD, Kind.SIDE]:
+        p.not_side = p.terms[i + 2].side
+        p.skip_to = i + 4 if i + 3 < p.n and p.kinds[i + 3] == Kind.COMMA else i + 3
+        return
+    if t.label == "relative" and p.clause:
+        p.settle_change()
+        p.flush(Kind.AND)
+        p.neg = p.unc = p.unused = None
+        p.verb = True
+        p.conn = _OTHER
+        p.prep = 0
+        return
     p.end_clause()
 
 
@@ -684,7 +788,7 @@ def _pronoun(p: Parse, i: int, t: Term) -> None:
         model = p.mentions[0] if p.mentions else p.previous
     else:
         model = p.last or p.previous
-    if model is not None and not finding_follows(p, i):
+    if model is not None and (t.label in ("that", "former") or not finding_follows(p, i)):
         copy = p.again(model)
         if t.label == "that":
             p.prep = 1
@@ -729,6 +833,7 @@ _HANDLERS[Kind.PLACE] = _place
 _HANDLERS[Kind.SIDE] = _side
 _HANDLERS[Kind.ZONE] = _zone
 _HANDLERS[Kind.SEVERITY] = _severity
+_HANDLERS[Kind.NUMBER] = _measure
 _HANDLERS[Kind.TEXTURE] = _HANDLERS[Kind.TEMPORAL] = _cue
 _HANDLERS[Kind.CHANGE] = _change
 _HANDLERS[Kind.FORWARD] = _forward

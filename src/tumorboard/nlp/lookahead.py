@@ -19,7 +19,7 @@ ENDS_GROUP = frozenset({Kind.BREAK, Kind.EXCEPT, Kind.COLON})
 _IN_GROUP = frozenset(
     {Kind.SEVERITY, Kind.TEXTURE, Kind.TEMPORAL, Kind.SIDE, Kind.ZONE, Kind.CHANGE, Kind.ARTICLE, Kind.SKIP, Kind.NUMBER}
 )
-_VERBAL = ("has ", "have ", "had ", "is ", "are ", "was ", "were ", "been ")
+_VERBAL = ("has ", "have ", "had ", "is ", "are ", "was ", "were ", "been ", "replaced ")
 _SEPARATORS = frozenset({Kind.AND, Kind.OR, Kind.COMMA, Kind.WITH, Kind.BREAK, Kind.EXCEPT, Kind.COLON})
 
 

@@ -37,6 +37,7 @@ class Mention:
     """A finding, device, head word or "normal" in the text, before it becomes statements."""
 
     __slots__ = (
+        "before",
         "begin",
         "change",
         "clause",
@@ -47,6 +48,7 @@ class Mention:
         "linked",
         "measures",
         "own",
+        "prior_severity",
         "polarity",
         "rules",
         "severity",
@@ -84,3 +86,23 @@ class Mention:
         self.rules: list[str] = [term.rule]
         self.measures: list[tuple[str, float]] = []
         self.clause = 0
+        self.before: float | None = None  # size at the prior exam, 0 when only its severity was said
+        self.prior_severity: str | None = None
+
+    def compare(self) -> None:
+        """Change from the sizes or severities of two exams, unless the text names one itself."""
+        if self.change is not None or self.events or self.before is None:
+            return
+        now = next((value for name, value in self.measures if name == "long_axis_mm"), None)
+        then: float | None = self.before
+        if not self.before and self.prior_severity is not None and self.severity is not None:
+            now, then = _RANK.get(self.severity), _RANK.get(self.prior_severity)
+        elif not self.before:
+            return
+        if now is None or then is None:
+            return
+        self.change = "no change" if now == then else "worsened" if now > then else "improved"
+        self.rules.append("grammar measured pair")
+
+
+_RANK = {"mild": 1.0, "moderate": 2.0, "severe": 3.0}

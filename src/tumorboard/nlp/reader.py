@@ -9,7 +9,7 @@ from tumorboard.core.scenegraph import Polarity, SceneGraph, Statement, Tense
 from tumorboard.nlp.grammar import Parse
 from tumorboard.nlp.layout import Headings, Section, Sentence, cut
 from tumorboard.nlp.lexicon import Lexicon, load_lexicon
-from tumorboard.nlp.resolution import Frame, resolve
+from tumorboard.nlp.resolution import Frame, resolve, same_finding
 from tumorboard.nlp.spans import Context
 from tumorboard.nlp.terms import Kind, Term
 from tumorboard.nlp.tokens import NUMBER, lower, offsets, split
@@ -63,13 +63,14 @@ class Reader:
         offs = offsets(tokens)
         statements: list[Statement] = []
         parse = Parse()
+        parse.tokens = tokens
         for section in self._headings.sections(low):
             if not section.read:
                 continue
             first, last = bisect_left(offs, section.start), bisect_left(offs, section.end)
             for begin, end in cut(text, tokens, ids, offs, first=first, last=last):
                 self._sentence(text, tokens, ids, offs, section, begin, end, parse, statements)
-        return SceneGraph(exam_id, tuple(statements), self.lexicon.stamp)
+        return SceneGraph(exam_id, tuple(same_finding(statements, text)), self.lexicon.stamp)
 
     def context_of(self, sentence: str, start: int, end: int) -> Context:
         """What a sentence says of the phrase at characters `start` to `end`, whatever the phrase is."""
@@ -79,11 +80,15 @@ class Reader:
         offs = offsets(tokens)
         first = max(bisect_left(offs, start + 1) - 1, 0)
         last = bisect_left(offs, end)
-        before, after = self._match(ids, 0, first), self._match(ids, last, len(tokens))
+        pieces = cut(sentence, tokens, ids, offs, first=0, last=len(tokens))
+        begin = max((a for a, _ in pieces if a <= first), default=0)
+        stop = min((b for _, b in pieces if b >= last), default=len(tokens))
+        before, after = self._match(ids, begin, first), self._match(ids, last, stop)
         kinds = [*before[0], Kind.FINDING, *after[0]]
         terms = [*before[1], _PHRASE, *after[1]]
         parse = Parse()
-        parse.run(kinds, terms, [*before[2], first, *after[2]], [*before[3], last, *after[3]], len(tokens))
+        parse.tokens = tokens
+        parse.run(kinds, terms, [*before[2], first, *after[2]], [*before[3], last, *after[3]], stop)
         found = next((m for m in parse.mentions if m.term is _PHRASE and m.begin == first), None)
         if found is None:
             return Context(Polarity.YES, Tense.CURRENT, "patient", ())

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from tumorboard.core.scenegraph import Polarity, Statement, Tense
 from tumorboard.nlp.mention import Event, Mention, Spot
 from tumorboard.nlp.ontology import Ontology
 from tumorboard.nlp.terms import BOTH, Label
 
-__all__ = ["Frame", "resolve"]
+__all__ = ["Frame", "resolve", "same_finding"]
 
 _POLARITY = {"yes": Polarity.YES, "no": Polarity.NO, "uncertain": Polarity.UNCERTAIN}
 _TENSE = {"current": Tense.CURRENT, "historical": Tense.HISTORICAL, "hypothetical": Tense.HYPOTHETICAL}
+_DEFAULT = "ontology default"
 _GONE = ("resolved", "removed")
 _HEDGE = ("severity", "hedge")
 
@@ -171,7 +173,7 @@ def _state(out: list[Statement], mention: Mention, label: Label, spots: Sequence
     locations, sure = _place(mention, label, spots)
     rules = mention.rules
     if sure < 1:
-        rules = [*rules, "grammar neighbour" if sure > 0.6 else "ontology default"]
+        rules = [*rules, "grammar neighbour" if sure > 0.6 else _DEFAULT]
     events = mention.events
     if not events:
         _emit(out, mention, label, locations, frame, change=mention.change, sure=sure, rules=rules)
@@ -299,8 +301,6 @@ def _normal(out: list[Statement], mention: Mention, ontology: Ontology, frame: F
 
 
 def _with_change(statement: Statement, change: str) -> Statement:
-    from dataclasses import replace
-
     return replace(statement, comparison=change)
 
 
@@ -321,4 +321,26 @@ def _location_change(out: list[Statement], event: Event, frame: Frame) -> None:
     )  # fmt: skip
 
 
-_Sorter = Callable[[Statement], int]
+def same_finding(statements: list[Statement], text: str) -> list[Statement]:
+    """A finding said once with its place and once without is one finding: "left effusion ... the effusion is larger".
+
+    A plural without side keeps both sides, a denial its whole default place.
+    """
+    open_ = [k for k, s in enumerate(statements) if s.rules and s.rules[-1] == _DEFAULT and s.polarity is not Polarity.NO]
+    for k in open_:
+        s = statements[k]
+        if text[s.end - 1 : s.end] in "sS" or s.tense is not Tense.CURRENT or len(s.locations) < 2:
+            continue
+        placed = {
+            name: None
+            for other in statements
+            if other.attribute == s.attribute
+            and other.polarity is not Polarity.NO
+            and other.tense is Tense.CURRENT
+            and other.rules[-1] != _DEFAULT
+            for name in other.locations
+        }
+        if placed:
+            rules = (*s.rules[:-1], "grammar same finding")
+            statements[k] = replace(s, locations=tuple(placed), rules=rules, confidence=s.confidence)
+    return statements
