@@ -245,9 +245,9 @@ def places(rows: Sequence[Mapping[str, str]], graphs: Sequence[SceneGraph], *, e
         for heading, coded_sides, zones in coded_places(row):
             by_heading.setdefault(heading, []).append((coded_sides, zones))
         for heading, entries in by_heading.items():
-            found = {
-                loc for s in said(graph, PLACED[heading], "", text) for loc in s.locations if loc[:5] in ("right", "left ")
-            }
+            spoken = said(graph, PLACED[heading], "", text)
+            placed = [s for s in spoken if s.rules[-1] != "ontology default"] or spoken
+            found = {loc for s in placed for loc in s.locations if loc[:5] in ("right", "left ")}
             if not found:
                 continue
             ours = {loc.split(" ", 1)[0] for loc in found}

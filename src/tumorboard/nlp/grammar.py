@@ -782,7 +782,10 @@ def _tip(p: Parse, i: int, t: Term) -> None:
 
 
 def _pronoun(p: Parse, i: int, t: Term) -> None:
-    if p.clause or p.spots or p.side:
+    if t.label == "that":
+        p.settle_change()
+        p.flush(Kind.AND)
+    elif p.clause or p.spots or p.side:
         return
     if t.label == "former":
         model = p.mentions[0] if p.mentions else p.previous

@@ -93,8 +93,9 @@ class Reader:
         if found is None:
             return Context(Polarity.YES, Tense.CURRENT, "patient", ())
         family = any("family" in rule for rule in found.rules)
-        polarity = Polarity.NO if found.polarity == "no" else Polarity(found.polarity)
-        return Context(polarity, Tense(found.tense), "family" if family else "patient", tuple(found.rules[1:]))
+        polarity = Polarity(found.polarity)
+        tense = Tense.HISTORICAL if found.tense == "known" else Tense(found.tense)
+        return Context(polarity, tense, "family" if family else "patient", tuple(found.rules[1:]))
 
     def _sentence(self, text, tokens, ids, offs, section, begin, end, parse, statements) -> None:  # type: ignore[no-untyped-def]
         kinds, terms, begins, ends = self._match(ids, begin, end)
