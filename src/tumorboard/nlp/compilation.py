@@ -6,46 +6,46 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tumorboard.nlp import kinds as K
 from tumorboard.nlp.expand import expand
 from tumorboard.nlp.ontology import Ontology
-from tumorboard.nlp.terms import BOTH, LEFT, RIGHT, Kind, Term
-from tumorboard.nlp.tokens import NUMBER, Vocabulary, lower, split
+from tumorboard.nlp.terms import BOTH, LEFT, RIGHT, Term
+from tumorboard.nlp.tokens import FIRST, NUMBER, STOPS, Vocabulary, lower, split
 
 __all__ = ["Compiled", "Node", "TermRow", "compile_terms", "words_of"]
 
 KINDS = {
-    "place": Kind.PLACE,
-    "side": Kind.SIDE,
-    "zone": Kind.ZONE,
-    "severity": Kind.SEVERITY,
-    "texture": Kind.TEXTURE,
-    "temporal": Kind.TEMPORAL,
-    "comparison": Kind.CHANGE,
-    "verb": Kind.VERB,
-    "preposition": Kind.PREPOSITION,
-    "direction": Kind.DIRECTION,
-    "entry": Kind.ENTRY,
-    "and": Kind.AND,
-    "or": Kind.OR,
-    "comma": Kind.COMMA,
-    "with": Kind.WITH,
-    "break": Kind.BREAK,
-    "except": Kind.EXCEPT,
-    "tip": Kind.TIP,
-    "pronoun": Kind.PRONOUN,
-    "other_side": Kind.OTHER_SIDE,
-    "same_side": Kind.SAME_SIDE,
-    "article": Kind.ARTICLE,
-    "link": Kind.LINK,
-    "colon": Kind.COLON,
-    "there": Kind.THERE,
-    "measure": Kind.NUMBER,
-    "skip": Kind.SKIP,
+    "place": K.PLACE,
+    "side": K.SIDE,
+    "zone": K.ZONE,
+    "severity": K.SEVERITY,
+    "texture": K.TEXTURE,
+    "temporal": K.TEMPORAL,
+    "comparison": K.CHANGE,
+    "verb": K.VERB,
+    "preposition": K.PREPOSITION,
+    "direction": K.DIRECTION,
+    "entry": K.ENTRY,
+    "and": K.AND,
+    "or": K.OR,
+    "comma": K.COMMA,
+    "with": K.WITH,
+    "break": K.BREAK,
+    "except": K.EXCEPT,
+    "tip": K.TIP,
+    "pronoun": K.PRONOUN,
+    "other_side": K.OTHER_SIDE,
+    "same_side": K.SAME_SIDE,
+    "article": K.ARTICLE,
+    "link": K.LINK,
+    "colon": K.COLON,
+    "there": K.THERE,
+    "measure": K.NUMBER,
+    "skip": K.SKIP,
 }
 """Category of a row to its part in the sentence; every other category is a finding's."""
 
 _SIDES = {"right": RIGHT, "left": LEFT, "both": BOTH}
-_FIRST = 5  # identifiers below are classes of tokens
 
 
 class TermRow(Protocol):
@@ -116,7 +116,7 @@ def compile_terms(
         for group in trigger["words"]:
             for surface in expand(str(group), macros):
                 add(surface, _named(base, surface), f"trigger {trigger['id']}")
-    for mark, kind, category in (("(", Kind.PREPOSITION, "preposition"), (")", Kind.COMMA, "comma")):
+    for mark, kind, category in (("(", K.PREPOSITION, "preposition"), (")", K.COMMA, "comma")):
         add(mark, Term(kind, "bracket", category, ""), "bracket")
     _fill(out, variants)
     return out
@@ -130,18 +130,18 @@ def _named(term: Term, surface: str) -> Term:
 
 
 def _term(row: TermRow, ontology: Ontology) -> Term:
-    kind = KINDS.get(row.category, Kind.FINDING)
+    kind = KINDS.get(row.category, K.FINDING)
     common = {"kind": kind, "label": row.label, "category": row.category, "flags": row.flags, "rule": row.category}
-    if kind is Kind.PLACE:
+    if kind is K.PLACE:
         side = next((_SIDES[flag] for flag in sorted(row.flags) if flag in _SIDES), 0)
         return Term(**common, places=ontology.places[row.label], side=side, head=row.label)
-    if kind is Kind.ZONE:
+    if kind is K.ZONE:
         return Term(**common, places=ontology.places[row.label], head=row.label)
-    if kind is Kind.SIDE:
+    if kind is K.SIDE:
         return Term(**common, side=_SIDES[row.label])
-    if kind is Kind.CHANGE:
+    if kind is K.CHANGE:
         return Term(**common, change=row.label)
-    if kind is Kind.FINDING:
+    if kind is K.FINDING:
         head = row.label.removeprefix("head:")
         if row.category == "normal":
             return Term(**common, head="normal")
@@ -160,9 +160,9 @@ def _term(row: TermRow, ontology: Ontology) -> Term:
 def _trigger(trigger: Mapping[str, Any]) -> Term:
     effect = str(trigger["effect"])
     if effect == "none":
-        kind = Kind.SKIP
+        kind = K.SKIP
     else:
-        kind = Kind.FORWARD if trigger["direction"] == "forward" else Kind.BACKWARD
+        kind = K.FORWARD if trigger["direction"] == "forward" else K.BACKWARD
     flags = frozenset([str(trigger.get("scope", "clause"))])
     return Term(kind, trigger["id"], "context", f"context {trigger['id']}", flags, effect=effect)
 
@@ -170,6 +170,7 @@ def _trigger(trigger: Mapping[str, Any]) -> Term:
 def _fill(out: Compiled, variants: Mapping[str, str]) -> None:
     vocabulary = out.vocabulary
     vocabulary[" "] = 0
+    vocabulary.update(STOPS)
     singular: dict[str, str] = {}
     keep = {variant for variant, word in variants.items() if variant == word}
     known = {word for key in out.terms for word in key}
@@ -182,7 +183,7 @@ def _fill(out: Compiled, variants: Mapping[str, str]) -> None:
     for key in out.terms:
         for word in key:
             if word != "num":
-                vocabulary.setdefault(word, len(vocabulary) + _FIRST)
+                vocabulary.setdefault(word, len(vocabulary) + FIRST)
     for plural, word in singular.items():
         vocabulary[plural] = vocabulary[word]
     for variant, word in variants.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from tumorboard.nlp import kinds as K
 from tumorboard.nlp.lookahead import (
     ENDS_GROUP,
     finding_follows,
@@ -18,7 +19,7 @@ from tumorboard.nlp.lookahead import (
 )
 from tumorboard.nlp.measures import sizes_mm
 from tumorboard.nlp.mention import Event, Mention, Spot
-from tumorboard.nlp.terms import BOTH, Kind, Term
+from tumorboard.nlp.terms import BOTH, Term
 
 __all__ = ["Parse"]
 
@@ -111,6 +112,8 @@ class Parse:
     def flush(self, why: int) -> None:
         """Give the places and sides waiting to whom they belong, now that their noun group ends."""
         spots, side = self.spots, self.side
+        if not spots and not side:
+            return
         if side and spots:
             taken = False
             for spot in spots:
@@ -119,11 +122,9 @@ class Parse:
                     taken = True
             if taken:
                 side = self.side = 0
-        if not spots and not side:
-            return
         if self.prep >= 2:
             pass
-        elif self.exceptive and self.last is not None and not self.clause and why != Kind.VERB:
+        elif self.exceptive and self.last is not None and not self.clause and why != K.VERB:
             copy = self.again(self.last)
             copy.polarity = "yes"
             copy.spots, copy.side, copy.own = spots, side, True
@@ -139,20 +140,20 @@ class Parse:
             assert device is not None
             if spots:
                 device.tip = [*(device.tip or ()), *spots]
-        elif self.event is not None and (self.prep == 1 or why != Kind.VERB):
+        elif self.event is not None and (self.prep == 1 or why != K.VERB):
             for event in self.event:
                 event.spots.extend(spots)
                 event.side |= side
-        elif self.group and why != Kind.VERB and self.takes(why):
+        elif self.group and why != K.VERB and self.takes(why):
             self.attach(spots, side)
             self.opened = True
-        elif why == Kind.VERB or why == Kind.COLON or (self.prep == 1 and not self.clause and why != Kind.AND):
+        elif why == K.VERB or why == K.COLON or (self.prep == 1 and not self.clause and why != K.AND):
             if spots:
                 self.subject = spots
             self.subject_side = side
-        elif why in (Kind.AND, Kind.OR, Kind.COMMA):
+        elif why in (K.AND, K.OR, K.COMMA):
             return
-        elif self.group and why == Kind.BREAK:
+        elif self.group and why == K.BREAK:
             self.attach(spots, side)
         self.spots, self.side = [], 0
 
@@ -203,7 +204,7 @@ class Parse:
     def end_clause(self) -> None:
         """Settle what waits; scopes end here, the sentence's tense does not."""
         self.settle_change(end=True)
-        self.flush(Kind.BREAK)
+        self.flush(K.BREAK)
         if self.unused is not None and not self.exceptive and self.nothing_since(self.unused_end):
             self.backward(self.unused)
         if self.severity is not None and self.clause and self.verb:
@@ -418,7 +419,7 @@ def _either(p: Parse, before: Mention, mention: Mention) -> None:
 
 def _normal(p: Parse, i: int, t: Term, mention: Mention) -> None:
     """ "Normal" is denied only by a "not" right before it; else it ends a negation."""
-    near = i > 0 and p.kinds[i - 1] in (Kind.FORWARD, Kind.SEVERITY) and p.neg is not None
+    near = i > 0 and p.kinds[i - 1] in (K.FORWARD, K.SEVERITY) and p.neg is not None
     if t.effect == "no":
         mention.polarity = "yes" if near else "no"
     elif near:
@@ -476,18 +477,18 @@ def _put_change(mention: Mention, term: Term | None, p: Parse) -> None:
 
 
 def _place(p: Parse, i: int, t: Term) -> None:
-    if i and p.kinds[i - 1] == Kind.PLACE and t.head in ("lung", "chest") and p.spots:
+    if i and p.kinds[i - 1] == K.PLACE and t.head in ("lung", "chest") and p.spots:
         return  # "perihilar lung": the narrower place was said already
     if p.zone is not None and t.head == "lung":
         t = p.zone
     p.zone = None
     side = t.side
-    if not side and not p.side and i and p.kinds[i - 1] == Kind.PLACE and p.spots:
+    if not side and not p.side and i and p.kinds[i - 1] == K.PLACE and p.spots:
         side = p.spots[-1].side
     if not side and p.side:
         side = p.side
         p.side = 0
-    if not side and p.conn in (_AND, _OR, _COMMA) and i and p.kinds[i - 1] in (Kind.AND, Kind.OR, Kind.COMMA, Kind.ZONE):
+    if not side and p.conn in (_AND, _OR, _COMMA) and i and p.kinds[i - 1] in (K.AND, K.OR, K.COMMA, K.ZONE):
         before = p.spots[-1] if p.spots else (p.group[-1].spots[-1] if p.opened and p.group and p.group[-1].spots else None)
         if before is not None:
             side = before.side
@@ -496,7 +497,7 @@ def _place(p: Parse, i: int, t: Term) -> None:
 
 def _zone(p: Parse, i: int, t: Term) -> None:
     following = p.kinds[i + 1 : i + 3]
-    if len(following) == 2 and following[0] == Kind.SIDE and following[1] == Kind.PLACE and p.terms[i + 2].head == "lung":
+    if len(following) == 2 and following[0] == K.SIDE and following[1] == K.PLACE and p.terms[i + 2].head == "lung":
         p.zone = t  # "mid right lung"
         return
     if place_follows(p, i):
@@ -504,11 +505,11 @@ def _zone(p: Parse, i: int, t: Term) -> None:
 
 
 def _side(p: Parse, i: int, t: Term) -> None:
-    if p.side and i >= 2 and p.kinds[i - 1] in (Kind.AND, Kind.OR, Kind.COMMA) and p.kinds[i - 2] == Kind.SIDE:
+    if p.side and i >= 2 and p.kinds[i - 1] in (K.AND, K.OR, K.COMMA) and p.kinds[i - 2] == K.SIDE:
         p.side |= t.side
     else:
         if p.side:
-            p.flush(Kind.AND)
+            p.flush(K.AND)
         p.side = t.side
     p.side_from = p.ends[i]
 
@@ -557,12 +558,12 @@ def _measure(p: Parse, i: int, t: Term) -> None:
     axes = sizes_mm(p.tokens[p.begins[i] : p.ends[i]])
     if not axes:
         return
-    if i + 1 < p.n and p.kinds[i + 1] == Kind.DIRECTION and p.last_device is not None:
+    if i + 1 < p.n and p.kinds[i + 1] == K.DIRECTION and p.last_device is not None:
         p.last_device.measures.append(("tip_to_landmark_mm", axes[0]))
         return
     earlier = p.tense is not None and "next" in p.tense.flags
     later = p.terms[i + 1] if i + 1 < p.n else None
-    earlier = earlier or (later is not None and later.effect == "historical" and later.kind != Kind.FINDING)
+    earlier = earlier or (later is not None and later.effect == "historical" and later.kind != K.FINDING)
     targets = p.clause and (p.group or p.clause)
     if not targets and p.last is not None and earlier:
         targets = [p.last]
@@ -605,25 +606,25 @@ def _change(p: Parse, i: int, t: Term) -> None:
         p.assertive(i)
         p.change = t
         return
-    if p.neg is not None and p.kinds[i - 1] == Kind.FORWARD and i:
+    if p.neg is not None and p.kinds[i - 1] == K.FORWARD and i:
         return  # "no new ...": the word is part of what is denied
     follows = finding_follows(p, i)
     if follows:
         p.assertive(i)
         p.change = t
         return
-    if p.spots and p.group and p.takes(Kind.AND) and p.prep == 1:
-        p.flush(Kind.AND)
+    if p.spots and p.group and p.takes(K.AND) and p.prep == 1:
+        p.flush(K.AND)
     p.predicate(t)
 
 
 def _forward(p: Parse, i: int, t: Term) -> None:
     adjective = "next" in t.flags
     if p.clause and (p.prep == 1 or (p.conn == _NONE and not adjective)):
-        p.flush(Kind.AND)
+        p.flush(K.AND)
     if not (adjective and p.conn == _NONE and not p.prep and finding_follows(p, i)):
         p.settle_change()
-        p.flush(Kind.VERB)
+        p.flush(K.VERB)
     if t.effect == "no":
         if p.unc is not None:
             p.unc = None
@@ -654,7 +655,7 @@ def _forward(p: Parse, i: int, t: Term) -> None:
 
 def _backward(p: Parse, i: int, t: Term) -> None:
     p.settle_change()
-    p.flush(Kind.AND)
+    p.flush(K.AND)
     if p.spots and not p.clause:
         p.subject = p.spots
         p.spots = []
@@ -665,7 +666,7 @@ def _backward(p: Parse, i: int, t: Term) -> None:
 
 def _link(p: Parse, i: int, t: Term) -> None:
     p.settle_change()
-    p.flush(Kind.BREAK)
+    p.flush(K.BREAK)
     if p.clause:
         p.linked = p.clause[-1]
     p.conn = _OTHER
@@ -676,12 +677,12 @@ def _link(p: Parse, i: int, t: Term) -> None:
 def _verb(p: Parse, i: int, t: Term) -> None:
     p.settle_change()
     if p.clause and (p.prep == 1 or (p.conn == _NONE and p.neg is None)):
-        p.flush(Kind.AND)
+        p.flush(K.AND)
     elif p.neg is not None and p.clause and p.spots and not p.prep:
         spots, p.spots = p.spots, []
         p.end_clause()
         p.spots = spots
-    p.flush(Kind.VERB)
+    p.flush(K.VERB)
     p.verb = True
     p.conn = _OTHER
     p.prep = 0
@@ -691,7 +692,7 @@ def _verb(p: Parse, i: int, t: Term) -> None:
 
 
 def _preposition(p: Parse, i: int, t: Term) -> None:
-    p.flush(Kind.AND if p.prep else Kind.COMMA)
+    p.flush(K.AND if p.prep else K.COMMA)
     if p.prep != 3:
         p.prep = 1
     if t.label == "for" and p.clause:
@@ -699,18 +700,18 @@ def _preposition(p: Parse, i: int, t: Term) -> None:
 
 
 def _direction(p: Parse, i: int, t: Term) -> None:
-    p.flush(Kind.AND)
+    p.flush(K.AND)
     p.prep = 2
 
 
 def _entry(p: Parse, i: int, t: Term) -> None:
-    p.flush(Kind.AND)
+    p.flush(K.AND)
     p.prep = 3 if t.label == "side port" else 2
 
 
-def _separator(kind: Kind, conn: int) -> Handler:
+def _separator(kind: int, conn: int) -> Handler:
     def handle(p: Parse, i: int, t: Term) -> None:
-        if kind == Kind.COMMA and (p.exceptive and p.clause or p.sent_tense is not None):
+        if kind == K.COMMA and (p.exceptive and p.clause or p.sent_tense is not None):
             if p.sent_tense is not None and (p.clause or p.spots) and not list_is_closed(p, i):
                 p.end_clause()
                 p.sent_tense = None
@@ -718,7 +719,7 @@ def _separator(kind: Kind, conn: int) -> Handler:
             if p.exceptive:
                 p.end_clause()
                 return
-        if i and i + 1 < p.n and p.kinds[i - 1] == Kind.SIDE and p.kinds[i + 1] == Kind.SIDE:
+        if i and i + 1 < p.n and p.kinds[i - 1] == K.SIDE and p.kinds[i + 1] == K.SIDE:
             return
         if starts_clause(p, i, kind):
             p.end_clause()
@@ -727,9 +728,9 @@ def _separator(kind: Kind, conn: int) -> Handler:
         p.settle_change()
         p.flush(kind)
         p.conn = conn
-        if p.unc is not None and p.clause and kind == Kind.AND and "next" in p.unc.flags and t.label != "slash":
+        if p.unc is not None and p.clause and kind == K.AND and "next" in p.unc.flags and t.label != "slash":
             p.unc = None
-        if p.unc is not None and p.clause and kind == Kind.COMMA and not list_is_closed(p, i):
+        if p.unc is not None and p.clause and kind == K.COMMA and not list_is_closed(p, i):
             p.unc = None
 
     return handle
@@ -737,10 +738,10 @@ def _separator(kind: Kind, conn: int) -> Handler:
 
 def _with(p: Parse, i: int, t: Term) -> None:
     p.settle_change()
-    p.flush(Kind.AND)
+    p.flush(K.AND)
     if p.spots:
         p.subject, p.spots = p.spots, []
-    if i and p.kinds[i - 1] == Kind.COMMA and p.clause:
+    if i and p.kinds[i - 1] == K.COMMA and p.clause:
         p.neg = None
     p.conn = _WITH
     p.weak = True
@@ -749,13 +750,13 @@ def _with(p: Parse, i: int, t: Term) -> None:
 
 
 def _break(p: Parse, i: int, t: Term) -> None:
-    if p.side and not p.clause and list(p.kinds[i + 1 : i + 3]) == [Kind.FORWARD, Kind.SIDE]:
+    if p.side and not p.clause and list(p.kinds[i + 1 : i + 3]) == [K.FORWARD, K.SIDE]:
         p.not_side = p.terms[i + 2].side
-        p.skip_to = i + 4 if i + 3 < p.n and p.kinds[i + 3] == Kind.COMMA else i + 3
+        p.skip_to = i + 4 if i + 3 < p.n and p.kinds[i + 3] == K.COMMA else i + 3
         return
     if t.label == "relative" and p.clause:
         p.settle_change()
-        p.flush(Kind.AND)
+        p.flush(K.AND)
         p.neg = p.unc = p.unused = None
         p.verb = True
         p.conn = _OTHER
@@ -771,7 +772,7 @@ def _except(p: Parse, i: int, t: Term) -> None:
 
 def _tip(p: Parse, i: int, t: Term) -> None:
     p.settle_change()
-    p.flush(Kind.AND)
+    p.flush(K.AND)
     p.spots, p.side = [], 0
     p.tip = True
     p.prep = 1
@@ -784,7 +785,7 @@ def _tip(p: Parse, i: int, t: Term) -> None:
 def _pronoun(p: Parse, i: int, t: Term) -> None:
     if t.label == "that":
         p.settle_change()
-        p.flush(Kind.AND)
+        p.flush(K.AND)
     elif p.clause or p.spots or p.side:
         return
     if t.label == "former":
@@ -810,52 +811,52 @@ def _article(p: Parse, i: int, t: Term) -> None:
 
 
 def _colon(p: Parse, i: int, t: Term) -> None:
-    if i and p.kinds[i - 1] == Kind.CHANGE and not p.clause and not p.spots:
+    if i and p.kinds[i - 1] == K.CHANGE and not p.clause and not p.spots:
         p.sticky = p.terms[i - 1]
         p.change = None
     p.settle_change()
-    p.flush(Kind.COLON)
+    p.flush(K.COLON)
     p.verb = True
     p.conn = _OTHER
     p.prep = 0
 
 
 def _there(p: Parse, i: int, t: Term) -> None:
-    if i + 1 < p.n and p.kinds[i + 1] in (Kind.VERB, Kind.FORWARD, Kind.CHANGE):
+    if i + 1 < p.n and p.kinds[i + 1] in (K.VERB, K.FORWARD, K.CHANGE):
         if p.prep == 1 and not p.clause:
-            p.flush(Kind.COLON)
+            p.flush(K.COLON)
         elif p.verb and p.clause:
             p.end_clause()
     elif p.clause and not (p.clause[-1].spots or p.clause[-1].side) and len(p.mentions) > 1:
         p.clause[-1].linked = p.mentions[-2]
 
 
-_HANDLERS: list[Handler | None] = [None] * (max(Kind) + 1)
-_HANDLERS[Kind.FINDING] = _finding
-_HANDLERS[Kind.PLACE] = _place
-_HANDLERS[Kind.SIDE] = _side
-_HANDLERS[Kind.ZONE] = _zone
-_HANDLERS[Kind.SEVERITY] = _severity
-_HANDLERS[Kind.NUMBER] = _measure
-_HANDLERS[Kind.TEXTURE] = _HANDLERS[Kind.TEMPORAL] = _cue
-_HANDLERS[Kind.CHANGE] = _change
-_HANDLERS[Kind.FORWARD] = _forward
-_HANDLERS[Kind.BACKWARD] = _backward
-_HANDLERS[Kind.VERB] = _verb
-_HANDLERS[Kind.PREPOSITION] = _preposition
-_HANDLERS[Kind.DIRECTION] = _direction
-_HANDLERS[Kind.ENTRY] = _entry
-_HANDLERS[Kind.AND] = _separator(Kind.AND, _AND)
-_HANDLERS[Kind.OR] = _separator(Kind.OR, _OR)
-_HANDLERS[Kind.COMMA] = _separator(Kind.COMMA, _COMMA)
-_HANDLERS[Kind.WITH] = _with
-_HANDLERS[Kind.BREAK] = _break
-_HANDLERS[Kind.EXCEPT] = _except
-_HANDLERS[Kind.TIP] = _tip
-_HANDLERS[Kind.PRONOUN] = _pronoun
-_HANDLERS[Kind.OTHER_SIDE] = _other_side
-_HANDLERS[Kind.SAME_SIDE] = _same_side
-_HANDLERS[Kind.ARTICLE] = _article
-_HANDLERS[Kind.LINK] = _link
-_HANDLERS[Kind.COLON] = _colon
-_HANDLERS[Kind.THERE] = _there
+_HANDLERS: list[Handler | None] = [None] * (K.COUNT)
+_HANDLERS[K.FINDING] = _finding
+_HANDLERS[K.PLACE] = _place
+_HANDLERS[K.SIDE] = _side
+_HANDLERS[K.ZONE] = _zone
+_HANDLERS[K.SEVERITY] = _severity
+_HANDLERS[K.NUMBER] = _measure
+_HANDLERS[K.TEXTURE] = _HANDLERS[K.TEMPORAL] = _cue
+_HANDLERS[K.CHANGE] = _change
+_HANDLERS[K.FORWARD] = _forward
+_HANDLERS[K.BACKWARD] = _backward
+_HANDLERS[K.VERB] = _verb
+_HANDLERS[K.PREPOSITION] = _preposition
+_HANDLERS[K.DIRECTION] = _direction
+_HANDLERS[K.ENTRY] = _entry
+_HANDLERS[K.AND] = _separator(K.AND, _AND)
+_HANDLERS[K.OR] = _separator(K.OR, _OR)
+_HANDLERS[K.COMMA] = _separator(K.COMMA, _COMMA)
+_HANDLERS[K.WITH] = _with
+_HANDLERS[K.BREAK] = _break
+_HANDLERS[K.EXCEPT] = _except
+_HANDLERS[K.TIP] = _tip
+_HANDLERS[K.PRONOUN] = _pronoun
+_HANDLERS[K.OTHER_SIDE] = _other_side
+_HANDLERS[K.SAME_SIDE] = _same_side
+_HANDLERS[K.ARTICLE] = _article
+_HANDLERS[K.LINK] = _link
+_HANDLERS[K.COLON] = _colon
+_HANDLERS[K.THERE] = _there

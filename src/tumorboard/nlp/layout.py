@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tumorboard.nlp.tokens import NEWLINE, NUMBER, SPACE
+from tumorboard.nlp.tokens import NEWLINE, NUMBER, SPACE, STOPS
 
 __all__ = ["Headings", "Section", "Sentence", "cut"]
 
@@ -40,6 +40,9 @@ class Sentence:
     end: int
 
 
+_LONGEST = 48  # characters a heading may have
+
+
 class Headings:
     """The headings of a lexicon, ready to find."""
 
@@ -48,21 +51,20 @@ class Headings:
         for entry in sections:
             for heading in entry["headings"]:
                 self._of[str(heading)] = entry
-        names = "|".join(re.escape(h).replace(r"\ ", r"[ \t]+") for h in sorted(self._of, key=len, reverse=True))
-        bare = "|".join(re.escape(h) for h, e in self._of.items() if e.get("bare"))
-        self._colon = re.compile(rf"(?:^|\n|(?<=[.:\]]))[ \t]*({names})[ \t]*:")
-        self._line = re.compile(rf"(?:^|\n)[ \t]*(?:({names})[ \t]*(?=\n)|({bare or '(?!)'})\b[^\n:]*(?=[\n:]):?)")
+        self._bare = tuple(h for h, e in self._of.items() if e.get("bare"))
 
     def sections(self, low: str) -> tuple[Section, ...]:
         """Sections of a text in small letters; what stands before the first heading has no name."""
         found: dict[int, tuple[int, str]] = {}
-        if ":" in low:
-            for match in self._colon.finditer(low):
-                found[match.start(1)] = (match.end(), match.group(1))
+        at = low.find(":")
+        while at >= 0:
+            begin = max(low.rfind(stop, max(at - _LONGEST, 0), at) for stop in "\n.:]") + 1
+            heading = low[begin:at].strip() if begin or at < _LONGEST else ""
+            if heading and self._known(heading):
+                found[low.index(heading, begin)] = (at + 1, heading)
+            at = low.find(":", at + 1)
         if "\n" in low:
-            for match in self._line.finditer(low):
-                group = 1 if match.group(1) else 2
-                found.setdefault(match.start(group), (match.end(), match.group(group)))
+            self._lines(low, found)
         if not found:
             return (Section("", 0, len(low)),)
         starts = sorted(found)
@@ -74,6 +76,26 @@ class Headings:
                 Section(entry["name"], body, following, str(entry.get("tense", "current")), entry.get("read", True))
             )
         return tuple(_without_findings_heading(out, low))
+
+    def _known(self, heading: str) -> bool:
+        return heading in self._of or " ".join(heading.split()) in self._of
+
+    def _lines(self, low: str, found: dict[int, tuple[int, str]]) -> None:
+        """Headings alone on a line, and those that need no colon."""
+        position = 0
+        for line in low.split("\n"):
+            words = line.strip()
+            if words and len(words) < _LONGEST:
+                begin = position + line.index(words[0])
+                if begin not in found:
+                    if self._known(words):
+                        found[begin] = (position + len(line), words)
+                    elif words.startswith(self._bare):
+                        heading = next(h for h in self._bare if words.startswith(h))
+                        rest = words[len(heading) :]
+                        if not rest[:1].isalpha():
+                            found[begin] = (position + len(line), heading)
+            position += len(line) + 1
 
 
 _END = re.compile(r"\S\s*?\n|[^\d\W]{2}[.]\s|\][.]\s")
@@ -110,7 +132,7 @@ def cut(text: str, tokens: Sequence[str], ids: Sequence[int], offs: Sequence[int
     out: list[tuple[int, int]] = []
     begin = first
     number = 1  # of the list item expected next
-    stops = [k for k in range(first, last) if ids[k] == NEWLINE or tokens[k] in _STOPS]
+    stops = [k for k in range(first, last) if ids[k] in _STOPS]
     for k in stops:
         if k < begin:
             continue
@@ -135,7 +157,7 @@ def cut(text: str, tokens: Sequence[str], ids: Sequence[int], offs: Sequence[int
     return out
 
 
-_STOPS = frozenset(".!?)")
+_STOPS = frozenset({NEWLINE, *STOPS.values()})
 
 
 def _add(out: list[tuple[int, int]], tokens: Sequence[str], ids: Sequence[int], begin: int, end: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tumorboard.nlp.terms import Kind
+from tumorboard.nlp import kinds as K
 
 if TYPE_CHECKING:
     from tumorboard.nlp.grammar import Parse
@@ -14,20 +14,20 @@ __all__ = ["ENDS_GROUP", "REACH", "finding_follows", "in_exam", "list_is_closed"
 REACH = 24
 """Items looked at ahead: keeps the cost linear in the length of the text."""
 
-_FINDING, _PLACE, _VERB, _OR, _COMMA, _AND = Kind.FINDING, Kind.PLACE, Kind.VERB, Kind.OR, Kind.COMMA, Kind.AND
-ENDS_GROUP = frozenset({Kind.BREAK, Kind.EXCEPT, Kind.COLON})
+_FINDING, _PLACE, _VERB, _OR, _COMMA, _AND = K.FINDING, K.PLACE, K.VERB, K.OR, K.COMMA, K.AND
+ENDS_GROUP = frozenset({K.BREAK, K.EXCEPT, K.COLON})
 _IN_GROUP = frozenset(
-    {Kind.SEVERITY, Kind.TEXTURE, Kind.TEMPORAL, Kind.SIDE, Kind.ZONE, Kind.CHANGE, Kind.ARTICLE, Kind.SKIP, Kind.NUMBER}
+    {K.SEVERITY, K.TEXTURE, K.TEMPORAL, K.SIDE, K.ZONE, K.CHANGE, K.ARTICLE, K.SKIP, K.NUMBER}
 )
 _VERBAL = ("has ", "have ", "had ", "is ", "are ", "was ", "were ", "been ", "replaced ")
-_SEPARATORS = frozenset({Kind.AND, Kind.OR, Kind.COMMA, Kind.WITH, Kind.BREAK, Kind.EXCEPT, Kind.COLON})
+_SEPARATORS = frozenset({K.AND, K.OR, K.COMMA, K.WITH, K.BREAK, K.EXCEPT, K.COLON})
 
 
 def finding_follows(p: Parse, i: int) -> bool:
     """Whether item `i` stands as an adjective before a finding, or before a place that opens the clause."""
     kinds = p.kinds
     place = False
-    if kinds[i] == Kind.CHANGE and p.terms[i].surface.startswith(_VERBAL):
+    if kinds[i] == K.CHANGE and p.terms[i].surface.startswith(_VERBAL):
         return False
     for j in range(i + 1, min(p.n, i + REACH)):
         kind = kinds[j]
@@ -36,11 +36,11 @@ def finding_follows(p: Parse, i: int) -> bool:
             return head != "normal" or place
         if kind == _PLACE:
             place = True
-        elif kind == Kind.FORWARD and "next" in p.terms[j].flags or kind in _IN_GROUP:
-            if kind == Kind.CHANGE and "forward" in p.terms[j].flags:
+        elif kind == K.FORWARD and "next" in p.terms[j].flags or kind in _IN_GROUP:
+            if kind == K.CHANGE and "forward" in p.terms[j].flags:
                 break
             continue
-        elif kind in (_AND, _OR) and kinds[j - 1] in (Kind.SEVERITY, Kind.SIDE, Kind.ZONE, Kind.CHANGE):
+        elif kind in (_AND, _OR) and kinds[j - 1] in (K.SEVERITY, K.SIDE, K.ZONE, K.CHANGE):
             continue
         else:
             break
@@ -51,7 +51,7 @@ def in_exam(p: Parse, i: int) -> bool:
     """Whether a comparative at `i` is followed by "than": a comparison inside this exam."""
     for j in range(i + 1, min(p.n, i + 8)):
         kind = p.kinds[j]
-        if kind == Kind.DIRECTION and p.terms[j].label == "than":
+        if kind == K.DIRECTION and p.terms[j].label == "than":
             return True
         if kind in _SEPARATORS:
             return False
@@ -64,7 +64,7 @@ def place_follows(p: Parse, i: int) -> bool:
         kind = p.kinds[j]
         if kind == _PLACE:
             return p.terms[j].head.startswith("lung")
-        if kind not in (_AND, _OR, _COMMA, Kind.SIDE, Kind.ZONE):
+        if kind not in (_AND, _OR, _COMMA, K.SIDE, K.ZONE):
             return False
     return False
 
@@ -75,12 +75,12 @@ def list_is_closed(p: Parse, i: int) -> bool:
         kind = p.kinds[j]
         if kind == _OR:
             return True
-        if kind in ENDS_GROUP or kind == _VERB or kind == Kind.FORWARD:
+        if kind in ENDS_GROUP or kind == _VERB or kind == K.FORWARD:
             return False
     return False
 
 
-def starts_clause(p: Parse, i: int, kind: Kind) -> bool:
+def starts_clause(p: Parse, i: int, kind: int) -> bool:
     """Whether the comma, "and" or "or" at `i` opens a clause of its own: a subject and then a verb, or "there is"."""
     if not (p.verb or p.neg is not None) or not (p.clause or p.changes or p.neg is not None):
         return False
@@ -90,26 +90,26 @@ def starts_clause(p: Parse, i: int, kind: Kind) -> bool:
         nxt = p.kinds[j]
         if nxt == _FINDING and p.terms[j].head == "normal" and subject:
             return p.neg is not None
-        if nxt in (_FINDING, _PLACE, Kind.PRONOUN):
+        if nxt in (_FINDING, _PLACE, K.PRONOUN):
             subject = True
             shown = shown or nxt != _FINDING
-        elif nxt == Kind.SIDE:
+        elif nxt == K.SIDE:
             subject = True
-        elif nxt == Kind.CHANGE and subject and kind != _OR and p.neg is None and not finding_follows(p, j):
+        elif nxt == K.CHANGE and subject and kind != _OR and p.neg is None and not finding_follows(p, j):
             return True
-        elif nxt in (Kind.ARTICLE, Kind.SEVERITY, Kind.CHANGE):
+        elif nxt in (K.ARTICLE, K.SEVERITY, K.CHANGE):
             shown = True
-        elif nxt == Kind.THERE:
+        elif nxt == K.THERE:
             return True
         elif nxt == _VERB:
             if not subject or (kind == _OR and p.neg is not None):
                 return False
             return shown or p.neg is None
-        elif nxt == Kind.FORWARD:
+        elif nxt == K.FORWARD:
             if not subject:
                 return p.terms[j].effect == "no" and kind != _OR
             return "next" not in p.terms[j].flags and kind != _OR
-        elif nxt == Kind.BACKWARD:
+        elif nxt == K.BACKWARD:
             return subject and p.neg is None
         elif nxt in _SEPARATORS:
             if nxt == _AND and subject and kind != _OR and p.neg is None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from pathlib import Path
 
+from tumorboard.nlp import kinds as K
 from tumorboard.core.scenegraph import Polarity, SceneGraph, Statement, Tense
 from tumorboard.nlp.grammar import Parse
 from tumorboard.nlp.layout import Headings, Section, Sentence, cut
 from tumorboard.nlp.lexicon import Lexicon, load_lexicon
 from tumorboard.nlp.resolution import Frame, resolve, same_finding
 from tumorboard.nlp.spans import Context
-from tumorboard.nlp.terms import Kind, Term
+from tumorboard.nlp.terms import Term
 from tumorboard.nlp.tokens import NUMBER, lower, offsets, split
 
 __all__ = ["Reader"]
 
-_PHRASE = Term(Kind.FINDING, "phrase", "phrase", "phrase")
+_PHRASE = Term(K.FINDING, "phrase", "phrase", "phrase")
 
 ITEMS = 4_000
 """Items of one sentence that are read together; a longer "sentence" is read in pieces."""
@@ -37,7 +39,7 @@ class Reader:
         self._headings = Headings(self.lexicon.sections)
         self._vocabulary = self.lexicon.compiled.vocabulary
         self._root = self.lexicon.compiled.root
-        self._number = Term(Kind.NUMBER, "", "number", "number")
+        self._number = Term(K.NUMBER, "", "number", "number")
 
     def sections(self, text: str) -> tuple[Section, ...]:
         """Sections of a report, with the characters of their bodies."""
@@ -84,7 +86,7 @@ class Reader:
         begin = max((a for a, _ in pieces if a <= first), default=0)
         stop = min((b for _, b in pieces if b >= last), default=len(tokens))
         before, after = self._match(ids, begin, first), self._match(ids, last, stop)
-        kinds = [*before[0], Kind.FINDING, *after[0]]
+        kinds = [*before[0], K.FINDING, *after[0]]
         terms = [*before[1], _PHRASE, *after[1]]
         parse = Parse()
         parse.tokens = tokens
@@ -111,44 +113,40 @@ class Reader:
                     resolve(parse.mentions, parse.changes, ontology=self.lexicon.ontology, frame=frame)
                 )
 
-    def _match(
-        self, ids: list[int], begin: int, end: int
-    ) -> tuple[list[int], list[Term], list[int], list[int]]:
-        """Items of a sentence: leftmost longest wordings, blanks and hyphens skipped."""
+    def _match(self, ids: Sequence[int], begin: int, end: int) -> Items:
+        """Items among tokens `begin` to `end`: leftmost longest wordings, blanks and hyphens skipped."""
+        places = [k for k in range(begin, end) if ids[k] > 1]
+        words = [ids[k] for k in places]
         root = self._root
         kinds: list[int] = []
         terms: list[Term] = []
         begins: list[int] = []
         ends: list[int] = []
-        i = begin
-        while i < end:
-            node = root[ids[i]]
+        n = len(words)
+        i = 0
+        while i < n:
+            node = root[words[i]]
             if node is None:
                 i += 1
                 continue
-            best = node[0]
-            stop = i + 1
-            following = node[1]
-            j = i + 1
-            while following is not None and j < end:
-                identifier = ids[j]
-                j += 1
-                if identifier <= 1:
-                    continue
-                node = following.get(identifier)
+            best, following = node
+            stop = j = i + 1
+            while following is not None and j < n:
+                node = following.get(words[j])
                 if node is None:
                     break
+                j += 1
                 if node[0] is not None:
                     best = node[0]
                     stop = j
                 following = node[1]
-            if best is not None:
-                if best.kind:
-                    kinds.append(best.kind)
-                    terms.append(best)
-                    begins.append(i)
-                    ends.append(stop)
-                i = stop
-            else:
-                i += 1
+            if best is not None and best.kind:
+                kinds.append(best.kind)
+                terms.append(best)
+                begins.append(places[i])
+                ends.append(places[stop - 1] + 1)
+            i = stop
         return kinds, terms, begins, ends
+
+
+Items = tuple[list[int], list[Term], list[int], list[int]]

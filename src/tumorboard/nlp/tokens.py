@@ -6,9 +6,12 @@ import re
 from collections.abc import Sequence
 from itertools import accumulate
 
-__all__ = ["FREE", "NEWLINE", "NUMBER", "SPACE", "Vocabulary", "lower", "offsets", "split"]
+__all__ = ["CLOSE", "DOT", "FIRST", "FREE", "NEWLINE", "NUMBER", "SPACE", "STOPS", "Vocabulary", "lower", "offsets", "split"]
 
 SPACE, NEWLINE, NUMBER, FREE = 0, 1, 2, 3
+DOT, BANG, QUERY, CLOSE = 5, 6, 7, 8
+FIRST = 9  # identifiers of words begin here
+STOPS = {".": DOT, "!": BANG, "?": QUERY, ")": CLOSE}
 """Identifiers of tokens that no term is made of: blanks, line ends, numbers, unknown words."""
 
 _TOKEN = re.compile(r"[^\W\d_]+\d*|\d+(?:[.,]\d+)?|[^\S\n]+|\n\s*|_+|.", re.DOTALL)
@@ -29,14 +32,20 @@ def offsets(tokens: Sequence[str]) -> list[int]:
 
 
 class Vocabulary(dict[str, int]):
-    """Word to identifier. Unknown tokens get a class, and are not kept: memory stays that of the lexicon."""
+    """Word to identifier. Unknown tokens get a class; up to `LIMIT` short ones are kept, so memory is bounded."""
+
+    LIMIT = 50_000
 
     def __missing__(self, token: str) -> int:
         first = token[0]
         if first == "\n":
-            return NEWLINE
-        if first.isspace() or token in "-‐‑":
-            return SPACE
-        if first.isdigit():
-            return NUMBER
-        return FREE
+            found = NEWLINE
+        elif first.isspace() or token in "-‐‑":
+            found = SPACE
+        elif first.isdigit():
+            found = NUMBER
+        else:
+            found = STOPS.get(token, FREE)
+        if len(self) < self.LIMIT and len(token) < 24:
+            self[token] = found
+        return found
