@@ -23,6 +23,9 @@ from tumorboard.nlp.terms import BOTH, Term
 
 __all__ = ["Parse"]
 
+_NO_CHANGE = Term(
+    K.CHANGE, "no change", "comparison", "grammar no change", frozenset({"forward"}), change="no change"
+)
 NEAR = 9
 """Tokens, blanks counted, over which a bare "not" reaches."""
 
@@ -122,7 +125,10 @@ class Parse:
                     taken = True
             if taken:
                 side = self.side = 0
-        if self.prep >= 2:
+        if self.prep == 4 and side and not spots and self.group and self.group[-1].spots:
+            last = self.group[-1]  # "greater at the left base than at the right"
+            last.spots = [*last.spots, Spot(last.spots[-1].term, side, self.side_from, self.side_from)]
+        elif self.prep >= 2:
             pass
         elif self.exceptive and self.last is not None and not self.clause and why != K.VERB:
             copy = self.again(self.last)
@@ -204,6 +210,7 @@ class Parse:
     def end_clause(self) -> None:
         """Settle what waits; scopes end here, the sentence's tense does not."""
         self.settle_change(end=True)
+        leftover = self.spots
         self.flush(K.BREAK)
         if self.unused is not None and not self.exceptive and self.nothing_since(self.unused_end):
             self.backward(self.unused)
@@ -219,8 +226,8 @@ class Parse:
         self.cues = []
         self.change = None
         self.spots, self.side = [], 0
-        if self.subject:
-            self.old_subject = self.subject
+        if self.subject or (leftover and not self.clause):
+            self.old_subject = self.subject or leftover
         self.subject = []
         self.subject_side = 0
         self.backlog = []
@@ -331,8 +338,13 @@ class Parse:
 
     def assertive(self, i: int) -> None:
         """A word such as "small" or "stable" after a comma or "and" ends a negation, unless the list goes on to "or"."""
-        if self.neg is not None and self.conn in (_AND, _COMMA, _WITH) and self.clause and not list_is_closed(self, i):
+        if self.neg is None or not self.clause:
+            return
+        run_on = self.conn == _NONE and self.kinds[i - 1] == K.FINDING
+        if (self.conn in (_AND, _COMMA, _WITH) or run_on) and not list_is_closed(self, i):
             self.neg = None
+            if run_on:
+                self.conn = _OTHER
 
 
 Handler = Callable[[Parse, int, Term], None]
@@ -368,7 +380,7 @@ def _finding(p: Parse, i: int, t: Term) -> None:
     mention.clause = p.clause_number
     _modifiers(p, mention)
     mention.linked = p.linked
-    if p.linked is None and p.conn == _OTHER and p.verb and p.neg is None and p.clause and not mention.own:
+    if p.linked is None and p.conn in (_OTHER, _WITH) and (p.verb or p.conn == _WITH) and p.neg is None and p.clause and not mention.own:
         mention.linked = p.clause[-1]
     if p.conn == _OTHER or not p.group or p.conn == _WITH:
         if p.neg is not None and p.conn == _OTHER and p.group and p.opened and not mention.own:
@@ -389,6 +401,8 @@ def _finding(p: Parse, i: int, t: Term) -> None:
     mention.subject_side = p.subject_side
     if not p.subject and t.category in ("head", "normal", "abnormal"):
         mention.subject = p.old_subject
+    if t.head == "normal" and not mention.spots and not mention.subject:
+        _same_place_other_side(p, mention)
     p.mentions.append(mention)
     p.clause.append(mention)
     p.last = mention
@@ -439,6 +453,8 @@ def _modifiers(p: Parse, mention: Mention) -> None:
                 mention.spec, mention.polarity, mention.tense, mention.hedged,
             )  # fmt: skip
             copy.rules.extend(mention.rules[1:])
+            if not spots:
+                spots = [Spot(spot.term, side, spot.begin, spot.end) for spot in p.spots]
             copy.spots, copy.side, copy.own = spots, side, True
             _put_change(copy, change, p)
             p.mentions.append(copy)
@@ -465,6 +481,14 @@ def _modifiers(p: Parse, mention: Mention) -> None:
         p.change = None
     elif p.sticky is not None:
         _put_change(mention, p.sticky, p)
+
+
+def _same_place_other_side(p: Parse, mention: Mention) -> None:
+    """ "Left hemidiaphragm raised. The right is normal.": the place of the sentence before."""
+    model = p.last or p.previous
+    side = mention.side or p.subject_side
+    if model is not None and side:
+        mention.spots = [Spot(s.term, side, s.begin, s.end) for s in model.spots or model.subject if not s.term.side]
 
 
 def _put_change(mention: Mention, term: Term | None, p: Parse) -> None:
@@ -539,7 +563,8 @@ def _side_of(mention: Mention | None) -> int:
     side = mention.side
     for spot in mention.spots:
         side |= spot.side
-    return side
+    near = mention.linked or mention.shared
+    return side or (_side_of(near) if near is not None and near is not mention else 0)
 
 
 def _severity(p: Parse, i: int, t: Term) -> None:
@@ -563,6 +588,8 @@ def _measure(p: Parse, i: int, t: Term) -> None:
         return
     earlier = p.tense is not None and "next" in p.tense.flags
     later = p.terms[i + 1] if i + 1 < p.n else None
+    sized = p.clause and any(name == "long_axis_mm" for name, _ in p.clause[-1].measures)
+    earlier = earlier or (sized and i > 0 and p.kinds[i - 1] == K.VERB and p.terms[i - 1].surface in ("was", "were", "had been"))
     earlier = earlier or (later is not None and later.effect == "historical" and later.kind != K.FINDING)
     targets = p.clause and (p.group or p.clause)
     if not targets and p.last is not None and earlier:
@@ -594,15 +621,28 @@ def _cue(p: Parse, i: int, t: Term) -> None:
 
 
 def _change(p: Parse, i: int, t: Term) -> None:
+    if p.neg is not None and p.neg is p.unused and t.change != "new" and (
+        "forward" in t.flags or not finding_follows(p, i)
+    ):
+        p.change = _NO_CHANGE  # "no increase or decrease in the effusion"
+        p.neg = p.unused = None
+        p.verb = False
+        return
+    if t.change == "neutral" or p.change is _NO_CHANGE:
+        return
     if p.change is not None:
-        if "forward" in t.flags and (p.side or p.spots) and not p.clause:
+        if (p.side or p.spots) and not p.clause and ("forward" in t.flags or finding_follows(p, i)):
             p.backlog.append((p.change, p.spots, p.side))
             p.spots, p.side = [], 0
         elif not finding_follows(p, i):
             p.settle_change()
-    if in_exam(p, i):
+    skip = in_exam(p, i)
+    if skip:
+        p.skip_to = i + skip
         return
     if "forward" in t.flags:
+        if t.change in ("removed", "resolved") and p.clause:
+            p.neg = None
         p.assertive(i)
         p.change = t
         return
@@ -620,6 +660,11 @@ def _change(p: Parse, i: int, t: Term) -> None:
 
 def _forward(p: Parse, i: int, t: Term) -> None:
     adjective = "next" in t.flags
+    if adjective and t.effect == "uncertain" and p.clause and p.conn in (_NONE, _OTHER) and i + 1 < p.n and (
+        p.kinds[i + 1] == K.PREPOSITION and p.kinds[i - 1] in (K.FINDING, K.VERB)
+    ):
+        p.backward(t)  # "effusion probable on that side"
+        return
     if p.clause and (p.prep == 1 or (p.conn == _NONE and not adjective)):
         p.flush(K.AND)
     if not (adjective and p.conn == _NONE and not p.prep and finding_follows(p, i)):
@@ -693,7 +738,7 @@ def _verb(p: Parse, i: int, t: Term) -> None:
 
 def _preposition(p: Parse, i: int, t: Term) -> None:
     p.flush(K.AND if p.prep else K.COMMA)
-    if p.prep != 3:
+    if p.prep < 3:
         p.prep = 1
     if t.label == "for" and p.clause:
         p.unc = None
@@ -701,7 +746,7 @@ def _preposition(p: Parse, i: int, t: Term) -> None:
 
 def _direction(p: Parse, i: int, t: Term) -> None:
     p.flush(K.AND)
-    p.prep = 2
+    p.prep = 4 if t.label == "than" else 2
 
 
 def _entry(p: Parse, i: int, t: Term) -> None:
@@ -725,7 +770,9 @@ def _separator(kind: int, conn: int) -> Handler:
             p.end_clause()
             p.conn = _OTHER
             return
-        p.settle_change()
+        backlog = p.change is not None and (p.side or p.spots) and not p.clause and i + 1 < p.n
+        if not (backlog and p.kinds[i + 1] == K.CHANGE):
+            p.settle_change()
         p.flush(kind)
         p.conn = conn
         if p.unc is not None and p.clause and kind == K.AND and "next" in p.unc.flags and t.label != "slash":

@@ -20,6 +20,7 @@ _IN_GROUP = frozenset(
     {K.SEVERITY, K.TEXTURE, K.TEMPORAL, K.SIDE, K.ZONE, K.CHANGE, K.ARTICLE, K.SKIP, K.NUMBER}
 )
 _VERBAL = ("has ", "have ", "had ", "is ", "are ", "was ", "were ", "been ", "replaced ")
+_COMPARATIVE = ("more ", "less ", "greater", "worse", "larger", "denser", "smaller", "bigger")
 _SEPARATORS = frozenset({K.AND, K.OR, K.COMMA, K.WITH, K.BREAK, K.EXCEPT, K.COLON})
 
 
@@ -47,15 +48,19 @@ def finding_follows(p: Parse, i: int) -> bool:
     return place and not p.clause and not p.subject and not p.spots
 
 
-def in_exam(p: Parse, i: int) -> bool:
-    """Whether a comparative at `i` is followed by "than": a comparison inside this exam."""
+def in_exam(p: Parse, i: int) -> int:
+    """Items to skip when the comparative at `i` compares inside this exam: "worse ... than ...", ", more on the left"."""
+    if p.terms[i].surface.startswith(_COMPARATIVE) and i and p.kinds[i - 1] in (K.COMMA, K.SIDE, K.AND):
+        following = list(p.kinds[i + 1 : i + 3])
+        if following == [K.PREPOSITION, K.SIDE] and (i + 3 >= p.n or p.kinds[i + 3] in _SEPARATORS):
+            return 3
     for j in range(i + 1, min(p.n, i + 8)):
         kind = p.kinds[j]
         if kind == K.DIRECTION and p.terms[j].label == "than":
-            return True
+            return 1
         if kind in _SEPARATORS:
-            return False
-    return False
+            return 0
+    return 0
 
 
 def place_follows(p: Parse, i: int) -> bool:
@@ -63,8 +68,8 @@ def place_follows(p: Parse, i: int) -> bool:
     for j in range(i + 1, min(p.n, i + 8)):
         kind = p.kinds[j]
         if kind == _PLACE:
-            return p.terms[j].head.startswith("lung")
-        if kind not in (_AND, _OR, _COMMA, K.SIDE, K.ZONE):
+            return p.terms[j].head.startswith("lung") and p.begins[j] - p.ends[j - 1] <= 1
+        if kind not in (_AND, _OR, _COMMA, K.SIDE, K.ZONE) or p.begins[j] - p.ends[j - 1] > 1:
             return False
     return False
 

@@ -161,7 +161,7 @@ def _names(label: Label, spots: Sequence[Spot], side: int) -> tuple[tuple[str, .
         places = spot.term.places
         own = spot.side or side
         hint |= own
-        if places is None or (firm and "soft" in spot.term.flags):
+        if places is None or (firm and "soft" in spot.term.flags) or ("whole" in spot.term.flags and label.category != "nlp"):
             continue
         for name in places[own]:
             if name in allowed:
@@ -271,7 +271,7 @@ def _belief(mention: Mention) -> float:
 def _normal(out: list[Statement], mention: Mention, ontology: Ontology, frame: Frame) -> None:
     """ "Normal": what it denies at each place, and nlp normal there; denied, nlp abnormal."""
     spots = mention.spots or mention.subject
-    side = mention.side or mention.subject_side
+    side = mention.side or mention.subject_side or _sides(mention.subject)
     change = mention.change or (mention.events[-1].term.change if mention.events else None)
     everywhere: dict[str, None] = {}
     rules = mention.rules
