@@ -46,10 +46,10 @@ class Parse:
         self.previous: Mention | None = None
         self.last_device: Mention | None = None
         self.tokens: Sequence[str] = ()
-        self.begin_sentence()
+        self._begin()
 
-    def begin_sentence(self) -> None:
-        """Forget all but the last mention of the sentence before (for "it", "the tip")."""
+    def _begin(self) -> None:
+        """All that a sentence starts with; `end_clause` leaves it so, but for what `run` renews."""
         self.mentions: list[Mention] = []
         self.changes: list[Event] = []
         self.clause: list[Mention] = []
@@ -95,7 +95,10 @@ class Parse:
         self, kinds: Sequence[int], terms: Sequence[Term], begins: Sequence[int], ends: Sequence[int], stop: int
     ) -> None:
         """Go through one sentence, which ends at token `stop`."""
-        self.begin_sentence()
+        self.mentions, self.changes = [], []
+        self.last = self.sent_tense = self.sticky = None
+        self.old_subject = []
+        self.clause_number = self.skip_to = 0
         self.stop = stop
         self.kinds, self.terms, self.begins, self.ends = kinds, terms, begins, ends
         self.n = len(kinds)

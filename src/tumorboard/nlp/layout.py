@@ -58,9 +58,11 @@ class Headings:
         found: dict[int, tuple[int, str]] = {}
         at = low.find(":")
         while at >= 0:
-            begin = max(low.rfind(stop, max(at - _LONGEST, 0), at) for stop in "\n.:]") + 1
-            heading = low[begin:at].strip() if begin or at < _LONGEST else ""
-            if heading and self._known(heading):
+            near = at - _LONGEST if at > _LONGEST else 0
+            rfind = low.rfind
+            begin = 1 + max(rfind("\n", near, at), rfind(".", near, at), rfind(":", near, at), rfind("]", near, at))
+            heading = low[begin:at].strip() if begin or not near else ""
+            if heading and (heading in self._of or self._known(heading)):
                 found[low.index(heading, begin)] = (at + 1, heading)
             at = low.find(":", at + 1)
         if "\n" in low:

@@ -89,6 +89,13 @@ class Mention:
         self.before: float | None = None  # size at the prior exam, 0 when only its severity was said
         self.prior_severity: str | None = None
 
+    def bound(self) -> bool:
+        """Whether anything in the sentence says where it lies, or tells of a change."""
+        return bool(
+            self.spots or self.side or self.events or self.subject or self.linked or self.shared
+            or self.subject_side or self.tip
+        )  # fmt: skip
+
     def compare(self) -> None:
         """Change from the sizes or severities of two exams, unless the text names one itself."""
         if self.change is not None or self.events or self.before is None:

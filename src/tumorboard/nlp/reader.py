@@ -118,8 +118,7 @@ class Reader:
         places = [k for k in range(begin, end) if ids[k] > 1]
         words = [ids[k] for k in places]
         root = self._root
-        kinds: list[int] = []
-        terms: list[Term] = []
+        found: list[Term] = []
         begins: list[int] = []
         ends: list[int] = []
         n = len(words)
@@ -141,12 +140,11 @@ class Reader:
                     stop = j
                 following = node[1]
             if best is not None and best.kind:
-                kinds.append(best.kind)
-                terms.append(best)
+                found.append(best)
                 begins.append(places[i])
                 ends.append(places[stop - 1] + 1)
             i = stop
-        return kinds, terms, begins, ends
+        return [term.kind for term in found], found, begins, ends
 
 
 Items = tuple[list[int], list[Term], list[int], list[int]]

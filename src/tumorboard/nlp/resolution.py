@@ -38,10 +38,18 @@ def resolve(
     """Statements of one sentence in the order of the text."""
     out: list[Statement] = []
     for mention in mentions:
-        if mention.term.head == "normal":
+        term = mention.term
+        head = term.head
+        if head == "normal":
             _normal(out, mention, ontology, frame)
             continue
-        if "weak" in mention.term.flags and mention.polarity != "no":
+        if term.flags and "weak" in term.flags and mention.polarity != "no":
+            continue
+        label = mention.spec
+        if label is not None and not head and not mention.bound():
+            rules = [*mention.rules, _DEFAULT]
+            sure = 0.8 if label.entry else 0.6
+            _emit(out, mention, label, label.default[0], frame, change=mention.change, sure=sure, rules=rules)
             continue
         for label, spots in _labels(mention, ontology, mentions):
             _state(out, mention, label, spots, frame)
