@@ -143,7 +143,7 @@ class Parse:
             event.side = side
             self.severity = None
             for mention in self.group:
-                mention.events.append(event)
+                mention.events = [*mention.events, event]
         elif self.tip and self.device() is not None:
             device = self.device()
             assert device is not None
@@ -277,7 +277,7 @@ class Parse:
             fresh = [m for m in targets if not (m.events or m.change)]
             for mention in fresh if fresh and not self.opened and targets[-1] in fresh else targets:
                 event = Event(term, mention.begin, mention.end)
-                mention.events.append(event)
+                mention.events = [*mention.events, event]
                 self.event.append(event)
             return
         spots = self.spots or self.subject
@@ -287,11 +287,11 @@ class Parse:
             copy.side = self.subject_side
             copy.rules.append("grammar other side")
             event = Event(term, copy.begin, copy.end)
-            copy.events.append(event)
+            copy.events = [*copy.events, event]
             self.event = [event]
             return
         if not spots and self.last is not None and self.last.term.head != "normal":
-            self.last.events.append(Event(term, self.last.begin, self.last.end))
+            self.last.events = [*self.last.events, Event(term, self.last.begin, self.last.end)]
             return
         if not spots:
             spots = self.old_subject
@@ -587,7 +587,7 @@ def _measure(p: Parse, i: int, t: Term) -> None:
     if not axes:
         return
     if i + 1 < p.n and p.kinds[i + 1] == K.DIRECTION and p.last_device is not None:
-        p.last_device.measures.append(("tip_to_landmark_mm", axes[0]))
+        p.last_device.measures = [*p.last_device.measures, ("tip_to_landmark_mm", axes[0])]
         return
     earlier = p.tense is not None and "next" in p.tense.flags
     later = p.terms[i + 1] if i + 1 < p.n else None
@@ -601,7 +601,7 @@ def _measure(p: Parse, i: int, t: Term) -> None:
         for mention in targets:
             if earlier:
                 mention.before = axes[0]
-                mention.measures.append(("prior_long_axis_mm", axes[0]))
+                mention.measures = [*mention.measures, ("prior_long_axis_mm", axes[0])]
             else:
                 _put_sizes(mention, axes)
         if earlier:
@@ -614,9 +614,9 @@ def _measure(p: Parse, i: int, t: Term) -> None:
 
 def _put_sizes(mention: Mention, axes: list[float]) -> None:
     if not any(name == "long_axis_mm" for name, _ in mention.measures):
-        mention.measures.append(("long_axis_mm", axes[0]))
+        mention.measures = [*mention.measures, ("long_axis_mm", axes[0])]
         if len(axes) > 1:
-            mention.measures.append(("short_axis_mm", axes[1]))
+            mention.measures = [*mention.measures, ("short_axis_mm", axes[1])]
 
 
 def _cue(p: Parse, i: int, t: Term) -> None:

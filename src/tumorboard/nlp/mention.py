@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tumorboard.nlp.terms import Label, Term
 
 __all__ = ["Event", "Mention", "Spot"]
@@ -73,18 +75,18 @@ class Mention:
         self.hedged = False
         self.change: str | None = None
         self.severity: str | None = None
-        self.cues: list[tuple[str, str]] = []
-        self.spots: list[Spot] = []
+        self.cues: Sequence[tuple[str, str]] = ()
+        self.spots: Sequence[Spot] = ()
         self.side = 0
         self.own = False  # its place stood before it, in its own noun group
-        self.events: list[Event] = []
+        self.events: Sequence[Event] = ()
         self.linked: Mention | None = None  # lies where that one lies
         self.shared: Mention | None = None  # takes side and place of its neighbour in a list
-        self.subject: list[Spot] = []
+        self.subject: Sequence[Spot] = ()
         self.subject_side = 0
-        self.tip: list[Spot] | None = None
+        self.tip: Sequence[Spot] | None = None
         self.rules: list[str] = [term.rule]
-        self.measures: list[tuple[str, float]] = []
+        self.measures: Sequence[tuple[str, float]] = ()
         self.clause = 0
         self.before: float | None = None  # size at the prior exam, 0 when only its severity was said
         self.prior_severity: str | None = None

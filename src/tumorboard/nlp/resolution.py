@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from tumorboard.core.scenegraph import Polarity, Statement, Tense
+from tumorboard.nlp.draft import statement
 from tumorboard.nlp.mention import Event, Mention, Spot
 from tumorboard.nlp.ontology import Ontology
 from tumorboard.nlp.terms import BOTH, Label
@@ -260,7 +261,7 @@ def _emit(
         tense = frame.tense if frame.tense != "historical" or said != "uncertain" else "hypothetical"
     offs = frame.offs
     out.append(
-        Statement(
+        statement(
             label.name, label.category, locations, _POLARITY[said], _TENSE[tense], change, severity, tuple(cues),
             frame.section, frame.sentence, frame.start, offs[mention.begin], offs[mention.end], tuple(rules), sure,
             tuple(mention.measures),
@@ -322,7 +323,7 @@ def _location_change(out: list[Statement], event: Event, frame: Frame) -> None:
         return
     offs = frame.offs
     out.append(
-        Statement(
+        statement(
             "", "", tuple(names), Polarity.YES, _TENSE[frame.tense], event.term.change, None, (), frame.section,
             frame.sentence, frame.start, offs[event.begin], offs[event.end], (event.term.rule,), 1.0, (),
         )
