@@ -142,7 +142,9 @@ def said(graph: SceneGraph, labels: Sequence[str], name: str, text: str) -> list
     for statement in graph.statements:
         if statement.attribute not in labels or statement.tense is not Tense.CURRENT:
             continue
-        if statement.polarity is Polarity.NO or (statement.polarity is Polarity.UNCERTAIN and statement.confidence < SURE):
+        if statement.polarity is Polarity.NO or (
+            statement.polarity is Polarity.UNCERTAIN and statement.confidence < SURE
+        ):
             continue
         words = text[statement.start : statement.end].lower()
         if (must and not any(w in words for w in must)) or any(w in words for w in never):
@@ -195,7 +197,9 @@ def table(
             found = said(graph, wanted, name, text)
             out[i, j] = (yes and bool(found), not yes and bool(found), yes and not found)
             if errors == name and yes != bool(found):
-                print("FP" if found else "FN", row["uid"], row["MeSH"], "\n  ", text, "\n  ", [s.sentence for s in found])
+                print(
+                    "FP" if found else "FN", row["uid"], row["MeSH"], "\n  ", text, "\n  ", [s.sentence for s in found]
+                )
     return out
 
 
@@ -332,7 +336,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--half", choices=("even", "odd", "all"), default="all")
-    parser.add_argument("--errors", default="", help="finding, label, 'side', 'negation' or 'historical' to list errors of")
+    parser.add_argument(
+        "--errors", default="", help="finding, label, 'side', 'negation' or 'historical' to list errors of"
+    )
     options = parser.parse_args(arguments)
     folder = Path(os.environ.get("TUMORBOARD_DATA", "../shared/data"))
     if not (folder / "reports" / "openi_reports.csv.gz").is_file():
@@ -344,7 +350,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     graphs = [reader.read(text_of(row)) for row in tagged]
     names = {name: labels for name, (_, labels) in FINDINGS.items()}
     print(f"{reader.lexicon.stamp}, half: {options.half}")
-    print_counts("Open-I MeSH tags, 15 findings", table(tagged, graphs, truth=has_tag, labels=names, errors=options.errors), list(names))
+    print_counts(
+        "Open-I MeSH tags, 15 findings",
+        table(tagged, graphs, truth=has_tag, labels=names, errors=options.errors),
+        list(names),
+    )
     places(tagged, graphs, errors=options.errors == "side")
     known = labels14(folder)
     labelled = [row for row in rows if row["uid"] in known and text_of(row)]

@@ -12,11 +12,70 @@ from tumorboard.nlp.tokens import NEWLINE, NUMBER, SPACE, STOPS
 __all__ = ["Headings", "Section", "Sentence", "cut"]
 
 _ABBREVIATIONS = frozenset(
-    "dr mr mrs ms prof vs approx st fig cf resp ca eg ie etc pt inc dept ext esp min max avg mos wks yrs hr hrs".split()
+    [
+        "dr",
+        "mr",
+        "mrs",
+        "ms",
+        "prof",
+        "vs",
+        "approx",
+        "st",
+        "fig",
+        "cf",
+        "resp",
+        "ca",
+        "eg",
+        "ie",
+        "etc",
+        "pt",
+        "inc",
+        "dept",
+        "ext",
+        "esp",
+        "min",
+        "max",
+        "avg",
+        "mos",
+        "wks",
+        "yrs",
+        "hr",
+        "hrs",
+    ]
 )
-_NOT_AT_END = frozenset("dr mr mrs ms prof vs approx st fig cf resp ca eg ie pt".split())
+_NOT_AT_END = frozenset(
+    ["dr", "mr", "mrs", "ms", "prof", "vs", "approx", "st", "fig", "cf", "resp", "ca", "eg", "ie", "pt"]
+)
 _GOES_ON = frozenset(
-    "of the and or with a an in at to for no without is are was were on from by right left new than as its this".split()
+    [
+        "of",
+        "the",
+        "and",
+        "or",
+        "with",
+        "a",
+        "an",
+        "in",
+        "at",
+        "to",
+        "for",
+        "no",
+        "without",
+        "is",
+        "are",
+        "was",
+        "were",
+        "on",
+        "from",
+        "by",
+        "right",
+        "left",
+        "new",
+        "than",
+        "as",
+        "its",
+        "this",
+    ]
 )
 _WRAPPED = 55  # a line this long was broken to fit the page, not to end a sentence
 
@@ -127,9 +186,9 @@ def _without_findings_heading(sections: list[Section], low: str) -> list[Section
 _PREAMBLE = frozenset({"indication", "history", "comparison", "technique"})
 
 
-def cut(text: str, tokens: Sequence[str], ids: Sequence[int], offs: Sequence[int], *, first: int, last: int) -> list[
-    tuple[int, int]
-]:
+def cut(
+    text: str, tokens: Sequence[str], ids: Sequence[int], offs: Sequence[int], *, first: int, last: int
+) -> list[tuple[int, int]]:
     """Sentences among tokens `first` to `last` as token ranges, blanks and list numbers at the edges left out."""
     out: list[tuple[int, int]] = []
     begin = first
@@ -151,7 +210,9 @@ def cut(text: str, tokens: Sequence[str], ids: Sequence[int], offs: Sequence[int
         elif ids[k] == NEWLINE:
             if not _breaks(text, tokens, ids, offs, k, begin=begin, last=last):
                 continue
-        elif token == "?" and not (k > begin and ids[k - 1] > NUMBER and (k + 1 >= last or ids[k + 1] in (SPACE, NEWLINE))):
+        elif token == "?" and not (
+            k > begin and ids[k - 1] > NUMBER and (k + 1 >= last or ids[k + 1] in (SPACE, NEWLINE))
+        ):
             continue
         _add(out, tokens, ids, begin, k + 1)
         begin = k + 1
@@ -187,7 +248,7 @@ def _list_item(
         first += 1
     at_start = first == k - 1
     if lettered:
-        line = k >= 2 and ids[k - 2] == NEWLINE or at_start
+        line = (k >= 2 and ids[k - 2] == NEWLINE) or at_start
         return (k - 1, expected) if line and token not in "rl" and ids[k + 1] == SPACE else None
     value = int(token)
     if at_start:
@@ -197,9 +258,7 @@ def _list_item(
     return None
 
 
-def _ends(
-    text: str, tokens: Sequence[str], ids: Sequence[int], offs: Sequence[int], k: int, last: int
-) -> bool:
+def _ends(text: str, tokens: Sequence[str], ids: Sequence[int], offs: Sequence[int], k: int, last: int) -> bool:
     """Whether the full stop at `k` ends a sentence."""
     if k + 1 >= last:
         return True

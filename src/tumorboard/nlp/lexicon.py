@@ -113,9 +113,7 @@ def _load(folder: Path) -> Lexicon:
             LEXICON_UNREADABLE, folder, found=str(error), expected="wordings and names that resolve"
         ) from error
     stamp = f"{built.name} {built.version} ({digest.hexdigest()[:12]})"
-    return Lexicon(
-        built.name, stamp, tuple(rows), variants, tuple(triggers), macros, tuple(sections), built, compiled
-    )
+    return Lexicon(built.name, stamp, tuple(rows), variants, tuple(triggers), macros, tuple(sections), built, compiled)
 
 
 def _text(path: Path, data: bytes) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tumorboard.nlp import kinds as K
 
 if TYPE_CHECKING:
-    from tumorboard.nlp.grammar import Parse
+    from tumorboard.nlp.parse import Parse
 
 __all__ = ["ENDS_GROUP", "REACH", "finding_follows", "in_exam", "list_is_closed", "place_follows", "starts_clause"]
 
@@ -16,9 +16,7 @@ REACH = 24
 
 _FINDING, _PLACE, _VERB, _OR, _COMMA, _AND = K.FINDING, K.PLACE, K.VERB, K.OR, K.COMMA, K.AND
 ENDS_GROUP = frozenset({K.BREAK, K.EXCEPT, K.COLON})
-_IN_GROUP = frozenset(
-    {K.SEVERITY, K.TEXTURE, K.TEMPORAL, K.SIDE, K.ZONE, K.CHANGE, K.ARTICLE, K.SKIP, K.NUMBER}
-)
+_IN_GROUP = frozenset({K.SEVERITY, K.TEXTURE, K.TEMPORAL, K.SIDE, K.ZONE, K.CHANGE, K.ARTICLE, K.SKIP, K.NUMBER})
 _VERBAL = ("has ", "have ", "had ", "is ", "are ", "was ", "were ", "been ", "replaced ")
 _COMPARATIVE = ("more ", "less ", "greater", "worse", "larger", "denser", "smaller", "bigger")
 _SEPARATORS = frozenset({K.AND, K.OR, K.COMMA, K.WITH, K.BREAK, K.EXCEPT, K.COLON})
@@ -37,7 +35,7 @@ def finding_follows(p: Parse, i: int) -> bool:
             return head != "normal" or place
         if kind == _PLACE:
             place = True
-        elif kind == K.FORWARD and "next" in p.terms[j].flags or kind in _IN_GROUP:
+        elif (kind == K.FORWARD and "next" in p.terms[j].flags) or kind in _IN_GROUP:
             if kind == K.CHANGE and "forward" in p.terms[j].flags:
                 break
             continue

@@ -6,15 +6,16 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
 
-from tumorboard.nlp import kinds as K
 from tumorboard.core.scenegraph import Polarity, SceneGraph, Statement, Tense
-from tumorboard.nlp.grammar import Parse
+from tumorboard.nlp import kinds as K
+from tumorboard.nlp.grammar import HANDLERS
 from tumorboard.nlp.layout import Headings, Section, Sentence, cut
 from tumorboard.nlp.lexicon import Lexicon, load_lexicon
+from tumorboard.nlp.parse import Parse
 from tumorboard.nlp.resolution import Frame, resolve, same_finding
 from tumorboard.nlp.spans import Context
 from tumorboard.nlp.terms import Term
-from tumorboard.nlp.tokens import NUMBER, lower, offsets, split
+from tumorboard.nlp.tokens import lower, offsets, split
 
 __all__ = ["Reader"]
 
@@ -90,7 +91,9 @@ class Reader:
         terms = [*before[1], _PHRASE, *after[1]]
         parse = Parse()
         parse.tokens = tokens
-        parse.run(kinds, terms, [*before[2], first, *after[2]], [*before[3], last, *after[3]], stop)
+        parse.run(
+            kinds, terms, [*before[2], first, *after[2]], [*before[3], last, *after[3]], stop=stop, handlers=HANDLERS
+        )
         found = next((m for m in parse.mentions if m.term is _PHRASE and m.begin == first), None)
         if found is None:
             return Context(Polarity.YES, Tense.CURRENT, "patient", ())
@@ -107,11 +110,9 @@ class Reader:
         frame = Frame(section.name, text[offs[begin] : offs[end]], offs[begin], offs, tense)
         for k in range(0, len(kinds), ITEMS):
             piece = slice(k, k + ITEMS)
-            parse.run(kinds[piece], terms[piece], begins[piece], ends[piece], end)
+            parse.run(kinds[piece], terms[piece], begins[piece], ends[piece], stop=end, handlers=HANDLERS)
             if parse.mentions or parse.changes:
-                statements.extend(
-                    resolve(parse.mentions, parse.changes, ontology=self.lexicon.ontology, frame=frame)
-                )
+                statements.extend(resolve(parse.mentions, parse.changes, ontology=self.lexicon.ontology, frame=frame))
 
     def _match(self, ids: Sequence[int], begin: int, end: int) -> Items:
         """Items among tokens `begin` to `end`: leftmost longest wordings, blanks and hyphens skipped."""

@@ -65,9 +65,7 @@ def _start(statement: Statement) -> int:
     return statement.start
 
 
-def _labels(
-    mention: Mention, ontology: Ontology, mentions: Sequence[Mention]
-) -> Iterable[tuple[Label, list[Spot]]]:
+def _labels(mention: Mention, ontology: Ontology, mentions: Sequence[Mention]) -> Iterable[tuple[Label, list[Spot]]]:
     """The label or labels of a mention, each with the places that chose it."""
     head = mention.term.head
     spots = mention.spots
@@ -114,7 +112,9 @@ def _place(mention: Mention, label: Label, spots: Sequence[Spot]) -> tuple[tuple
         if names:
             return names, 1.0
     if spots or mention.side:
-        names, hint = _names(label, spots, mention.side or (mention.subject_side if not mention.side else 0) or _sides(mention.subject))
+        names, hint = _names(
+            label, spots, mention.side or (mention.subject_side if not mention.side else 0) or _sides(mention.subject)
+        )
         if names:
             return names, 1.0
         side = mention.side or hint
@@ -170,7 +170,11 @@ def _names(label: Label, spots: Sequence[Spot], side: int) -> tuple[tuple[str, .
         places = spot.term.places
         own = spot.side or side
         hint |= own
-        if places is None or (firm and "soft" in spot.term.flags) or ("whole" in spot.term.flags and label.category != "nlp"):
+        if (
+            places is None
+            or (firm and "soft" in spot.term.flags)
+            or ("whole" in spot.term.flags and label.category != "nlp")
+        ):
             continue
         for name in places[own]:
             if name in allowed:
@@ -335,7 +339,9 @@ def same_finding(statements: list[Statement], text: str) -> list[Statement]:
 
     A plural without side keeps both sides, a denial its whole default place.
     """
-    open_ = [k for k, s in enumerate(statements) if s.rules and s.rules[-1] == _DEFAULT and s.polarity is not Polarity.NO]
+    open_ = [
+        k for k, s in enumerate(statements) if s.rules and s.rules[-1] == _DEFAULT and s.polarity is not Polarity.NO
+    ]
     for k in open_:
         s = statements[k]
         if text[s.end - 1 : s.end] in "sS" or s.tense is not Tense.CURRENT or len(s.locations) < 2:

@@ -6,7 +6,20 @@ import re
 from collections.abc import Sequence
 from itertools import accumulate
 
-__all__ = ["CLOSE", "DOT", "FIRST", "FREE", "NEWLINE", "NUMBER", "SPACE", "STOPS", "Vocabulary", "lower", "offsets", "split"]
+__all__ = [
+    "CLOSE",
+    "DOT",
+    "FIRST",
+    "FREE",
+    "NEWLINE",
+    "NUMBER",
+    "SPACE",
+    "STOPS",
+    "Vocabulary",
+    "lower",
+    "offsets",
+    "split",
+]
 
 SPACE, NEWLINE, NUMBER, FREE = 0, 1, 2, 3
 DOT, BANG, QUERY, CLOSE = 5, 6, 7, 8
