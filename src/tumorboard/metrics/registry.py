@@ -163,8 +163,6 @@ METRICS: dict[str, Metric] = {
             "one class alone: undefined",
         ),
         Metric(
-<<<<<<< HEAD
-<<<<<<< HEAD
             "average_precision",
             "Area under precision and recall (AUPRC)",
             "1",
@@ -227,7 +225,8 @@ METRICS: dict[str, Metric] = {
             "zero",
             "intercept at slope 1; above 0 positives were likelier than said",
             "one class alone: undefined",
-=======
+        ),
+        Metric(
             "box_iou",
             "Overlap of boxes",
             "1",
@@ -258,8 +257,8 @@ METRICS: dict[str, Metric] = {
             "lower",
             "distance of centres / width of the box round both lungs, mean over patients",
             "not found: left out, and seen in n",
->>>>>>> boxes
-=======
+        ),
+        Metric(
             "triple_f1",
             "Triple F1",
             "1",
@@ -346,7 +345,6 @@ METRICS: dict[str, Metric] = {
             "none",
             "mean number of statements about the exam itself",
             "no report: undefined",
->>>>>>> graph
         ),
         Metric("sensitivity", "Sensitivity", "1", "higher", "share of the positives recognised", "none: undefined"),
         Metric("specificity", "Specificity", "1", "higher", "share of the negatives recognised", "none: undefined"),

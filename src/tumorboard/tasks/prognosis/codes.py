@@ -21,17 +21,15 @@ PATIENT_TWICE = define(
     "observation.",
     fix="give every patient one row per endpoint and one fold",
 )
-<<<<<<< HEAD
 ONLY_LEAKS = define(
     "PRG106",
     "Nothing to predict from but what tells the outcome",
     why="A model of variables that were recorded with the outcome says nothing about patients before treatment.",
     fix="name variables known before treatment as covariates, or set `leaks=keep` to see what they give away",
-=======
+)
 RUN_UNKNOWN = define(
     "PRG151",
     "Not a survival model of this version",
     why="Predictions of another model, or of other preprocessing, would look like this one's.",
     fix="train again with this version, or point to a folder that `tumorboard train prognosis` wrote",
->>>>>>> image
 )
