@@ -73,7 +73,7 @@ def score_model(
         "c_index": _harrell,
         "uno_c": _uno,
         "ibs": lambda fold: float(fold.brier.mean()),
-        "ipa": lambda fold: 1 - float(fold.brier.mean() / fold.null.mean()),
+        "ipa": _accuracy,
     }
     if all(prediction.bounds is not None for prediction in predictions):
         figures["missed by the 90 % bound"] = lambda fold: missed(
@@ -157,6 +157,11 @@ def _resampled(fold: _Fold, random: np.random.Generator) -> _Fold:
 
 def _harrell(fold: _Fold) -> float | None:
     return concordance(fold.event, fold.time, fold.risk).value
+
+
+def _accuracy(fold: _Fold) -> float | None:
+    null = float(fold.null.mean())
+    return 1 - float(fold.brier.mean()) / null if null > 0 else None
 
 
 def _uno(fold: _Fold) -> float | None:
