@@ -44,7 +44,16 @@ def upright(signs: tuple[Sign, ...] = ()) -> ChestPatient:
     return replace(patient, exams=(replace(patient.exams[0], projection="PA"),), signs=signs)
 
 
-def shown(kind: str, side: str = "both", zone: str = "", *, grade: float = 2.0, size: float = 0.0, tip: str = "", pixels: int = SIZE) -> Radiograph:
+def shown(
+    kind: str,
+    side: str = "both",
+    zone: str = "",
+    *,
+    grade: float = 2.0,
+    size: float = 0.0,
+    tip: str = "",
+    pixels: int = SIZE,
+) -> Radiograph:
     sign = Sign(f"{kind} 0", kind, side, zone, (grade,), (size,) if size else (), tip)
     return take(upright((sign,)), 0, size=pixels)
 
@@ -248,7 +257,9 @@ def test_nodules_show_where_and_as_large_as_planned(healthy: Radiograph, kind: s
     assert 0.5 * size < seen < 1.9 * size + 6
 
 
-@pytest.mark.parametrize(("tip", "box"), [("svc", "svc"), ("right atrium", "right atrium"), ("cavoatrial junction",) * 2])
+@pytest.mark.parametrize(
+    ("tip", "box"), [("svc", "svc"), ("right atrium", "right atrium"), ("cavoatrial junction",) * 2]
+)
 @pytest.mark.parametrize("kind", ["picc", "ij line", "chest port"])
 def test_lines_end_where_the_report_says(healthy: Radiograph, kind: str, tip: str, box: str) -> None:
     ill = shown(kind, "right", grade=1.0, tip=tip)

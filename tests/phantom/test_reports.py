@@ -107,12 +107,14 @@ def test_what_is_said_is_planned_and_what_is_denied_is_not(cases: list[Case]) ->
         for sign in patient.signs:
             if sign.present(exam):
                 attributes = {ATTRIBUTE_OF[sign.kind], *(a for _, a in NOUNS.get(sign.kind, ()))}
-                attributes |= {a for _, a in WHOLE.get(sign.kind, ())} | ({"pneumonia"} if sign.kind == "consolidation" else set())
+                attributes |= {a for _, a in WHOLE.get(sign.kind, ())} | (
+                    {"pneumonia"} if sign.kind == "consolidation" else set()
+                )
                 for attribute in attributes:
                     there.setdefault(attribute, set()).update(sides_of(sign))
         for row, facts in statements(report):
             attribute = row["object"].split("|")[1]
-            if facts["tense"] != "current" or attribute == "normal":
+            if facts["tense"] != "current" or attribute in ("normal", "abnormal"):
                 continue
             if row["predicate"] == "no":
                 denied = {side for side in ("left", "right") if any(side in name for name in facts["locations"])}
@@ -206,7 +208,9 @@ def test_reports_are_distributed_like_reports(cases: list[Case]) -> None:
     assert len(lines) > 2000
     negated = [row["predicate"] == "no" for _, _, r in cases for row, f in statements(r) if not f["implied"]]
     assert 0.2 < sum(negated) / len(negated) < 0.55
-    doubtful = [r["predicate"] == "uncertain" for _, _, rep in cases for r, f in statements(rep) if f["tense"] == "current"]
+    doubtful = [
+        r["predicate"] == "uncertain" for _, _, rep in cases for r, f in statements(rep) if f["tense"] == "current"
+    ]
     assert 0.01 < sum(doubtful) / len(doubtful) < 0.12
 
 
@@ -215,8 +219,9 @@ def test_there_are_many_ways_to_say_it(cases: list[Case]) -> None:
         assert len(set(frames)) >= 8
     assert len(NORMALS["lungs"]) >= 8 and len(NORMALS["heart"]) >= 8
     assert {*NOUNS, *(key.split(":")[0] for key in WHOLE)} >= set(KINDS)
-    texts = Counter(bodies(r)[row["text_id"]][slice(*f["sentence"])] for _, _, r in cases for row, f in statements(r))
-    assert len(texts) > 0.35 * texts.total()
+    places = {(row["text_id"], *f["sentence"]): bodies(r) for _, _, r in cases for row, f in statements(r)}
+    texts = Counter(body[text_id][start:end] for (text_id, start, end), body in places.items())
+    assert len(texts) > 0.35 * texts.total()  # 40 % in open reports
     for sign_kind in ("effusion", "consolidation", "linear atelectasis"):
         forms = {
             re.sub(r"\W+", " ", bodies(r)[row["text_id"]][slice(*f["sentence"])].lower())
@@ -244,7 +249,10 @@ def test_masking_hides_words_but_no_mention() -> None:
             hidden += masked.text.upper().count("XXXX")
             assert len(masked.relation_rows()) == len(plain.relation_rows())
             for row, _ in statements(masked):
-                assert "XXXX" not in bodies(masked)[row["text_id"]][row["start"] : row["end"]]
+                assert (
+                    row["object"].startswith("nlp")
+                    or "XXXX" not in bodies(masked)[row["text_id"]][row["start"] : row["end"]]
+                )
     assert hidden > 60
 
 

@@ -107,7 +107,9 @@ def take(patient: ChestPatient, exam: int, *, size: int = 512, repeat: int = 0, 
     chest = Chest(build, tissues)
     view = _view(patient, build, projection, size, rng)
     if lateral:
-        view = replace(view, projection="LATERAL", half_depth_mm=view.half_depth_mm * 1.3, centre_mm=(0.0, view.centre_mm[1]))
+        view = replace(
+            view, projection="LATERAL", half_depth_mm=view.half_depth_mm * 1.3, centre_mm=(0.0, view.centre_mm[1])
+        )
     # samples of the cavity: one and a half to two pixels apart, whatever the size
     extras = extras_of(chest, patient.signs, exam)
     if projection == "AP" and rng.random() < 0.5:

@@ -129,9 +129,7 @@ def _patient_rows(
     patient: ChestPatient, *, folder: Path, options: ChestOptions, faults: Mapping[str, str]
 ) -> dict[str, list[dict[str, Any]]]:
     """All rows of one patient by table; pictures are written below `folder`."""
-    rows: dict[str, list[dict[str, Any]]] = {
-        name: [] for name in ("exams", "images", "findings", "texts", "relations")
-    }
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ("exams", "images", "findings", "texts", "relations")}
     for n, exam in enumerate(patient.exams):
         rows["exams"].append(
             {"exam_id": exam.exam_id, "patient_id": patient.patient_id, "day": exam.day, "order": n, "kind": "X-ray"}

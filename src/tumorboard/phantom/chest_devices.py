@@ -48,7 +48,10 @@ def _endotracheal(chest: Chest, sign: Sign) -> list[Piece]:
 
 def _enteric(chest: Chest, sign: Sign) -> list[Piece]:
     lift = chest.build.lift_mm[0]
-    back = [(2.0, spine_y(z) - float(np.interp(-z, [250, 330, 420, 500], [14, 19, 26, 32])), float(z)) for z in range(-150, -471, -20)]
+    back = [
+        (2.0, spine_y(z) - float(np.interp(-z, [250, 330, 420, 500], [14, 19, 26, 32])), float(z))
+        for z in range(-150, -471, -20)
+    ]
     if sign.tip == "oesophagus":
         points = back[: 12 + int(3 * sign.place[0])]
     else:
@@ -83,7 +86,9 @@ def _drain(chest: Chest, sign: Sign) -> list[Piece]:
     side, g = _SIGN[sign.side], chest.build.girth
     up = sign.place[0] < 0.65
     inside = [(128 * side * g, 0, -415), (118 * side * g, 10, -370)]
-    inside += [(86 * side, 8, -310), (58 * side, 4, -288)] if up else [(110 * side * g, 40, -430), (70 * side, 60, -450)]
+    inside += (
+        [(86 * side, 8, -310), (58 * side, 4, -288)] if up else [(110 * side * g, 40, -430), (70 * side, 60, -450)]
+    )
     points = [(190.0 * side * g, -20.0, -455.0), (150.0 * side * g, -10.0, -440.0), *inside]
     points = [tuple(float(v) for v in p) for p in points]
     return [(_run(points, 3.6), _PLASTIC), (_run(points, 0.9), _STRIPE)]

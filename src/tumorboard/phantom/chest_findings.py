@@ -264,7 +264,11 @@ def _plate(chest: Chest, sign: Sign, side: str) -> Tube:
     z = (-452.0 if side == "right" else -463.0) + lift + 9 + 14 * sign.place[0]
     x, length, fall = 50 + 20 * sign.place[1], 38 + 22 * sign.place[2], 12 * (sign.place[1] - 0.5)
     thick = 0.9 + 0.5 * max(sign.grades)
-    ends = [(x * outward, 0, z, thick), ((x + length / 2) * outward, 0, z + fall / 2 + 1.5, thick), ((x + length) * outward, 0, z + fall, thick)]
+    ends = [
+        (x * outward, 0, z, thick),
+        ((x + length / 2) * outward, 0, z + fall / 2 + 1.5, thick),
+        ((x + length) * outward, 0, z + fall, thick),
+    ]
     return tube(ends, smooth=3, stretch=(1.0, 9.0, 1.0))
 
 

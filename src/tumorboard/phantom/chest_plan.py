@@ -133,7 +133,15 @@ def _device_share(device: str, *, ill: bool, kinds: Sequence[str], age_years: fl
 def _draw_sign(rng: np.random.Generator, kind: str, number: int, exams: int) -> Sign:
     side = _pick(rng, ("left", "right"))
     zone = ""
-    if kind in ("edema", "hyperinflation", "low volumes", "cardiomegaly", "tortuous aorta", "aortic calcium", "reticulation"):
+    if kind in (
+        "edema",
+        "hyperinflation",
+        "low volumes",
+        "cardiomegaly",
+        "tortuous aorta",
+        "aortic calcium",
+        "reticulation",
+    ):
         side = "both"
     elif kind in ("effusion", "linear atelectasis") and rng.random() < 0.3:
         side = "both"

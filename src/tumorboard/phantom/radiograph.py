@@ -165,4 +165,3 @@ def _add_lung_tubes(film: NDArray[np.float64], chest: Chest, view: View, vessels
     if len(wall.segments):
         add_chords(film, wall, view, grow_mm=1.2, weight=0.25 * inside)
         add_chords(film, wall, view, weight=-0.25 * inside)
-

@@ -114,7 +114,10 @@ class Chest:
                 shown.append(replace(solid, tissue=tissue, rough_mm=0.0, label=None))
         for _, side in SIDES:  # trapezius: the slope from neck to shoulder
             slope = tube([(26 * side, 42, -225, 26), (80 * side, 40, -285, 34), (150 * side, 30, -318, 38)], smooth=3)
-            shown += [Solid(slope, "fat", layer=Layer.OUTLINE, grow_mm=self.build.fat_mm(2, 8)), Solid(slope, "muscle", layer=Layer.WALL)]
+            shown += [
+                Solid(slope, "fat", layer=Layer.OUTLINE, grow_mm=self.build.fat_mm(2, 8)),
+                Solid(slope, "muscle", layer=Layer.WALL),
+            ]
         return sorted(shown, key=lambda solid: solid.layer)
 
     @cached_property

@@ -110,9 +110,13 @@ def _spans(chest: Chest, view: View) -> dict[str, Box]:
     top = np.argmax(np.where(thoracic, z, -1e9))
     arch = (np.arange(len(z)) >= top) & (z > z[top] - 40) & thoracic
     spans["arch"] = _span(view, aorta.segments[arch])
-    spans["descending"] = _span(view, aorta.segments[thoracic & (np.arange(len(z)) >= top) & (z < z[top] - 30) & (z > -480)])
+    spans["descending"] = _span(
+        view, aorta.segments[thoracic & (np.arange(len(z)) >= top) & (z < z[top] - 30) & (z > -480)]
+    )
     spans["svc"] = _span(view, cava.segments)
-    bodies = [s.shape for s in chest.bones if s.label and s.label.startswith("vertebra-T") and isinstance(s.shape, Blob)]
+    bodies = [
+        s.shape for s in chest.bones if s.label and s.label.startswith("vertebra-T") and isinstance(s.shape, Blob)
+    ]
     bodies += [s.shape for s in chest.bones if s.label in ("vertebra-C7", "vertebra-L1") and isinstance(s.shape, Blob)]
     spans["spine"] = _union([_ball_span(view, body) for body in bodies])
     atrium = chest.solid_labelled("right-atrium")[0].shape
@@ -127,7 +131,11 @@ def _beside(box: Box, chest: Chest, view: View, side: float) -> Box:
     """The part of a box that is 12 mm or more from the carina, on one side."""
     edge = float(view.project((chest.carina + (12.0 * side, 0, 0))[None])[0, 0])
     x1, y1, x2, y2 = box
-    return (max(x1, edge), y1, x2, y2) if side * (1 if view.projection != "LATERAL" else -1) > 0 else (x1, y1, min(x2, edge), y2)
+    return (
+        (max(x1, edge), y1, x2, y2)
+        if side * (1 if view.projection != "LATERAL" else -1) > 0
+        else (x1, y1, min(x2, edge), y2)
+    )
 
 
 def _upper(tube: Tube, *, to_z: float) -> NDArray[np.float64]:
@@ -317,7 +325,9 @@ def _middle_regions(found: Shadows, fields: Mapping[str, NDArray[np.bool_]]) -> 
         own = _mask_box(found.masks[f"below-{side}"])
         if own is not None:
             edge = (middle, own[1], max(own[2], middle + 1), float(rows))
-            named[f"{side} upper abdomen"] = edge if side == "left" else (min(own[0], middle - 1), own[1], middle, float(rows))
+            named[f"{side} upper abdomen"] = (
+                edge if side == "left" else (min(own[0], middle - 1), own[1], middle, float(rows))
+            )
     halves = [box for side in ("left", "right") if (box := named.get(f"{side} upper abdomen")) is not None]
     if halves:
         named["abdomen"] = _union(halves)

@@ -152,7 +152,9 @@ def add_blobs(film, parts, weight):
             most = 0.0
             for n in range(parts.shape[0]):
                 power = parts[n, 5]
-                rest = 1.0 - abs((i - parts[n, 0]) / parts[n, 2]) ** power - abs((j - parts[n, 1]) / parts[n, 3]) ** power
+                rest = (
+                    1.0 - abs((i - parts[n, 0]) / parts[n, 2]) ** power - abs((j - parts[n, 1]) / parts[n, 3]) ** power
+                )
                 if rest > 0:
                     most = max(most, 2.0 * parts[n, 4] * rest ** (1.0 / power))
             film[j, i] += weight * most

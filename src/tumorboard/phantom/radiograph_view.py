@@ -127,7 +127,9 @@ class RayGrid:
     depth_mm: tuple[float, float]
 
     @classmethod
-    def around(cls, view: View, low: Sequence[float], high: Sequence[float], *, step_px: float, depth_mm: float) -> RayGrid:
+    def around(
+        cls, view: View, low: Sequence[float], high: Sequence[float], *, step_px: float, depth_mm: float
+    ) -> RayGrid:
         """A grid that holds the box low-high of the standard body, as far as the picture shows it."""
         columns, rows = view.size
         u, v, w = _box_on_film(view, np.asarray(low, float)[None], np.asarray(high, float)[None])

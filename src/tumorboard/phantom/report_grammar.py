@@ -15,7 +15,18 @@ from tumorboard.phantom.report_phrases import DEGREES, NOUNS
 
 __all__ = ["Said", "Sentence", "noun_phrase", "pick", "say", "severity_word"]
 
-_COUNTED = ("effusion", "collection", "pneumothorax", "PTX", "opacity", "density", "infiltrate", "nodule", "mass", "granuloma")
+_COUNTED = (
+    "effusion",
+    "collection",
+    "pneumothorax",
+    "PTX",
+    "opacity",
+    "density",
+    "infiltrate",
+    "nodule",
+    "mass",
+    "granuloma",
+)
 _PLURALS = {"opacity": "opacities", "density": "densities", "mass": "masses", "pneumothorax": "pneumothoraces"}
 _SCALE = {"effusion": "amount", "pneumothorax": "size"}
 
@@ -83,9 +94,7 @@ def severity_word(rng: Random, sign: Sign, exam: int) -> tuple[str, str]:
     return str(pick(rng, DEGREES[_SCALE.get(sign.kind, "degree")][grade])), grade
 
 
-def noun_phrase(
-    rng: Random, sign: Sign, exam: int, *, graded: bool = True, placed: bool = True
-) -> _Phrase:
+def noun_phrase(rng: Random, sign: Sign, exam: int, *, graded: bool = True, placed: bool = True) -> _Phrase:
     """A noun phrase for one sign at one exam. graded : may name the degree or size. placed : names side and zone."""
     noun, attribute = pick(rng, NOUNS[sign.kind])
     before, after, locations = _place(rng, sign) if placed else ("", "", locations_of(sign))
@@ -199,4 +208,3 @@ def say(template: str, said: Sequence[Said], *, masked: Random | None = None) ->
     if not plain.endswith("."):
         plain += "."
     return Sentence(plain[0].upper() + plain[1:], tuple(mentions), tuple(said))
-

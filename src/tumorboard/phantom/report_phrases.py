@@ -180,7 +180,7 @@ NEGATIVES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "congestion": ("vascular congestion", "lung", ("vascular congestion", "pulmonary vascular congestion")),
     "pneumonia": ("pneumonia", "lung", ("pneumonia", "lobar pneumonia")),
     "nodule": ("mass/nodule (not otherwise specified)", "lung", ("suspicious nodule", "lung mass", "pulmonary nodule")),
-    "free air": ("sub-diaphragmatic air", "hemidiaphragm", ("free subdiaphragmatic air", "free air under the diaphragm")),
+    "free air": ("sub-diaphragmatic air", "abdomen", ("free subdiaphragmatic air", "free air under the diaphragm")),
     "rib fracture": ("rib fracture", "chest wall", ("displaced rib fracture", "acute rib fracture", "rib fracture")),
     "infiltrate": ("infiltration", "lung", ("infiltrate", "focal infiltrate")),
 }
