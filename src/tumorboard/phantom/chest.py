@@ -174,7 +174,8 @@ def _film(patient: ChestPatient, projection: str, view: View, rng: np.random.Gen
     margins = (0, 0, 0, 0)
     if rng.random() < 0.3:
         most = rng.uniform(0.0, 0.035, 4) * (rng.random(4) < 0.6)
-        margins = tuple(int(m * n) for m, n in zip(most, (columns, rows, columns, rows), strict=True))
+        a, b, c, d = (int(m * n) for m, n in zip(most, (columns, rows, columns, rows), strict=True))
+        margins = (a, b, c, d)
     dim = rng.random() < 0.45  # stored with room at both ends of the scale
     left_marker = rng.random() < 0.6
     height = max(7, round(rng.uniform(0.03, 0.05) * rows))
@@ -190,7 +191,7 @@ def _film(patient: ChestPatient, projection: str, view: View, rng: np.random.Gen
         gamma=float(gamma * rng.uniform(0.85, 1.2)),
         floor=float(rng.uniform(0, 0.2)) * dim,
         ceiling=1.0 - float(rng.uniform(0, 0.35)) * dim,
-        margin_px=margins,  # type: ignore[arg-type]
+        margin_px=margins,
         marker="L" if left_marker else "R",
         marker_at=(float(across), float(rng.uniform(0.03, 0.12))),
         marker_height_px=height,

@@ -60,10 +60,11 @@ def make_chest_cohort(
 ) -> Cohort:
     """Make virtual patients of a chest clinic below `out`; their cohort, saved there.
 
-    Each patient has 1 to `exams` exams, each a frontal X-ray (PNG), its lung mask, the boxes of `core.chest.BOX_LOCATIONS`
-    (run ``expert``), and a report in sections whose statements are `relations` (run ``expert``). The run ``truth`` holds every
-    planted sign and every change between exams, said or not. faults : names of `radiograph_faults.XRAY_FAULTS`, each planted
-    in the first exam of one patient. Patient i of a seed is the same in a cohort of any size.
+    Each patient has 1 to `exams` exams, each a frontal X-ray (PNG), its lung mask, the boxes of
+    `core.chest.BOX_LOCATIONS` (run ``expert``), and a report in sections whose statements are `relations` (run
+    ``expert``). The run ``truth`` holds every planted sign and every change between exams, said or not. faults : names
+    of `radiograph_faults.XRAY_FAULTS`, each planted in the first exam of one patient. Patient i of a seed is the same
+    in a cohort of any size.
 
     Errors: PHA101 unknown fault, PHA102 a fault without a patient or image for it.
     """
@@ -105,7 +106,7 @@ def make_chest_cohort(
             for p in drawn
         ],
         runs=[{"run_id": TRUTH, "task": "phantom", "kind": "truth"}],
-        **tables,
+        **tables,  # type: ignore[arg-type]
     )
     return save_cohort(cohort, root)
 

@@ -204,7 +204,7 @@ def _interpolate(array: NDArray[np.float32], at: NDArray[np.float64], axis: int)
     share = (at - low).astype(np.float32)
     share = share[:, None] if axis == 0 else share[None, :]
     high = np.minimum(low + 1, array.shape[axis] - 1)
-    return array.take(low, axis) * (1 - share) + array.take(high, axis) * share
+    return np.asarray(array.take(low, axis) * (1 - share) + array.take(high, axis) * share)
 
 
 def _box_on_film(

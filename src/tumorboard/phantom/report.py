@@ -1,7 +1,7 @@
 """A virtual radiologist's report of one exam: sections of text, and the graph that the sentences say.
 
-The graph is made from the plan with the words, never by reading them. Authors differ in habits (order, style, lists), and
-leave some things out: the plan's own rows (run ``truth``) hold those too.
+The graph is made from the plan with the words, never by reading them. Authors differ in habits (order, style, lists),
+and leave some things out: the plan's own rows (run ``truth``) hold those too.
 """
 
 from __future__ import annotations

@@ -108,9 +108,9 @@ def noun_phrase(rng: Random, sign: Sign, exam: int, *, graded: bool = True, plac
     plural = noun.endswith(("opacities", "markings"))
     if sign.side == "both" and counted:
         noun, plural = noun[: -len(last)] + _PLURALS.get(last, last + "s"), True
-    words = [adjective, before, f"[{noun}]", after]
+    parts = [adjective, before, f"[{noun}]", after]
     said = Said(attribute, CATEGORY_OF[attribute], locations, severity=grade or None, measures=measures, sign=sign.name)
-    return _Phrase(" ".join(word for word in words if word), counted, plural, said)
+    return _Phrase(" ".join(part for part in parts if part), counted, plural, said)
 
 
 def _sized(rng: Random, size: float, after: str) -> tuple[str, str, tuple[tuple[str, float], ...]]:
@@ -128,6 +128,7 @@ def _sized(rng: Random, size: float, after: str) -> tuple[str, str, tuple[tuple[
 def _place(rng: Random, sign: Sign) -> tuple[str, str, tuple[str, ...]]:
     """(words before the noun, words after it, locations): the place in one of many forms."""
     side = sign.side
+    choices: tuple[tuple[str, str], ...]
     if sign.kind == "effusion":
         choices = _BOTH_PLEURA if side == "both" else _ONE_PLEURA
     elif sign.kind == "pneumothorax":

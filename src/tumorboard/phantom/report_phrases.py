@@ -1,5 +1,5 @@
-"""Words that virtual radiologists use: nouns, places, degrees. Our own list, made for this generator alone; the reader that
-is tested on it has another. A word in square brackets is the mention that a statement rests on."""
+"""Words that virtual radiologists use: nouns, places, degrees. Our own list, made for this generator alone; the reader
+that is tested on it has another. Words in square brackets are the mention that a statement rests on."""
 
 from __future__ import annotations
 

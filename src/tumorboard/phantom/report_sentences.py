@@ -1,4 +1,4 @@
-"""The sentences of a virtual report: what an author says about each sign, its change, its absence, and what else there is."""
+"""The sentences of a virtual report: what an author says of each sign, of its change and absence, and what else."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _device(rng: Stream, sign: Sign, change: str | None, masked: Stream | None) 
 
 
 def _newly(rng: Stream, text: str) -> str:
-    return text + pick(rng, (", new since the prior exam", ", newly placed", ", which is new"))
+    return text + str(pick(rng, (", new since the prior exam", ", newly placed", ", which is new")))
 
 
 _DEFAULTS = {
