@@ -56,7 +56,18 @@ def test_every_layout_that_can_be_read_has_its_synthetic_twin(layout: str, tmp_p
 
 
 def test_makes_chest_xrays_with_reports(tmp_path: Path) -> None:
-    words = ["phantom", str(tmp_path / "x"), "--region", "chest-xray", "--patients", "2", "--exams", "1", "--size", "96"]
+    words = [
+        "phantom",
+        str(tmp_path / "x"),
+        "--region",
+        "chest-xray",
+        "--patients",
+        "2",
+        "--exams",
+        "1",
+        "--size",
+        "96",
+    ]
     result = CliRunner().invoke(build_app(), [*words, "--bits", "16", "--masked-words", "--json"])
     assert result.exit_code == 0, result.output
     said = json.loads(result.stdout)

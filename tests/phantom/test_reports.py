@@ -91,9 +91,12 @@ def test_sides_and_sizes_are_those_of_the_plan(cases: list[Case]) -> None:
             if sign is None or facts["tense"] != "current":
                 continue
             sentence = texts[row["text_id"]][slice(*facts["sentence"])]
-            if sign.side != "both":
+            shared = sum(
+                f["sentence"] == facts["sentence"] for r, f in statements(report) if r["text_id"] == row["text_id"]
+            )
+            if sign.side != "both" and shared == 1:
                 assert named_sides(sentence.lower().replace("right atrium", "")) <= {sign.side}, sentence
-            if sign.size_mm and (found := re.search(r"([\d.]+)( x [\d.]+)? (mm|cm)", sentence.lower())):
+            if shared == 1 and sign.size_mm and (found := re.search(r"([\d.]+)( x [\d.]+)? (mm|cm)", sentence.lower())):
                 seen += 1
                 size = float(found[1]) * (10 if found[3] == "cm" else 1)
                 assert size == pytest.approx(sign.size_mm[exam])
@@ -122,6 +125,20 @@ def test_what_is_said_is_planned_and_what_is_denied_is_not(cases: list[Case]) ->
                     assert not denied & there.get(attribute, set()), (attribute, report.text)
             else:
                 assert attribute in there, (attribute, report.text)
+
+
+def test_two_findings_share_a_sentence_now_and_then(cases: list[Case]) -> None:
+    shared = 0
+    for patient, exam, report in cases:
+        signs = {sign.name: sign for sign in patient.signs}
+        by_sentence: dict[tuple[str, int, int], set[str]] = {}
+        for row, facts in statements(report):
+            if facts["sign"]:
+                by_sentence.setdefault((row["text_id"], *facts["sentence"]), set()).add(facts["sign"])
+        for names in by_sentence.values():
+            shared += len(names) == 2
+            assert all(change_of(signs[name], exam) is None for name in names) or len(names) == 1
+    assert shared > 15
 
 
 def test_severity_follows_the_grade(cases: list[Case]) -> None:

@@ -18,7 +18,16 @@ from tumorboard.phantom.chest_plan import DEVICES, Sign
 from tumorboard.phantom.chest_truth import change_of
 from tumorboard.phantom.report_frames import FILLERS, REASONS
 from tumorboard.phantom.report_grammar import Said, Sentence, pick, say
-from tumorboard.phantom.report_sentences import advice, conclusion, denial, history, normal, sign_sentences
+from tumorboard.phantom.report_sentences import (
+    advice,
+    conclusion,
+    denial,
+    history,
+    joinable,
+    joined,
+    normal,
+    sign_sentences,
+)
 
 __all__ = ["Report", "ReportOptions", "write_report"]
 
@@ -182,7 +191,7 @@ def _findings(rng: Random, patient: ChestPatient, told: Sequence[Sign], exam: in
     now = [sign for sign in patient.signs if sign.present(exam)]
     kinds = {sign.kind for sign in now}
     groups: dict[str, list[Sentence]] = {"heart": [], "lungs": [], "pleura": [], "devices": []}
-    for sign in told:
+    for sign in _joined(rng, told, exam, groups["lungs"], masked):
         groups[_group(sign)] += sign_sentences(rng, sign, exam, masked)
     if not kinds & {"cardiomegaly"}:
         groups["heart"].insert(0, normal(rng, "heart"))
@@ -196,6 +205,17 @@ def _findings(rng: Random, patient: ChestPatient, told: Sequence[Sign], exam: in
     if rng.random() < 0.3:
         sentences.insert(0, say(pick(rng, FILLERS), [], masked=masked))
     return sentences
+
+
+def _joined(
+    rng: Random, told: Sequence[Sign], exam: int, sentences: list[Sentence], masked: Random | None
+) -> list[Sign]:
+    """Now and then two signs of lung or pleura share a sentence; the signs that still need one of their own."""
+    free = [sign for sign in told if joinable(sign, exam)]
+    if len(free) < 2 or rng.random() < 0.5:
+        return list(told)
+    sentences.append(joined(rng, free[0], free[1], exam, masked))
+    return [sign for sign in told if sign not in free[:2]]
 
 
 def _group(sign: Sign) -> str:

@@ -10,9 +10,11 @@ __all__ = [
     "DEVICE_CHANGED",
     "DOUBTED",
     "FILLERS",
+    "JOINED",
     "NORMAL_IMPRESSIONS",
     "PRESENT",
     "REASONS",
+    "UNEQUAL",
 ]
 
 PRESENT: tuple[str, ...] = (
@@ -27,6 +29,18 @@ PRESENT: tuple[str, ...] = (
     "{np} {is} identified on the ~frontal~ view",
     "findings include {np}",
 )
+JOINED: tuple[str, ...] = (
+    "there is {first} and {second}",
+    "{first} and {second} are seen",
+    "{first} with {second}",
+    "{first} as well as {second}",
+    "{first} and {second}",
+    "the ~study~ shows {first} and {second}",
+    "{first} is accompanied by {second}",
+    "there are {first} and {second}",
+)
+UNEQUAL: tuple[str, ...] = (", left greater than right", ", right greater than left", ", larger on the left")
+"""In-exam comparatives: no change, and no side of their own."""
 DOUBTED: tuple[str, ...] = (
     "possible {bare}",
     "there may be {np}",

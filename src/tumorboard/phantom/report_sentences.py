@@ -15,13 +15,15 @@ from tumorboard.phantom.report_frames import (
     DENIED,
     DEVICE_CHANGED,
     DOUBTED,
+    JOINED,
     NORMAL_IMPRESSIONS,
     PRESENT,
+    UNEQUAL,
 )
 from tumorboard.phantom.report_grammar import Said, Sentence, noun_phrase, pick, say, severity_word
 from tumorboard.phantom.report_phrases import HISTORIES, NEGATIVES, NORMALS, NOUNS, QUESTIONS, WHOLE
 
-__all__ = ["advice", "conclusion", "denial", "history", "normal", "sign_sentences"]
+__all__ = ["advice", "conclusion", "denial", "history", "joinable", "joined", "normal", "sign_sentences"]
 
 Stream = Random
 _MISLY = {"small": "mildly", "tiny": "minimally", "slight": "slightly", "mild": "mildly", "minimal": "minimally"}
@@ -51,7 +53,22 @@ def sign_sentences(rng: Stream, sign: Sign, exam: int, masked: Stream | None) ->
 
 def _present(rng: Stream, sign: Sign, exam: int, masked: Stream | None) -> Sentence:
     phrase = noun_phrase(rng, sign, exam)
-    return say(pick(rng, PRESENT).format(**phrase.forms()), [phrase.said], masked=masked)
+    text = pick(rng, PRESENT).format(**phrase.forms())
+    if sign.kind == "effusion" and sign.side == "both" and rng.random() < 0.4:
+        text += pick(rng, UNEQUAL)
+    return say(text, [phrase.said], masked=masked)
+
+
+def joined(rng: Stream, first: Sign, second: Sign, exam: int, masked: Stream | None) -> Sentence:
+    """Two signs that are there, in one sentence."""
+    one, two = noun_phrase(rng, first, exam), noun_phrase(rng, second, exam)
+    text = pick(rng, JOINED).format(first=one.forms()["np"], second=two.forms()["np"])
+    return say(text, [one.said, replace(two.said, mention=1)], masked=masked)
+
+
+def joinable(sign: Sign, exam: int) -> bool:
+    """Whether a sign is simply there: neither changed nor doubtful."""
+    return sign.kind in NOUNS and sign.present(exam) and change_of(sign, exam) is None and sign.place[2] >= 0.12
 
 
 def _doubted(rng: Stream, sign: Sign, exam: int, masked: Stream | None) -> Sentence:
