@@ -329,6 +329,10 @@ def test_sixteen_bits_and_no_images(tmp_path: Path) -> None:
 def test_impossible_requests_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TumorboardError, match=r"PHA101.*xray-upsidedown"):
         make_cohort(tmp_path / "a", region="chest-xray", patients=1, faults=("xray-upsidedown",))
+    with pytest.raises(TumorboardError, match=r"PHA101 centres.*VA"):
+        make_cohort(tmp_path / "a", region="chest-xray", patients=1, centres=("VA",))
+    with pytest.raises(TumorboardError, match=r"PHA101 bits.*12"):
+        make_cohort(tmp_path / "a", region="chest-xray", patients=1, bits=12)
     with pytest.raises(TumorboardError, match=r"PHA102"):
         make_cohort(tmp_path / "b", region="chest-xray", patients=1, faults=("xray-turned",), tables_only=True)
     with pytest.raises(TumorboardError, match=r"PHA102"):

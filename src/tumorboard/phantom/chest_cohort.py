@@ -66,9 +66,11 @@ def make_chest_cohort(
     of `radiograph_faults.XRAY_FAULTS`, each planted in the first exam of one patient. Patient i of a seed is the same
     in a cohort of any size.
 
-    Errors: PHA101 unknown fault, PHA102 a fault without a patient or image for it.
+    Errors: PHA101 unknown fault or depth, PHA102 a fault without a patient or image for it.
     """
     chosen = options or ChestOptions()
+    if chosen.bits not in (8, 16):
+        raise TumorboardError(codes.UNKNOWN_NAME, "bits", found=str(chosen.bits), expected="8 or 16")
     root = Path(out).resolve()
     drawn = [draw_chest_patient(seed, index, exams=exams) for index in range(patients)]
     faulty = _assigned(faults, drawn, seed=seed, options=chosen)

@@ -77,6 +77,9 @@ def make_cohort(
     if region == "chest-xray":
         from tumorboard.phantom.chest_cohort import ChestOptions, make_chest_cohort
 
+        if tuple(centres) != DEFAULT_CENTRES:
+            what = "none: chest clinics have machines of their own"
+            raise TumorboardError(codes.UNKNOWN_NAME, "centres", found=", ".join(centres), expected=what)
         asked = ChestOptions(size_px=size_px, bits=bits, images=not tables_only, masked_words=masked_words)
         return make_chest_cohort(root, patients=patients, seed=seed, exams=exams, options=asked, faults=faults, map=map)
     drawn = draw_patients(patients, seed=seed, centres=centres, exams=exams, followed=followed)
