@@ -15,7 +15,7 @@ from tumorboard.core.errors import TumorboardError
 from tumorboard.metrics import codes
 from tumorboard.metrics.classification.classes import balanced_accuracy
 
-__all__ = ["CoveragePoint", "balanced_accuracy_at_coverage", "class_thresholds", "class_sets", "risk_coverage"]
+__all__ = ["CoveragePoint", "balanced_accuracy_at_coverage", "class_sets", "class_thresholds", "risk_coverage"]
 
 Floats = NDArray[np.float64]
 

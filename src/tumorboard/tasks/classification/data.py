@@ -81,14 +81,15 @@ def problems_of(cohort: Cohort, config: ClassificationConfig) -> list[Problem]:
         elif config.endpoints:
             seen = ", ".join(f"{value}: {n}" for value, n in counts.items())
             raise TumorboardError(
-                codes.TOO_FEW_PATIENTS, f"{cohort.name}, {name}", found=seen, expected=f"two classes of {FEWEST} or more"
+                codes.TOO_FEW_PATIENTS,
+                f"{cohort.name}, {name}",
+                found=seen,
+                expected=f"two classes of {FEWEST} or more",
             )
     return found
 
 
-def _problem(
-    cohort: Cohort, outcome: ClassOutcome, counts: Counter[str], config: ClassificationConfig
-) -> Problem:
+def _problem(cohort: Cohort, outcome: ClassOutcome, counts: Counter[str], config: ClassificationConfig) -> Problem:
     kept = {value for value, n in counts.items() if n >= FEWEST}
     classes = _ordered(kept, counts, config.positive)
     chosen = [(p, v) for p, v in zip(outcome.patient_ids, outcome.values, strict=True) if v in kept]

@@ -28,7 +28,8 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Patients:
-    """n patients: `x` (n, p) as the encoder of the training fold makes it, `rows` their records of the `patients` table.
+    """n patients: `x` (n, p) as the encoder of the training fold makes it, `rows` their records of the `patients`
+    table.
 
     `names` and `sources` say what each column of `x` stands for and which variable it comes from. `cohort` is there for
     models that look at images; a model must not read outcomes from it.

@@ -24,7 +24,17 @@ from tumorboard.tasks.clinical.encoding import ClinicalEncoder
 from tumorboard.tasks.clinical.folds import stratified_folds
 from tumorboard.tasks.clinical.variables import rows_of
 
-__all__ = ["FoldPrediction", "Prepared", "Run", "cross_validate", "predicted", "prepare", "held_out_folds", "transfer", "unreadable"]
+__all__ = [
+    "FoldPrediction",
+    "Prepared",
+    "Run",
+    "cross_validate",
+    "held_out_folds",
+    "predicted",
+    "prepare",
+    "transfer",
+    "unreadable",
+]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -34,8 +44,8 @@ Record = Mapping[str, Any]
 @dataclass(frozen=True)
 class FoldPrediction:
     """What one model says of patients that it has not seen: `test` their places, calibrated `probabilities` (n, k),
-    class numbers `told` (n,), `confidence` (n,) 0 to 1, whether they are `answered` at the configured coverage (n,), and
-    conformal `sets` (n, k). `explained`: per patient, variable -> change of the log odds; empty where not asked."""
+    class numbers `told` (n,), `confidence` (n,) 0 to 1, whether they are `answered` at the configured coverage (n,),
+    and conformal `sets` (n, k). `explained`: per patient, variable -> change of the log odds; empty where not asked."""
 
     test: Indices
     probabilities: Floats

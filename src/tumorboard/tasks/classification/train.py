@@ -49,7 +49,10 @@ def train(
         if name not in fitted:
             why = lacking.get(name, "any variable")
             raise TumorboardError(
-                codes.TOO_FEW_PATIENTS, f"{cohort.name}, {problem.endpoint}", found=f"no {why}", expected=f"data of {name}"
+                codes.TOO_FEW_PATIENTS,
+                f"{cohort.name}, {problem.endpoint}",
+                found=f"no {why}",
+                expected=f"data of {name}",
             )
         trained.append(
             Trained(
