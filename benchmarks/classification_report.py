@@ -25,7 +25,7 @@ def report(tables: Sequence[dict[str, Any]], transfers: Sequence[dict[str, Any]]
         "",
         head,
         "",
-        "Columns and folds of the reference (StratifiedKFold(5), seed 0). Figures of rank and class: mean over the five "
+        "Columns and folds of the reference (StratifiedKFold(5), seed 0). Figures of rank and class: mean over the "
         "folds, with a 95 % bootstrap interval of patients within class and fold; figures of calibration: all patients "
         'together. The class told is the one most probable relative to its share in training. "Reached": the ensemble '
         "is at least the better of the reference's two models, less that model's SD over folds.",

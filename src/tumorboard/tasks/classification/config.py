@@ -33,7 +33,7 @@ class ClassificationConfig(BaseModel):
     penalty: float = Field(
         default=1.0, gt=0, description="inverse strength C of logistic's ridge on standardised covariates"
     )
-    trees: int = Field(default=200, ge=10, description="of the forest")
+    trees: int = Field(default=200, ge=1, description="of the forest")
     calibration: Literal["platt", "temperature", "isotonic", "none"] = Field(
         default="platt", description="fitted on inner folds of the training part"
     )

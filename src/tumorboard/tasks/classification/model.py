@@ -44,7 +44,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class ClassificationModel:
-    """One trained model per endpoint, the settings, and how it was trained (`facts`: patients, steps, seconds)."""
+    """One trained model per endpoint, the settings, and how it was trained (`facts`: patients, steps; after training also seconds)."""
 
     endpoints: tuple[Trained, ...]
     config: ClassificationConfig

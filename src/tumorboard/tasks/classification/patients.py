@@ -86,7 +86,8 @@ class Training:
         """How common each class is (k,); a class without patients counts half a patient."""
         counts = np.bincount(self.y, minlength=len(self.classes)).astype(float)
         counts[counts == 0] = 0.5
-        return counts / counts.sum()
+        shares: Floats = counts / counts.sum()
+        return shares
 
     def part(self, index: Indices) -> Training:
         """Some of the patients, encoded anew by what they alone hold."""

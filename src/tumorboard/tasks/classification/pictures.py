@@ -49,7 +49,7 @@ def draw_all(
     written = []
     for name, draw in drawn.items():
         path = folder / f"{stem}-{name}.png"
-        atomic_write_bytes(path, _png(lambda axes, draw=draw: draw(axes), endpoint))
+        atomic_write_bytes(path, _png(draw, endpoint))
         written.append(path)
     return written
 

@@ -136,10 +136,11 @@ def cross_validate(
     folds: Sequence[Indices],
     config: ClassificationConfig,
     explain: str = "",
+    transductive: bool = False,
     on_fold: Callable[[], None] | None = None,
 ) -> Run:
     """Fit every model on each training part and predict the patients left out. `explain`: the model whose
-    probabilities are taken apart per patient."""
+    probabilities are taken apart per patient. `transductive`: class shares are those estimated from each test part."""
     run = Run(folds=len(folds))
     everyone = np.arange(len(problem))
     for test in folds:
@@ -149,7 +150,7 @@ def cross_validate(
             run.notes[note] = run.notes.get(note, 0) + 1
         patients = prepared.patients([problem.rows[i] for i in test], problem.cohort)
         for name, model in fitted.items():
-            found = predicted(model, patients, test=test, config=config)
+            found = predicted(model, patients, test=test, config=config, transductive=transductive)
             if name == explain:
                 from tumorboard.tasks.classification.explain import moved
 
