@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
 from tables import clean_columns, cohort_of
 
 from tumorboard.checks import run_checks

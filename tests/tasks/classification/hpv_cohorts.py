@@ -37,7 +37,7 @@ def build(n: int = 160, *, seed: int = 1, centres: int = 1, more: dict[str, list
         "subsite": subsite.tolist(),
         "alcohol": [bool(a) for a in alcohol],
         "later": (positive * 2.0 + rng.normal(0, 0.2, n)).tolist(),
-        **{name: values for name, values in (more or {}).items()},
+        **(more or {}),
     }
     if more and "leaky" in more:
         columns["leaky"] = [("HPV+" if p else "G2") for p in positive]
@@ -48,4 +48,3 @@ def build(n: int = 160, *, seed: int = 1, centres: int = 1, more: dict[str, list
         for p, y in zip(columns["patient_id"], positive, strict=True)
     ]
     return Cohort.build("made up", patients=columns, outcomes=outcomes, dictionary=[*VARIABLES, *variables])
-

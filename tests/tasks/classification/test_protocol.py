@@ -14,7 +14,7 @@ from tumorboard.core.variables import Kind, Variable
 from tumorboard.metrics.classification import auc
 from tumorboard.tasks.classification.config import ClassificationConfig
 from tumorboard.tasks.classification.data import Problem, missing, problems_of, variables_of
-from tumorboard.tasks.classification.protocol import cross_validate, prepare, held_out_folds, transfer, unreadable
+from tumorboard.tasks.classification.protocol import cross_validate, held_out_folds, prepare, transfer, unreadable
 from tumorboard.tasks.classification.stages import depends_on_hpv, harmonised, nodes_present
 
 FAST = ClassificationConfig(models=("logistic", "boosted", "ensemble"), trees=20, inner_folds=2, folds=3)
@@ -143,7 +143,9 @@ def test_in_the_protocol_the_stage_becomes_presence() -> None:
 
 def test_another_cohort_may_lack_variables_and_have_new_levels(cohort: Cohort) -> None:
     other = build(60, seed=9)
-    rows = [{k: v for k, v in row.items() if k != "packs"} | {"subsite": "unheard of"} for row in other.rows("patients")]
+    rows = [
+        {k: v for k, v in row.items() if k != "packs"} | {"subsite": "unheard of"} for row in other.rows("patients")
+    ]
     first, second = problem_of(cohort), problem_of(other.replace_tables(patients=rows))
     variables, _ = variables_of(first, FAST)
     few = FAST.model_copy(update={"models": ("logistic", "forest")})

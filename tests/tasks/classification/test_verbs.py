@@ -10,7 +10,7 @@ import pytest
 from hpv_cohorts import build
 from typer.testing import CliRunner
 
-from tumorboard.cli.main import app
+from tumorboard.cli.main import build_app
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.tables import EXPERT
@@ -23,13 +23,13 @@ from tumorboard.tasks.classification.model import ClassificationModel
 from tumorboard.tasks.classification.predict import predict
 from tumorboard.tasks.classification.train import train
 
-FAST = ClassificationConfig(models=("majority", "logistic", "forest"), trees=10, inner_folds=2, folds=3, resamples=100)
+FAST = ClassificationConfig(models=("majority", "logistic", "forest"), trees=5, inner_folds=2, folds=3, resamples=100)
 
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
     out = tmp_path_factory.mktemp("benchmark")
-    return benchmark(build(200, centres=2), out, config=FAST), out
+    return benchmark(build(150, centres=2), out, config=FAST), out
 
 
 def scores(found, run: str, metric: str, subset: str = "all"):
@@ -41,12 +41,11 @@ def test_benchmark_by_patient_and_by_centre(result) -> None:
     found, out = result
     assert {row["subset"] for row in found.scores} == {"all", "centre C0 left out", "centre C1 left out"}
     null = scores(found, "majority", "auc")
-    assert (null["value"], null["n"]) == (0.5, 200)
+    assert (null["value"], null["n"]) == (0.5, 150)
     assert scores(found, "majority", "balanced_accuracy")["value"] == 0.5
-    assert scores(found, "majority", "calibration_slope")["value"] is None
     mine = scores(found, "logistic", "auc")
     assert mine["low"] < mine["value"] < mine["high"] and mine["value"] > 0.75
-    assert scores(found, "logistic", "auc", "centre C0 left out")["n"] == 100
+    assert scores(found, "logistic", "auc", "centre C0 left out")["n"] == 75
     gain = scores(found, "logistic", "gain of balanced_accuracy at coverage 0.5")
     assert gain["value"] > 0.05, "the surest half is told better"
     assert 0.35 < scores(found, "logistic", "answered")["value"] < 0.65
@@ -61,13 +60,13 @@ def test_benchmark_by_patient_and_by_centre(result) -> None:
 
 def test_rows_have_the_shape_of_the_truth(result) -> None:
     found, _ = result
-    cohort = build(200, centres=2)
+    cohort = build(150, centres=2)
     added = cohort.with_rows(**found.rows)
-    assert len(added.rows("outcomes", run_id="logistic")) == 200
-    row = added.rows("outcomes", run_id="logistic")[0]
+    assert len(added.rows("outcomes", run_id="classification-logistic")) == 150
+    row = added.rows("outcomes", run_id="classification-logistic")[0]
     assert sum(row["probabilities"].values()) == pytest.approx(1) and row["score"] == row["probabilities"]["positive"]
     assert {"confidence", "answered", "set"} <= set(json.loads(row["raw"]))
-    again = evaluate(added, "logistic")
+    again = evaluate(added, "classification-logistic")
     pooled = next(r for r in again.scores if r["metric"] == "auc")
     assert abs(pooled["value"] - scores(found, "logistic", "auc over all")["value"]) < 1e-12
 
@@ -82,8 +81,8 @@ def test_sizes_of_chance_are_refused(cohort: Cohort) -> None:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     run = tmp_path_factory.mktemp("run")
-    config = ClassificationConfig(models=("ensemble",), trees=10, inner_folds=2, abstain=True, coverage=0.7)
-    return train(build(200), run, config=config), run
+    config = ClassificationConfig(models=("ensemble",), trees=5, inner_folds=2, abstain=True, coverage=0.7)
+    return train(build(150), run, config=config), run
 
 
 def test_written_and_read_the_model_says_the_same(trained) -> None:
@@ -98,7 +97,7 @@ def test_written_and_read_the_model_says_the_same(trained) -> None:
     assert np.array_equal(p, q) and again.facts["patients"] == model.facts["patients"]
     first, second = (train(build(60), run / name, config=FAST) and (run / name / "model.safetensors").read_bytes()
                      for name in ("one", "two"))  # fmt: skip
-    assert first[-1000:] == second[-1000:], "same data, same seed: same arrays"
+    assert first == second, "same data, same seed: same bytes"
 
 
 def test_every_patient_gets_an_answer_or_a_reason(trained) -> None:
@@ -190,9 +189,11 @@ def test_files_that_cannot_be_scored(tmp_path: Path, text: str, code: str) -> No
 
 def test_the_command_line(tmp_path: Path) -> None:
     save_cohort(build(120), tmp_path / "cohort")
-    run = CliRunner()
+    run, app = CliRunner(), build_app()
     settings = ["--set", "models=logistic", "--set", "inner-folds=2", "--set", "resamples=100"]
-    made = run.invoke(app, ["train", "classification", str(tmp_path / "cohort"), "--out", str(tmp_path / "m"), *settings])
+    made = run.invoke(
+        app, ["train", "classification", str(tmp_path / "cohort"), "--out", str(tmp_path / "m"), *settings]
+    )
     assert made.exit_code == 0, made.output
     cohort = str(tmp_path / "cohort")
     told = run.invoke(app, ["predict", str(tmp_path / "m"), cohort, "--task", "classification", "--json"])

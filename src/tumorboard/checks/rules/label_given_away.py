@@ -65,9 +65,7 @@ def find(case: Case) -> Iterator[CheckFinding]:
                 )
 
 
-def given_away(
-    column: Column, label: NDArray[np.object_], *, where: str, separated: float = OF_A_CLASS
-) -> str | None:
+def given_away(column: Column, label: NDArray[np.object_], *, where: str, separated: float = OF_A_CLASS) -> str | None:
     """In words, how a column gives the class (n,), None where not known, away; None when it does not.
 
     A level that names the label or is of one class by more than chance; levels that together tell the classes; a number

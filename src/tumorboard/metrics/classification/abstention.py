@@ -6,7 +6,7 @@ class by class: Vovk 2012, ACML (Mondrian conformal prediction).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +15,7 @@ from tumorboard.core.errors import TumorboardError
 from tumorboard.metrics import codes
 from tumorboard.metrics.classification.classes import balanced_accuracy
 
-__all__ = ["CoveragePoint", "balanced_accuracy_at_coverage", "class_thresholds", "class_sets", "risk_coverage"]
+__all__ = ["CoveragePoint", "balanced_accuracy_at_coverage", "class_sets", "class_thresholds", "risk_coverage"]
 
 Floats = NDArray[np.float64]
 
@@ -29,7 +29,9 @@ class CoveragePoint(NamedTuple):
     error: float | None
 
 
-def _ordered(truth: ArrayLike, predicted: ArrayLike, confidence: ArrayLike) -> tuple[NDArray[np.intp], list, list]:
+def _ordered(
+    truth: ArrayLike, predicted: ArrayLike, confidence: ArrayLike
+) -> tuple[NDArray[np.intp], list[Any], list[Any]]:
     y, guess, sure = np.asarray(truth), np.asarray(predicted), np.asarray(confidence, float)
     if not y.shape == guess.shape == sure.shape or y.ndim != 1:
         found = f"shapes {y.shape}, {guess.shape}, {sure.shape}"

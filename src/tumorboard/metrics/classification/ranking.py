@@ -121,8 +121,8 @@ def aligned(positive: ArrayLike, score: ArrayLike, where: str) -> tuple[Bools, F
 def _counts_from_highest(truth: Bools, value: Floats) -> tuple[Floats, Floats]:
     """True positives and flagged patients at each distinct score, from the highest down."""
     _, place = np.unique(-value, return_inverse=True)
-    flagged = np.cumsum(np.bincount(place)).astype(float)
-    hits = np.cumsum(np.bincount(place, weights=truth.astype(float)))
+    flagged = np.cumsum(np.bincount(place)).astype(np.float64)
+    hits = np.cumsum(np.bincount(place, weights=truth.astype(float))).astype(np.float64)
     return hits, flagged
 
 

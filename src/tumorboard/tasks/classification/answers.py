@@ -34,7 +34,8 @@ class Answers:
 
     def classes(self, balanced: Floats) -> Indices:
         """Class number (n,) from balanced probabilities (n, k)."""
-        return balanced.argmax(axis=1)
+        told: Indices = balanced.argmax(axis=1)
+        return told
 
     def confidence(self, balanced: Floats) -> Floats:
         """(n,) 0 to 1: share of the training patients told the same class whose margin is smaller."""

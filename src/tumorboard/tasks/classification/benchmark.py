@@ -22,7 +22,7 @@ from tumorboard.tasks.classification.protocol import (
     held_out_folds,
     unreadable,
 )
-from tumorboard.tasks.classification.rows import outcome_rows, run_row
+from tumorboard.tasks.classification.rows import outcome_rows, run_name, run_row
 from tumorboard.tasks.classification.scoring import difference_rows, draws_of, score_model
 from tumorboard.tasks.clinical.folds import centre_folds
 from tumorboard.tasks.result import TaskResult
@@ -32,6 +32,8 @@ __all__ = ["benchmark", "readable", "score_run"]
 Progress = Callable[[int, int], None]
 REFERENCE = "logistic"
 EXPLAINED = "ensemble"
+TRANSDUCTIVE = " (transductive)"
+"""Marks figures whose class shares were estimated from the unlabelled patients that are tested."""
 _SMALLEST_CENTRE, _FEWEST_OF_A_CLASS = 30, 10
 """What a centre needs to be left out and tested on."""
 
@@ -76,18 +78,24 @@ def benchmark(
         for subset, folds in parts.items():
             explain = EXPLAINED if subset == "all" else ""
             run = cross_validate(
-                problem, variables=variables, folds=folds, config=config, explain=explain, on_fold=on_fold
+                problem,
+                variables=variables,
+                folds=folds,
+                config=config,
+                explain=explain,
+                transductive=subset.endswith(TRANSDUCTIVE),
+                on_fold=on_fold,
             )
             scores += score_run(problem, run, folds, subset=subset, config=config)
             notes += [f"{problem.endpoint}, {subset}: {note}" for note in run.told()]
             if subset == "all":
                 for model, predictions in run.predictions.items():
-                    rows += outcome_rows(model, problem, predictions)
+                    rows += outcome_rows(run_name(model), problem, predictions)
                 if config.pictures:
                     _draw(out, problem, run, config)
     runs = [
-        run_row(model, kind="model", config=config, inputs={"covariates": used, "notes": notes})
-        for model in dict.fromkeys(row["run_id"] for row in rows)
+        run_row(run_id, kind="model", config=config, inputs={"covariates": used, "notes": notes})
+        for run_id in dict.fromkeys(row["run_id"] for row in rows)
     ]
     return TaskResult(scores, {"runs": runs, "outcomes": rows}, tuple(notes))
 
@@ -125,7 +133,7 @@ def _protocols(problem: Problem, config: ClassificationConfig) -> Iterator[tuple
         mine = np.bincount(problem.y[test], minlength=k)
         rest = np.bincount(problem.y, minlength=k) - mine
         if len(test) >= _SMALLEST_CENTRE and min(mine.min(), rest.min()) >= _FEWEST_OF_A_CLASS:
-            yield f"centre {centre} left out", [test]
+            yield f"centre {centre} left out" + (TRANSDUCTIVE if config.prior == "transductive" else ""), [test]
 
 
 def _draw(out: Path, problem: Problem, run: Run, config: ClassificationConfig) -> None:

@@ -52,9 +52,10 @@ class Calibration:
 
     def balanced(self, probabilities: Floats) -> Floats:
         """What calibrated probabilities would be were the classes equally common: the basis of every decision here,
-        since balanced accuracy counts every class alike."""
-        ratio = probabilities / self.shares
-        return ratio / ratio.sum(axis=1, keepdims=True)
+        since balanced accuracy counts every class alike. Ties go to the class that is commoner in training."""
+        ratio = np.round(probabilities / self.shares, 12) + 1e-9 * self.shares
+        shares: Floats = ratio / ratio.sum(axis=1, keepdims=True)
+        return shares
 
     def to_json(self) -> dict[str, Any]:
         steps = [[part.tolist() for part in pair] for pair in self.steps]
@@ -125,7 +126,8 @@ def fit_weights(members: Sequence[Floats], y: Indices, *, shares: Floats, drawn_
 
     best = minimize(loss, np.zeros(1 + len(members)), method="L-BFGS-B").x[1:]
     weights: Floats = np.exp(best - best.max())
-    return weights / weights.sum()
+    weights /= weights.sum()
+    return weights
 
 
 def estimated_shares(probabilities: Floats, shares: Floats, *, steps: int = 200) -> Floats:

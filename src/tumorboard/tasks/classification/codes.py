@@ -41,7 +41,7 @@ PREDICTION_UNREADABLE = define(
 STAGE_BY_HPV = define(
     "CLS107",
     "An N stage that depends on the HPV status",
-    why="From the 8th edition of TNM on, the N stage of oropharyngeal cancer is assigned by p16: it gives the label away.",
+    why="From the 8th edition of TNM on, the N stage of an oropharyngeal cancer is assigned by p16: it gives it away.",
     fix="use `n_stage=presence` (N0 or nodes) or `n_stage=drop`; `as-published` shows what the leak is worth",
 )
 GIVEN_AWAY = define(

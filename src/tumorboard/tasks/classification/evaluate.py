@@ -78,7 +78,8 @@ def evaluate(
         stated = {"name": "all figures", "without_a_class": "error"}
         scores = [row for name in endpoints for row in _plain(name, truths[name], told[name], seed)]
     missing = [
-        f"{patient} ({name})" + (f": {one.problem}" if (one := told[name].get(patient)) and one.problem else "")
+        f"{patient} ({name})"
+        + (f": {one.problem.split()[0]}" if (one := told[name].get(patient)) and one.problem else "")
         for name in endpoints
         for patient in truths[name]
         if patient not in told[name] or told[name][patient].value is None
@@ -120,9 +121,7 @@ def _predictions(
     return found, []
 
 
-def _from_file(
-    path: Path, truths: Mapping[str, Mapping[str, str]]
-) -> tuple[dict[str, dict[str, _Told]], list[str]]:
+def _from_file(path: Path, truths: Mapping[str, Mapping[str, str]]) -> tuple[dict[str, dict[str, _Told]], list[str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
@@ -132,7 +131,9 @@ def _from_file(
         ) from error
     if not rows or not {"PatientID", "Prediction"} <= set(rows[0]):
         seen = ", ".join(rows[0]) if rows else "no rows"
-        raise TumorboardError(codes.PREDICTION_UNREADABLE, path, found=seen, expected="columns PatientID and Prediction")
+        raise TumorboardError(
+            codes.PREDICTION_UNREADABLE, path, found=seen, expected="columns PatientID and Prediction"
+        )
     given = [(str(row["PatientID"]).strip(), str(row["Prediction"] or "").strip()) for row in rows]
     twice = [patient for patient, n in Counter(patient for patient, _ in given).items() if n > 1]
     if twice:
@@ -141,9 +142,7 @@ def _from_file(
     fitting = [n for n, known in classes.items() if all(not v or _as_class(v, known) for _, v in given)]
     found = {
         name: {
-            patient: _Told(_as_class(value, classes[name]), {})
-            for patient, value in given
-            if patient in truths[name]
+            patient: _Told(_as_class(value, classes[name]), {}) for patient, value in given if patient in truths[name]
         }
         for name in fitting
     }

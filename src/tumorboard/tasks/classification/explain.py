@@ -29,7 +29,8 @@ def background_of(model: FittedModel, patients: Patients) -> Floats:
     """Covariates (at most `BACKGROUND`, p) of patients at equal distances in the order of their own probability."""
     order = np.argsort(model.probabilities(patients)[:, -1], kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, min(BACKGROUND, len(order))).round().astype(int)]
-    return patients.x[chosen]
+    background: Floats = patients.x[chosen]
+    return background
 
 
 def effects(model: FittedModel, patients: Patients, background: Floats) -> tuple[dict[str, float], ...]:

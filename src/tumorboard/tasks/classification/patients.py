@@ -28,7 +28,8 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Patients:
-    """n patients: `x` (n, p) as the encoder of the training fold makes it, `rows` their records of the `patients` table.
+    """n patients: `x` (n, p) as the encoder of the training fold makes it, `rows` their records of the `patients`
+    table.
 
     `names` and `sources` say what each column of `x` stands for and which variable it comes from. `cohort` is there for
     models that look at images; a model must not read outcomes from it.
@@ -85,7 +86,8 @@ class Training:
         """How common each class is (k,); a class without patients counts half a patient."""
         counts = np.bincount(self.y, minlength=len(self.classes)).astype(float)
         counts[counts == 0] = 0.5
-        return counts / counts.sum()
+        shares: Floats = counts / counts.sum()
+        return shares
 
     def part(self, index: Indices) -> Training:
         """Some of the patients, encoded anew by what they alone hold."""

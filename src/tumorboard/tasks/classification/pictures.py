@@ -49,7 +49,7 @@ def draw_all(
     written = []
     for name, draw in drawn.items():
         path = folder / f"{stem}-{name}.png"
-        atomic_write_bytes(path, _png(lambda axes, draw=draw: draw(axes), endpoint))
+        atomic_write_bytes(path, _png(draw, endpoint))
         written.append(path)
     return written
 
@@ -132,6 +132,8 @@ def _decision(axes: Any, models: Mapping[str, Joined]) -> None:
         axes.plot(thresholds, [point.model for point in points], label=name)
     axes.plot(thresholds, everybody, color="0.5", linewidth=0.8, label="everybody positive")
     axes.axhline(0, color="0.2", linewidth=0.8, label="nobody positive")
-    axes.set(xlabel="threshold of the probability", ylabel="net benefit per patient", ylim=(-0.1 * top - 0.02, 1.1 * top))
+    axes.set(
+        xlabel="threshold of the probability", ylabel="net benefit per patient", ylim=(-0.1 * top - 0.02, 1.1 * top)
+    )
     axes.set_title("decision curve")
     axes.legend(fontsize=8, frameon=False)

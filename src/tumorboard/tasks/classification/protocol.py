@@ -24,7 +24,17 @@ from tumorboard.tasks.clinical.encoding import ClinicalEncoder
 from tumorboard.tasks.clinical.folds import stratified_folds
 from tumorboard.tasks.clinical.variables import rows_of
 
-__all__ = ["FoldPrediction", "Prepared", "Run", "cross_validate", "predicted", "prepare", "held_out_folds", "transfer", "unreadable"]
+__all__ = [
+    "FoldPrediction",
+    "Prepared",
+    "Run",
+    "cross_validate",
+    "held_out_folds",
+    "predicted",
+    "prepare",
+    "transfer",
+    "unreadable",
+]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -34,8 +44,8 @@ Record = Mapping[str, Any]
 @dataclass(frozen=True)
 class FoldPrediction:
     """What one model says of patients that it has not seen: `test` their places, calibrated `probabilities` (n, k),
-    class numbers `told` (n,), `confidence` (n,) 0 to 1, whether they are `answered` at the configured coverage (n,), and
-    conformal `sets` (n, k). `explained`: per patient, variable -> change of the log odds; empty where not asked."""
+    class numbers `told` (n,), `confidence` (n,) 0 to 1, whether they are `answered` at the configured coverage (n,),
+    and conformal `sets` (n, k). `explained`: per patient, variable -> change of the log odds; empty where not asked."""
 
     test: Indices
     probabilities: Floats
@@ -126,10 +136,11 @@ def cross_validate(
     folds: Sequence[Indices],
     config: ClassificationConfig,
     explain: str = "",
+    transductive: bool = False,
     on_fold: Callable[[], None] | None = None,
 ) -> Run:
     """Fit every model on each training part and predict the patients left out. `explain`: the model whose
-    probabilities are taken apart per patient."""
+    probabilities are taken apart per patient. `transductive`: class shares are those estimated from each test part."""
     run = Run(folds=len(folds))
     everyone = np.arange(len(problem))
     for test in folds:
@@ -139,7 +150,7 @@ def cross_validate(
             run.notes[note] = run.notes.get(note, 0) + 1
         patients = prepared.patients([problem.rows[i] for i in test], problem.cohort)
         for name, model in fitted.items():
-            found = predicted(model, patients, test=test, config=config)
+            found = predicted(model, patients, test=test, config=config, transductive=transductive)
             if name == explain:
                 from tumorboard.tasks.classification.explain import moved
 

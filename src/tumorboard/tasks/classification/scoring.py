@@ -89,9 +89,7 @@ def score_model(
     miss: float,
 ) -> ModelScores:
     """All figures of one model on one endpoint."""
-    folds = [
-        _Part(problem.y[f.test], f.probabilities, f.told, f.confidence, f.answered, f.sets) for f in predictions
-    ]
+    folds = [_Part(problem.y[f.test], f.probabilities, f.told, f.confidence, f.answered, f.sets) for f in predictions]
     whole = _joined(folds)
     n = len(whole.y)
     rows, compared = [], {}
@@ -206,9 +204,7 @@ def _value(figure: Figure, parts: Sequence[_Part]) -> float:
     return float(np.mean([np.nan if (v := figure(part)) is None else v for part in parts]))
 
 
-def _row(
-    model: str, metric: str, problem: Problem, subset: str, value: float, draws: Floats, n: int
-) -> dict[str, Any]:
+def _row(model: str, metric: str, problem: Problem, subset: str, value: float, draws: Floats, n: int) -> dict[str, Any]:
     known = draws[~np.isnan(draws)]
     sure = not np.isnan(value) and len(known) >= 0.95 * len(draws)
     low, high = np.quantile(known, [0.025, 0.975]) if sure else (None, None)

@@ -70,11 +70,9 @@ def nodes_present(cell: Any, variable: Variable) -> str | None:
     return "N0" if found.group() == "0" else "N+"
 
 
-def harmonised(
-    variables: Sequence[Variable], *, how: str
-) -> tuple[list[Variable], dict[str, Variable], list[str]]:
-    """Variables of an HPV model with N stages by ``presence``, ``drop`` or ``as-published``; those whose cells become N0
-    or nodes (as published, for `present_nodes`); and what was done, in words.
+def harmonised(variables: Sequence[Variable], *, how: str) -> tuple[list[Variable], dict[str, Variable], list[str]]:
+    """Variables of an HPV model with N stages by ``presence``, ``drop`` or ``as-published``; those whose cells become
+    N0 or nodes (as published, for `present_nodes`); and what was done, in words.
 
     Stage groups (I to IV), which contain the N stage, are left out with ``presence`` and ``drop``. Only called where
     stages depend on HPV.

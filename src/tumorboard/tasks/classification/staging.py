@@ -42,9 +42,10 @@ def n_stage(
     """N by the number of nodes, the longest diameter of the largest, and whether one lies opposite the primary
     (`opposite`) or nodes lie on both sides (None: sides not known, taken as the primary's side and said so).
 
-    7th edition, and 8th without p16: one node up to 30 mm on the primary's side N1, up to 60 mm N2a, several N2b, opposite
-    or both sides N2c, above 60 mm N3 (8th: N3a). 8th with p16: up to 60 mm on the primary's side N1, opposite or both sides
-    N2, above 60 mm N3. 8th with an unknown status: only what is the same either way. MET107 for another edition.
+    7th edition, and 8th without p16: one node up to 30 mm on the primary's side N1, up to 60 mm N2a, several N2b,
+    opposite or both sides N2c, above 60 mm N3 (8th: N3a). 8th with p16: up to 60 mm on the primary's side N1, opposite
+    or both sides N2, above 60 mm N3. 8th with an unknown status: only what is the same either way. MET107 for another
+    edition.
     """
     if edition not in EDITIONS:
         raise TumorboardError(codes.OPTION_UNKNOWN, "edition", found=repr(edition), expected="7 or 8")

@@ -104,11 +104,14 @@ def _fit_forest(training: Training) -> Trees:
 def _fit_boosted(training: Training) -> Trees:
     """Few, shallow, strongly shrunk trees: tables of this size do not carry more."""
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
 
     booster = HistGradientBoostingClassifier(
         max_iter=120, learning_rate=0.05, max_leaf_nodes=5, min_samples_leaf=10, l2_regularization=5.0,
         class_weight="balanced", early_stopping=False, random_state=training.config.seed,
-    ).fit(training.patients.x, training.y)  # fmt: skip
+    )  # fmt: skip
+    with threadpool_limits(1):  # tables of this size: threads only stand in each other's way
+        booster.fit(training.patients.x, training.y)
     k, present = len(training.classes), booster.classes_
     outputs = present[1:] if len(present) == 2 else present
     parts = []

@@ -90,6 +90,9 @@ add_model(
     restore=_restore,
 )
 add_model(
-    "logistic", "ridge logistic regression, classes weighted equally, C = 1 (scikit-learn)", _fit_plain, restore=_restore
+    "logistic",
+    "ridge logistic regression, classes weighted equally, C = 1 (scikit-learn)",
+    _fit_plain,
+    restore=_restore,
 )
 add_model("tuned-logistic", "the same with C chosen on the inner folds", _fit_tuned, restore=_restore)

@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from tumorboard.tasks.classification.patients import Patients, Training
 
-__all__ = ["COMBINED", "Classifier", "add_model", "fit_model", "is_known", "lacks", "names", "restore_model", "summaries"]
+__all__ = [
+    "COMBINED",
+    "Classifier",
+    "add_model",
+    "fit_model",
+    "is_known",
+    "lacks",
+    "names",
+    "restore_model",
+    "summaries",
+]
 
 Floats = NDArray[np.float64]
 State = tuple[dict[str, Any], dict[str, Floats]]
@@ -57,8 +67,8 @@ def _nothing(training: Training) -> str:
 
 
 def add_model(name: str, summary: str, fit: Fit, *, lacks: Lacks = _nothing, restore: Restore | None = None) -> None:
-    """Register a model. `lacks` says in words what these patients lack for it (empty: it can be fitted); `restore` makes
-    it again from its `state`."""
+    """Register a model. `lacks` says in words what these patients lack for it (empty: it can be fitted); `restore`
+    makes it again from its `state`."""
     _KNOWN[name] = (summary, fit, lacks, restore)
 
 
