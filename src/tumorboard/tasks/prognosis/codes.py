@@ -21,6 +21,12 @@ PATIENT_TWICE = define(
     "observation.",
     fix="give every patient one row per endpoint and one fold",
 )
+ONLY_LEAKS = define(
+    "PRG106",
+    "Nothing to predict from but what tells the outcome",
+    why="A model of variables that were recorded with the outcome says nothing about patients before treatment.",
+    fix="name variables known before treatment as covariates, or set `leaks=keep` to see what they give away",
+)
 RUN_UNKNOWN = define(
     "PRG151",
     "Not a survival model of this version",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -23,11 +23,9 @@ MODELS = (
     "best-by-inner-folds",
     "radiomics-cox",
     "fusion-cox",
-    "image-network",
-    "fusion-network",
-    "fusion-ensemble",
 )
-"""In the order of the tables: the null model first, then from simple to complex."""
+"""In the order of the tables: the null model first, then from simple to complex. Networks on images (image-network,
+fusion-network, fusion-ensemble) train for minutes and are asked for by name."""
 
 
 class PrognosisConfig(BaseModel):
@@ -46,9 +44,20 @@ class PrognosisConfig(BaseModel):
     volume: str = Field("", description="variable with the tumour's volume; empty: found by unit and name")
     rare_below: int = Field(5, ge=1, description="levels of fewer training patients are pooled")
     horizons_days: tuple[float, ...] = Field((365.25, 730.5, 1826.25), description="for AUC and calibration")
+    across_centres: tuple[str, ...] = Field(
+        ("kaplan-meier", "ridge-cox", "survival-forest", "best-by-inner-folds"),
+        description="models also tested with one centre left out at a time",
+    )
+    leaks: Literal["leave out", "keep"] = Field(
+        "leave out", description="variables that tell the outcome (checks OUT211): left out and said so, or kept"
+    )
+    bound_of: str = Field(
+        "ridge-cox", description="model that gets calibrated bounds on the event-free time; empty: none"
+    )
+    pictures: bool = Field(True, description="whether to draw the figures")
     resamples: int = Field(1000, ge=100, description="bootstrap resamples of patients")
 
-    @field_validator("endpoints", "covariates", "models", "horizons_days", mode="before")
+    @field_validator("endpoints", "covariates", "models", "across_centres", "horizons_days", mode="before")
     @classmethod
     def _split_words(cls, value: Any) -> Any:
         """`OS,RFS` of the command line."""

@@ -43,6 +43,30 @@ class CoxFit:
 
 
 @njit(cache=True)
+def _value(event: NDArray[np.bool_], time: Floats, eta: Floats) -> float:  # pragma: no cover - compiled
+    """Efron's log partial likelihood for risks of any size: sums of exponentials are kept relative to their largest.
+    Rows sorted by time, last first."""
+    value, largest, total, row = 0.0, -np.inf, 0.0, 0
+    while row < len(time):
+        first, deaths, mine = row, 0, 0.0
+        while row < len(time) and time[row] == time[first]:
+            if eta[row] > largest:
+                total = total * np.exp(largest - eta[row]) + 1.0
+                largest = eta[row]
+            else:
+                total += np.exp(eta[row] - largest)
+            row += 1
+        for i in range(first, row):
+            if event[i]:
+                deaths += 1
+                value += eta[i]
+                mine += np.exp(eta[i] - largest)
+        for k in range(deaths):
+            value -= largest + np.log(total - k / deaths * mine)
+    return value
+
+
+@njit(cache=True, error_model="numpy")  # an overlong step gives an infinite likelihood, and is halved
 def _walk(
     event: NDArray[np.bool_], time: Floats, x: Floats, eta: Floats
 ) -> tuple[float, Floats, Floats, Floats, Floats]:  # pragma: no cover - compiled
@@ -120,8 +144,7 @@ def log_partial_likelihood(event: ArrayLike, time: ArrayLike, risk: ArrayLike) -
     observation at its time. Its negative, divided by the events, is the Cox loss of networks."""
     event, time, eta = np.asarray(event, bool), np.asarray(time, float), np.asarray(risk, float)
     order = np.argsort(-time, kind="stable")
-    nothing = np.zeros((len(time), 0))
-    return float(_walk(event[order], time[order], nothing, (eta - eta.max(initial=0.0))[order])[0])
+    return float(_value(event[order], time[order], eta[order]))
 
 
 def fit_cox(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,14 @@ from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.outcome import Survival
 from tumorboard.core.variables import Variable
+from tumorboard.tasks.clinical.variables import rows_of
 from tumorboard.tasks.prognosis import codes
+from tumorboard.tasks.prognosis.bounds import calibrate_bound
 from tumorboard.tasks.prognosis.config import PrognosisConfig
 from tumorboard.tasks.prognosis.models.registry import fit_model
 from tumorboard.tasks.prognosis.patients import Patients, Training
 
-__all__ = ["FoldPrediction", "check_folds", "cross_validate", "time_grid"]
+__all__ = ["External", "FoldPrediction", "check_folds", "cross_validate", "external", "time_grid"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -35,6 +37,12 @@ class FoldPrediction:
     risk: Floats
     survival: Floats
     grid: Floats
+    bounds: Floats | None = None
+    """(n_test,) days until which nine in ten are event-free, where asked for."""
+    cuts: Floats = field(default_factory=lambda: np.zeros(0))
+    """(2,) thirds of the risks that the fold's model gives to its training patients."""
+    columns: tuple[str, ...] = ()
+    """What the encoder made of the variables in this fold."""
 
 
 def cross_validate(
@@ -46,11 +54,13 @@ def cross_validate(
     folds: Sequence[Indices],
     config: PrognosisConfig,
     cohort: Cohort | None = None,
+    bounded: bool = False,
 ) -> list[FoldPrediction]:
     """Fit `model` on each training part and predict the patients left out.
 
     `rows` are records of `patients` in the order of `outcome`; `cohort` is for models that look at images. The encoder,
-    every choice inside the model and the grid of times are functions of the training part alone. PRG105 when a patient
+    every choice inside the model, the grid of times and (`bounded`) the calibration of bounds are functions of the
+    training part alone. PRG105 when a patient
     stands in two folds.
     """
     check_folds(outcome, folds)
@@ -64,8 +74,43 @@ def cross_validate(
         fitted = fit_model(model, training)
         tested = Patients.encoded([rows[i] for i in test], training.encoder, cohort)
         grid = time_grid(training)
-        predictions.append(FoldPrediction(test, train, fitted.risk(tested), fitted.survival(tested, grid), grid))
+        risk, survival = fitted.risk(tested), fitted.survival(tested, grid)
+        cuts = np.quantile(fitted.risk(training.patients), [1 / 3, 2 / 3])
+        bounds = calibrate_bound(model, training, grid=grid).times(survival) if bounded else None
+        predictions.append(FoldPrediction(test, train, risk, survival, grid, bounds, cuts, tested.names))
     return predictions
+
+
+@dataclass(frozen=True)
+class External:
+    """Two cohorts as one list of patients: those to train on, then those to test on (`test`, indices)."""
+
+    rows: list[Mapping[str, Any]]
+    outcome: Survival
+    test: Indices
+
+
+def external(train: Cohort, test: Cohort, endpoint: str) -> External:
+    """Train on one cohort, test on another: give the parts to `cross_validate` with `folds=[test]`. PRG105 when a
+    patient is in both."""
+    outcomes = []
+    for cohort in (train, test):
+        outcome = cohort.outcome(endpoint)
+        if not isinstance(outcome, Survival):
+            raise TumorboardError(
+                codes.TOO_FEW_EVENTS, f"{cohort.name}, {endpoint}", found="classes", expected="times and events"
+            )
+        outcomes.append(outcome)
+    rows = [row for cohort, o in zip((train, test), outcomes, strict=True) for row in rows_of(cohort, o.patient_ids)]
+    both = Survival(
+        endpoint,
+        outcomes[0].patient_ids + outcomes[1].patient_ids,
+        np.r_[outcomes[0].event, outcomes[1].event],
+        np.r_[outcomes[0].time_days, outcomes[1].time_days],
+    )
+    tested = np.arange(len(outcomes[0]), len(both))
+    check_folds(both, [tested])
+    return External(list(rows), both, tested)
 
 
 def time_grid(training: Training) -> Floats:

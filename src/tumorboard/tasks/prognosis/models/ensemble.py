@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,7 @@ def _fit_stack(training: Training) -> FittedModel:
     knots = np.unique(np.quantile(time[event], np.linspace(0.05, 0.9, 18)))
     curves = np.zeros((len(MEMBERS), len(event), len(knots)))
     for part, held_out, index in training.inner():
+        part = replace(part, config=part.config.model_copy(update={"trees": min(_INNER_TREES, part.config.trees)}))
         for place, name in enumerate(MEMBERS):
             curves[place, index] = fit_model(name, part).survival(held_out, knots)
     weights = brier_weights(curves, event, time, knots)
