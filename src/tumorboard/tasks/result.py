@@ -1,11 +1,11 @@
-"""What a benchmark gives back."""
+"""What a benchmark and an evaluation give back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["TaskResult"]
+__all__ = ["Evaluation", "TaskResult"]
 
 
 @dataclass(frozen=True)
@@ -20,3 +20,14 @@ class TaskResult:
     scores: list[dict[str, Any]]
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evaluation(TaskResult):
+    """Scores, the rules they follow, one row per case, metric and label (or the official counts of each case), cases
+    without a prediction, and parts of the prediction that answer no case."""
+
+    rules: dict[str, Any] = field(default_factory=dict)
+    cases: list[dict[str, Any]] = field(default_factory=list)
+    missing: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
