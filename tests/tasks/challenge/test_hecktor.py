@@ -78,9 +78,7 @@ def test_trap_the_sign_risk_in_2025_days_in_2026_or_as_stated(tmp_path: Path, mo
     frail = case(tmp_path / "frail", EHR | {"Age": 82, "Performance Status": 3})
     risk = [rfs(c, tmp_path / f"r{n}", models) for n, c in enumerate((fit, frail))]
     days = [rfs(c, tmp_path / f"d{n}", models, "hecktor2026") for n, c in enumerate((fit, frail))]
-    stated = [
-        rfs(c, tmp_path / f"s{n}", models, "hecktor2026", rfs_means="risk") for n, c in enumerate((fit, frail))
-    ]
+    stated = [rfs(c, tmp_path / f"s{n}", models, "hecktor2026", rfs_means="risk") for n, c in enumerate((fit, frail))]
     assert risk[0] < risk[1] and days[0] > days[1] and stated == risk
     assert all(0 < value <= 1826.25 for value in days)
     with pytest.raises(TumorboardError, match="CHG102"):
