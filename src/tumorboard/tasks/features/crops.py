@@ -55,7 +55,10 @@ def crops_of(cohort: Cohort, patient_ids: Sequence[str], *, masks: str, settings
     new = [patient for patient in dict.fromkeys(patient_ids) if patient not in known]
     for images in baseline_images(cohort, masks=masks, patient_ids=new) if new else ():
         known[images.patient_id] = crop_of(images, settings)
-    values = np.stack([known[patient][0] for patient in patient_ids]) if len(patient_ids) else np.zeros((0, 4, 1, 1, 1), np.float16)
+    n = settings.voxels
+    values = np.zeros((len(patient_ids), len(CHANNELS), n, n, n), np.float16)
+    for place, patient in enumerate(patient_ids):
+        values[place] = known[patient][0]
     return Crops(values, np.array([known[patient][1] for patient in patient_ids], bool).reshape(-1, len(CHANNELS)))
 
 
