@@ -18,7 +18,7 @@ BETWEEN = {
 N stage as published."""
 
 
-def report(tables: Sequence[dict[str, Any]], transfers: Sequence[dict[str, Any]], *, head: str) -> str:
+def report(tables: Sequence[tuple[Any, dict[str, Any]]], transfers: Sequence[dict[str, Any]], *, head: str) -> str:
     """The whole page."""
     lines = [
         "# HPV status from clinical tables",
@@ -35,16 +35,16 @@ def report(tables: Sequence[dict[str, Any]], transfers: Sequence[dict[str, Any]]
         "| table | model | AUC here | page | balanced accuracy here | page |",
         "|---|---|---|---|---|---|",
     ]
-    for one in tables:
+    for table, one in tables:
         for name in ("logistic", "forest"):
-            here, page = one["repeated"][name], getattr(one["table"], name)
+            here, page = one["repeated"][name], getattr(table, name)
             lines.append(
-                f"| {one['table'].name} | {name} | {here[0]:.3f} ± {here[1]:.3f} | {page[0]:.3f} ± {page[1]:.3f} "
+                f"| {table.name} | {name} | {here[0]:.3f} ± {here[1]:.3f} | {page[0]:.3f} ± {page[1]:.3f} "
                 f"| {here[2]:.3f} ± {here[3]:.3f} | {page[2]:.3f} ± {page[3]:.3f} |"
             )
     lines += ["", "## Ours, out of fold", ""]
-    for one in tables:
-        lines += _table(one)
+    for table, one in tables:
+        lines += _table(table, one)
     lines += ["## Between centres (lyDATA)", "", "Everything is fitted on the first centre; no patient of the second "
               "is looked at, with or without a class. ISB is doubtful: more than half of its oral cavity cancers are "
               "coded HPV-positive, so its figures say little.", ""]  # fmt: skip
@@ -56,8 +56,8 @@ def report(tables: Sequence[dict[str, Any]], transfers: Sequence[dict[str, Any]]
     return "\n".join(lines) + "\n"
 
 
-def _table(one: dict[str, Any]) -> list[str]:
-    table, scores = one["table"], one["scores"]
+def _table(table: Any, one: dict[str, Any]) -> list[str]:
+    scores = one["scores"]
     n = next(row["n"] for row in scores if row["subset"] == "all")
     lines = [f"### {table.name}", "", f"n = {n}. {table.note.capitalize() + '.' if table.note else ''}".strip(), ""]
     for subset in dict.fromkeys(row["subset"] for row in scores):

@@ -5,13 +5,14 @@
 
 DATA/clinical holds the published tables named in `tests/datasets/schemas`. Three parts: the reference's logistic
 regression and forest repeated with scikit-learn by its recipe; our benchmark on the same patients, columns and folds;
-models trained in one centre and tested in another. Pictures go below OUT; `--write` puts the page into
-benchmarks/results/classification_tables.md.
+models trained in one centre and tested in another. Pictures and finished parts go below OUT; `--write` puts the page
+into benchmarks/results/classification_tables.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -28,6 +29,7 @@ from tumorboard.core.cohort import Cohort
 from tumorboard.core.tables import EXPERT
 from tumorboard.core.variables import Kind, Variable
 from tumorboard.datasets.table.reader import read
+from tumorboard.io.files import atomic_write_text
 from tumorboard.tasks.classification.benchmark import benchmark, score_run
 from tumorboard.tasks.classification.config import ClassificationConfig
 from tumorboard.tasks.classification.data import problems_of, variables_of
@@ -180,7 +182,6 @@ def one_table(table: Table, *, data: Path, out: Path) -> dict[str, Any]:
     result = benchmark(cohort, out / table.name.replace(" ", "-"), config=config)
     repeated = repeat(data, table.file.split("+"), table.recipe, only=_only(table))
     return {
-        "table": table,
         "scores": result.scores,
         "notes": list(result.notes),
         "repeated": repeated,
@@ -214,7 +215,7 @@ def one_transfer(job: tuple[str, str, str], *, data: Path) -> dict[str, Any]:
     train, test, n_stage = job
     config = settings_of(TABLES[-1], n_stage=n_stage)
     cohorts = [lydata(data, [FILES[centre] for centre in side.split("+")], side) for side in (train, test)]
-    first, second = (problems_of(cohort, config)[0] for cohort in cohorts)
+    first, second = (problems_of(cohort, config, fewest=5)[0] for cohort in cohorts)  # ISB has 8 negatives
     run = transfer(first, second, variables=variables_of(first, config)[0], config=config)
     folds = [np.arange(len(second))]
     scores = score_run(second, run, folds, subset=f"{train} to {test}", config=config)
@@ -232,17 +233,33 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     start = time.perf_counter()
-    jobs = [(train, test, how) for train, test in BETWEEN for how in ("presence", "as-published")]
+    tables = (*TABLES, AS_PUBLISHED)
+    jobs = [("table", number) for number in range(len(tables))]
+    jobs += [("between", (*pair, how)) for pair in BETWEEN for how in ("presence", "as-published")]
     with ProcessPoolExecutor(arguments.jobs) as pool:
-        tables = pool.map(partial(one_table, data=arguments.data, out=arguments.out), (*TABLES, AS_PUBLISHED))
-        transfers = pool.map(partial(one_transfer, data=arguments.data), jobs)
-        done = list(tables), list(transfers)
-    spent = sum(one["seconds"] for part in done for one in part) / 60
-    minutes = f"{spent:.1f} CPU-minutes, {(time.perf_counter() - start) / 60:.1f} minutes wall"
-    text = report(*done, head=f"{arguments.date}; {arguments.machine}. {minutes}, {arguments.jobs} processes.")
+        done = list(pool.map(partial(kept, data=arguments.data, out=arguments.out), jobs))
+    minutes = f"{sum(one['seconds'] for one in done) / 60:.1f} CPU-minutes"
+    minutes += f", {(time.perf_counter() - start) / 60:.1f} minutes wall (finished parts are taken over)"
+    head = f"{arguments.date}; {arguments.machine}. {minutes}, {arguments.jobs} processes."
+    text = report(list(zip(tables, done[: len(tables)], strict=True)), done[len(tables) :], head=head)
     print(text)
     if arguments.write:
         TARGET.write_text(text, encoding="utf-8")
+
+
+def kept(job: tuple[str, Any], *, data: Path, out: Path) -> dict[str, Any]:
+    """The result of a job, from OUT where an earlier run left it."""
+    kind, what = job
+    path = out / ("-".join([kind, *map(str, what if kind == "between" else [what])]) + ".json")
+    if not path.is_file():
+        found = (
+            one_transfer(what, data=data)
+            if kind == "between"
+            else one_table((*TABLES, AS_PUBLISHED)[what], data=data, out=out)
+        )
+        atomic_write_text(path, json.dumps(found) + "\n")
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return result
 
 
 if __name__ == "__main__":

@@ -62,11 +62,11 @@ def test_rows_have_the_shape_of_the_truth(result) -> None:
     found, _ = result
     cohort = build(150, centres=2)
     added = cohort.with_rows(**found.rows)
-    assert len(added.rows("outcomes", run_id="logistic")) == 150
-    row = added.rows("outcomes", run_id="logistic")[0]
+    assert len(added.rows("outcomes", run_id="classification-logistic")) == 150
+    row = added.rows("outcomes", run_id="classification-logistic")[0]
     assert sum(row["probabilities"].values()) == pytest.approx(1) and row["score"] == row["probabilities"]["positive"]
     assert {"confidence", "answered", "set"} <= set(json.loads(row["raw"]))
-    again = evaluate(added, "logistic")
+    again = evaluate(added, "classification-logistic")
     pooled = next(r for r in again.scores if r["metric"] == "auc")
     assert abs(pooled["value"] - scores(found, "logistic", "auc over all")["value"]) < 1e-12
 

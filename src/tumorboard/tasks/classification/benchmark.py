@@ -22,7 +22,7 @@ from tumorboard.tasks.classification.protocol import (
     held_out_folds,
     unreadable,
 )
-from tumorboard.tasks.classification.rows import outcome_rows, run_row
+from tumorboard.tasks.classification.rows import outcome_rows, run_name, run_row
 from tumorboard.tasks.classification.scoring import difference_rows, draws_of, score_model
 from tumorboard.tasks.clinical.folds import centre_folds
 from tumorboard.tasks.result import TaskResult
@@ -90,12 +90,12 @@ def benchmark(
             notes += [f"{problem.endpoint}, {subset}: {note}" for note in run.told()]
             if subset == "all":
                 for model, predictions in run.predictions.items():
-                    rows += outcome_rows(model, problem, predictions)
+                    rows += outcome_rows(run_name(model), problem, predictions)
                 if config.pictures:
                     _draw(out, problem, run, config)
     runs = [
-        run_row(model, kind="model", config=config, inputs={"covariates": used, "notes": notes})
-        for model in dict.fromkeys(row["run_id"] for row in rows)
+        run_row(run_id, kind="model", config=config, inputs={"covariates": used, "notes": notes})
+        for run_id in dict.fromkeys(row["run_id"] for row in rows)
     ]
     return TaskResult(scores, {"runs": runs, "outcomes": rows}, tuple(notes))
 

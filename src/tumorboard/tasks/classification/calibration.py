@@ -52,8 +52,8 @@ class Calibration:
 
     def balanced(self, probabilities: Floats) -> Floats:
         """What calibrated probabilities would be were the classes equally common: the basis of every decision here,
-        since balanced accuracy counts every class alike."""
-        ratio = probabilities / self.shares
+        since balanced accuracy counts every class alike. Ties go to the class that is commoner in training."""
+        ratio = np.round(probabilities / self.shares, 12) + 1e-9 * self.shares
         shares: Floats = ratio / ratio.sum(axis=1, keepdims=True)
         return shares
 

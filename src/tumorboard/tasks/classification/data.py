@@ -61,9 +61,9 @@ class Problem:
         return np.array([self.classes[k] for k in self.y], dtype=object)
 
 
-def problems_of(cohort: Cohort, config: ClassificationConfig) -> list[Problem]:
+def problems_of(cohort: Cohort, config: ClassificationConfig, *, fewest: int = FEWEST) -> list[Problem]:
     """The endpoints with classes: those chosen (CLS101 when one lacks patients), else all that have two classes of
-    `FEWEST` patients or more."""
+    `fewest` patients or more."""
     found = []
     for name in config.endpoints or cohort.endpoints():
         try:
@@ -75,26 +75,28 @@ def problems_of(cohort: Cohort, config: ClassificationConfig) -> list[Problem]:
         if not isinstance(outcome, ClassOutcome):
             continue
         counts = Counter(outcome.values)
-        enough = [value for value, n in counts.items() if n >= FEWEST]
+        enough = [value for value, n in counts.items() if n >= fewest]
         if len(enough) >= 2:
-            found.append(_problem(cohort, outcome, counts, config))
+            found.append(_problem(cohort, outcome, counts, config, fewest=fewest))
         elif config.endpoints:
             seen = ", ".join(f"{value}: {n}" for value, n in counts.items())
             raise TumorboardError(
                 codes.TOO_FEW_PATIENTS,
                 f"{cohort.name}, {name}",
                 found=seen,
-                expected=f"two classes of {FEWEST} or more",
+                expected=f"two classes of {fewest} or more",
             )
     return found
 
 
-def _problem(cohort: Cohort, outcome: ClassOutcome, counts: Counter[str], config: ClassificationConfig) -> Problem:
-    kept = {value for value, n in counts.items() if n >= FEWEST}
+def _problem(
+    cohort: Cohort, outcome: ClassOutcome, counts: Counter[str], config: ClassificationConfig, *, fewest: int
+) -> Problem:
+    kept = {value for value, n in counts.items() if n >= fewest}
     classes = _ordered(kept, counts, config.positive)
     chosen = [(p, v) for p, v in zip(outcome.patient_ids, outcome.values, strict=True) if v in kept]
     notes = [
-        f"{outcome.endpoint}: {n} patients of class {value} left out (fewer than {FEWEST})"
+        f"{outcome.endpoint}: {n} patients of class {value} left out (fewer than {fewest})"
         for value, n in counts.items()
         if value not in kept
     ]

@@ -78,7 +78,8 @@ def evaluate(
         stated = {"name": "all figures", "without_a_class": "error"}
         scores = [row for name in endpoints for row in _plain(name, truths[name], told[name], seed)]
     missing = [
-        f"{patient} ({name})" + (f": {one.problem}" if (one := told[name].get(patient)) and one.problem else "")
+        f"{patient} ({name})"
+        + (f": {one.problem.split()[0]}" if (one := told[name].get(patient)) and one.problem else "")
         for name in endpoints
         for patient in truths[name]
         if patient not in told[name] or told[name][patient].value is None

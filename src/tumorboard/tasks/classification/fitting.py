@@ -73,8 +73,9 @@ def _held_out(name: str, training: Training) -> Floats:
     return total
 
 
-def _calibrated(training: Training, weights: Floats) -> Calibration:
-    return fit_calibration(weights, training.y, shares=training.shares, method=training.config.calibration)
+def _calibrated(training: Training, weights: Floats, *, null: bool = False) -> Calibration:
+    method = "none" if null else training.config.calibration
+    return fit_calibration(weights, training.y, shares=training.shares, method=method)
 
 
 def _loss(training: Training, weights: Floats) -> float:
@@ -85,7 +86,7 @@ def _loss(training: Training, weights: Floats) -> float:
 def _finished(
     name: str, training: Training, weights: dict[str, float], total: Floats, fitted: dict[str, Classifier]
 ) -> FittedModel:
-    calibration = _calibrated(training, total)
+    calibration = _calibrated(training, total, null=name == NULL)
     balanced = calibration.balanced(calibration.probabilities(total))
     answers = fit_answers(balanced, training.y, miss=training.config.miss)
     return FittedModel(name, tuple((part, w, fitted[part]) for part, w in weights.items()), calibration, answers)

@@ -44,7 +44,8 @@ class Trained:
 
 @dataclass(frozen=True)
 class ClassificationModel:
-    """One trained model per endpoint, the settings, and how it was trained (`facts`: patients, steps; after training also seconds)."""
+    """One trained model per endpoint, the settings, and how it was trained (`facts`: patients, steps, and after
+    training the seconds it took)."""
 
     endpoints: tuple[Trained, ...]
     config: ClassificationConfig

@@ -13,10 +13,15 @@ from tumorboard.tasks.classification.config import ClassificationConfig
 from tumorboard.tasks.classification.data import Problem
 from tumorboard.tasks.classification.protocol import FoldPrediction
 
-__all__ = ["outcome_rows", "refused_row", "run_row"]
+__all__ = ["outcome_rows", "refused_row", "run_name", "run_row"]
 
 _MOST = 5
 """Variables named in the explanation of a patient."""
+
+
+def run_name(model: str) -> str:
+    """The run of a benchmark's model: other tasks have models of the same name in the same cohort."""
+    return f"classification-{model}"
 
 
 def outcome_rows(
