@@ -61,28 +61,31 @@ def main() -> None:
         "patients within folds; the last column is the difference to the planted best on the same resamples.\n",
     ]
     config = PrognosisConfig(resamples=arguments.resamples, seed=0)
-    text, _ = part_a(arguments.out / "crowd", arguments.crowd, config)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    text, first = part_a(arguments.out / "crowd", arguments.crowd, config)
     parts.append(text)
-    text, figure = part_b(arguments.out / "scanned", arguments.patients, config, arguments)
+    text, second = part_b(arguments.out / "scanned", arguments.patients, config, arguments)
     parts.append(text)
     print("\n".join(parts))
-    figure.savefig(arguments.out / "virtual_prognosis.png", dpi=110)
-    if arguments.write:
-        TARGET.write_text("\n".join(parts), encoding="utf-8")
-        figure.savefig(TARGET.with_suffix(".png"), dpi=110)
+    for folder in (arguments.out, *([TARGET.parent] if arguments.write else [])):
+        (folder / TARGET.name).write_text("\n".join(parts), encoding="utf-8")
+        for name, figure in (("a", first), ("b", second)):
+            figure.savefig(folder / f"{TARGET.stem}_{name}.png", dpi=110)
 
 
-def part_a(folder: Path, patients: int, config: PrognosisConfig) -> tuple[str, list[MissingnessPoint]]:
+def part_a(folder: Path, patients: int, config: PrognosisConfig) -> tuple[str, Any]:
     """The crowd: tables, and the index lesion's planted traits as measurements."""
     if (folder / "cohort.json").exists():
         cohort = open_cohort(folder)
     else:
         cohort = make_cohort(folder, patients=patients, seed=SEED + 1, tables_only=True, exams=1, followed=0.0)
     cohort = with_hpv(with_traits(cohort))
-    models = ["ridge-cox", "boosted-hazard", "fusion-cox"]
+    models = ["ridge-cox", "radiomics-cox", "boosted-hazard", "fusion-cox"]
     lines, points = compared(cohort, config, models=models, withheld=[()])
+    withheld = [("PET",), ("CT",), ("mask",), ("PET", "CT", "mask"), (CLINICAL,)]
+    text, figure = curves_of(cohort, config, ["fusion-cox"], withheld, points)
     title = f"## A. {patients} patients, lesions as planted (perfect measurement)\n"
-    return "\n".join([title, *lines, ""]), points
+    return "\n".join([title, *lines, "", text, "![curves](virtual_prognosis_a.png)\n"]), figure
 
 
 def part_b(folder: Path, patients: int, config: PrognosisConfig, arguments: Any) -> tuple[str, Any]:
@@ -93,21 +96,41 @@ def part_b(folder: Path, patients: int, config: PrognosisConfig, arguments: Any)
     curves = ["fusion-cox", "fusion-ensemble"] if arguments.networks else ["fusion-cox"]
     withheld = [("PET",), ("CT",), ("dose",), ("mask",), IMAGES, (CLINICAL,)]
     lines, points = compared(cohort, config, models=models, withheld=[()])
+    text, figure = curves_of(cohort, config, curves, withheld, points)
+    title = f"## B. {patients} scanned patients (3 mm voxels, PET blurred as the scanners do)\n"
+    return "\n".join([title, *lines, "", text, "![curves](virtual_prognosis_b.png)\n"]), figure
+
+
+def curves_of(
+    cohort: Cohort,
+    config: PrognosisConfig,
+    models: Sequence[str],
+    withheld: Sequence[tuple[str, ...]],
+    points: Sequence[MissingnessPoint],
+) -> tuple[str, Any]:
+    """Table and picture of what missing modalities cost, beside the best single modality of `points`."""
     outcome, folds, rows, variables = setting(cohort, config)
     curve = missingness(
-        curves, rows, outcome, variables=variables, folds=folds, config=config, cohort=cohort, withheld=withheld,
+        models,
+        rows,
+        outcome,
+        variables=variables,
+        folds=folds,
+        config=config,
+        cohort=cohort,
+        withheld=withheld,
         progress=lambda text: print(text, flush=True),
-    )  # fmt: skip
-    floor = max((p for p in points if p.model in ("ridge-cox", "radiomics-cox")), key=lambda p: p.value)
-    text = [f"## B. {patients} scanned patients (3 mm voxels, PET blurred as the scanners do)\n", *lines, ""]
-    text += ["### Missing modalities\n", curve_table(curve, floor), "![curves](virtual_prognosis.png)\n"]
+    )
+    floor = max((p for p in points if p.model in SINGLE), key=lambda p: p.value)
     figure = missingness_figure(
         curve,
-        floors={"planted, all of it": truth_of(cohort, "truth", outcome, folds, config).value,
-                f"best single: {SINGLE[floor.model]}": floor.value},
-        title=f"SYNTHETIC: {patients} virtual patients, recurrence-free survival",
-    )  # fmt: skip
-    return "\n".join(text), figure
+        floors={
+            "planted, all of it": truth_of(cohort, "truth", outcome, folds, config).value,
+            f"best single: {SINGLE[floor.model]}": floor.value,
+        },
+        title=f"SYNTHETIC: {len(outcome)} virtual patients, recurrence-free survival",
+    )
+    return "\n".join(["### Missing modalities\n", curve_table(curve, floor)]), figure
 
 
 SINGLE = {"ridge-cox": "clinical", "radiomics-cox": "images"}

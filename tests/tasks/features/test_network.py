@@ -12,7 +12,9 @@ import pytest
 from tumorboard.tasks.features.crops import CropSettings
 from tumorboard.tasks.features.network import FusionNet, NetworkInputs, NetworkSettings, fit_network
 
-SETTINGS = NetworkSettings(CropSettings(32.0, 4.0), width=4, features=8, batch=16, steps=60, dropout=0.0)
+SETTINGS = NetworkSettings(
+    CropSettings(32.0, 4.0), width=4, features=8, batch=24, steps=50, learning_rate=5e-3, dropout=0.0
+)
 
 
 def inputs(n: int = 60) -> tuple[NetworkInputs, np.ndarray]:

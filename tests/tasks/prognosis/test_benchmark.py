@@ -78,6 +78,7 @@ def test_every_model_is_scored_beside_the_null(tmp_path: Path) -> None:
     data = cohort(160)
     result = benchmark(data, tmp_path, config=QUICK)
     assert value(result.scores, "kaplan-meier", "c_index")["value"] == 0.5
+    assert not {row["run"] for row in result.scores} & {"radiomics-cox", "fusion-cox"}  # no image features here
     for model in MODELS[1:]:
         c = value(result.scores, model, "c_index")
         assert c["low"] < c["value"] < c["high"] and c["value"] > 0.55 and c["n"] == 160, model

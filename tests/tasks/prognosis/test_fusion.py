@@ -130,9 +130,7 @@ def test_trap_poisoned_test_rows_change_nothing_that_is_fitted() -> None:
     """Reference, trap 8: the fit is a function of the training part alone."""
     rows, event, time = people(n=200)
     training = Training.of(rows[:150], event[:150], time[:150], variables=VARIABLES, config=CONFIG)
-    again = Training.of(
-        [dict(row) for row in rows[:150]], event[:150], time[:150], variables=VARIABLES, config=CONFIG
-    )
+    again = Training.of([dict(row) for row in rows[:150]], event[:150], time[:150], variables=VARIABLES, config=CONFIG)
     poisoned = [row | {"age_years": 1e6, "mask_volume_ml": -1e6} for row in rows[150:]]
     first = fit_pattern_cox(training)
     patients(again, poisoned)

@@ -56,9 +56,9 @@ def _runs(grey, levels, longest, directions):  # type: ignore[no-untyped-def]  #
 
 def cooccurrences(grey: np.ndarray, levels: int) -> np.ndarray:  # type: ignore[type-arg]
     """(13, levels, levels) how often a voxel of one level has a neighbour of another, by direction."""
-    return _cooccurrences(grey, levels, DIRECTIONS)  # type: ignore[no-any-return]
+    return _cooccurrences(grey, levels, DIRECTIONS)
 
 
 def runs(grey: np.ndarray, levels: int) -> np.ndarray:  # type: ignore[type-arg]
     """(13, levels, longest) how many runs of each level and length there are, by direction."""
-    return _runs(grey, levels, max(grey.shape), DIRECTIONS)  # type: ignore[no-any-return]
+    return _runs(grey, levels, max(grey.shape), DIRECTIONS)

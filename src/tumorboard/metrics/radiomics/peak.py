@@ -21,7 +21,8 @@ def sphere_means(image: NDArray[np.floating], axes_mm: ArrayLike) -> NDArray[np.
     sphere = (np.linalg.norm(offsets @ steps.T, axis=-1) <= PEAK_RADIUS_MM).astype(float)
     sums = ndimage.convolve(image.astype(np.float64), sphere, mode="constant")
     counts = ndimage.convolve(np.ones(image.shape), sphere, mode="constant")
-    return (sums / counts).astype(np.float32)
+    means: NDArray[np.float32] = (sums / counts).astype(np.float32)
+    return means
 
 
 def peaks_near(image: NDArray[np.floating], inside: NDArray[np.bool_], axes_mm: ArrayLike) -> NDArray[np.float32]:
@@ -52,4 +53,5 @@ def _steps(axes_mm: ArrayLike) -> NDArray[np.float64]:
 
 def _reach(steps: NDArray[np.float64]) -> NDArray[np.int64]:
     """Voxels along each axis that the sphere may reach, obliqueness included."""
-    return np.ceil(PEAK_RADIUS_MM * np.linalg.norm(np.linalg.inv(steps), axis=1)).astype(np.int64)
+    reach: NDArray[np.int64] = np.ceil(PEAK_RADIUS_MM * np.linalg.norm(np.linalg.inv(steps), axis=1)).astype(np.int64)
+    return reach

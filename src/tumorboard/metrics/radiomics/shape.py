@@ -70,7 +70,8 @@ def surface_points(mask: NDArray[np.bool_], spacing_mm: ArrayLike) -> Floats:
         differ = np.argwhere(np.diff(padded, axis=axis)).astype(float)
         differ[:, axis] += 0.5
         found.append(differ - 1)
-    return np.concatenate(found) * np.asarray(spacing_mm, float)
+    corners: Floats = np.concatenate(found) * np.asarray(spacing_mm, float)
+    return corners
 
 
 def _principal_axes(mask: NDArray[np.bool_], spacing: Floats) -> Floats:

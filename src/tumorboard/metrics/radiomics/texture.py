@@ -6,6 +6,8 @@ part of the feature's name for whoever reports it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -79,7 +81,7 @@ def _contiguous(levels: Levels) -> NDArray[np.int32]:
     return np.ascontiguousarray(grey[tuple(slice(a, b) for a, b in zip(low, high, strict=True))])
 
 
-def _entropy(p: Floats) -> float:
+def _entropy(p: NDArray[Any]) -> float:
     positive = p[p > 0]
     return float(-(positive * np.log2(positive)).sum())
 
@@ -134,7 +136,9 @@ def _of_groups(matrix: Floats, voxels: int, word: str) -> dict[str, float]:
     return _of_listed(level + 1.0, length + 1.0, counts, voxels, word)
 
 
-def _of_listed(level: Floats, length: Floats, counts: Floats, voxels: int, word: str) -> dict[str, float]:
+def _of_listed(
+    level: NDArray[Any], length: NDArray[Any], counts: NDArray[Any], voxels: int, word: str
+) -> dict[str, float]:
     total = counts.sum()
     p = counts / total
     by_level, by_length = (np.bincount(key.astype(int), weights=counts) for key in (level, length))

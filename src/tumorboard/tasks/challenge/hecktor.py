@@ -143,16 +143,17 @@ def _hpv(job: _Job) -> list[Path]:
 
 
 def _stage(job: _Job) -> list[Path]:
-    """Stages by the geometry of the predicted mask. T4 is never said: a mask does not show invasion."""
-    from tumorboard.tasks.features.geometry import n_stage, t_stage
+    """Stages (7th edition) by the geometry of the predicted mask. T4 is never said: a mask does not show invasion."""
+    from tumorboard.tasks.classification.staging import stage_of
 
-    masks = _masks(job, required=True)
     stages: dict[str, tuple[str, str]] = {}
-    for patient, mask in masks.items():
-        features = _geometry(job.cohort, patient, mask)
-        if not features["primary_diameter_mm"]:
-            job.notes.append(f"{patient}: no primary in the predicted mask, T1 said since T0 is not in the task")
-        stages[patient] = t_stage(features["primary_diameter_mm"]), n_stage(features)
+    for patient, mask in _masks(job, required=True).items():
+        said = stage_of(_geometry(job.cohort, patient, mask), edition=7)
+        t, n = said["T stage"].value, said["N stage"].value
+        job.notes += [f"{patient}: {stage.open}" for stage in said.values() if stage.open]
+        if t is None:
+            job.notes.append(f"{patient}: T1 is written, since the task knows no T0")
+        stages[patient] = t or "T1", (n or "N0")[:2]
     if job.one_case:
         return [write_stage(job.out, stage) for stage in next(iter(stages.values()))]
     return [

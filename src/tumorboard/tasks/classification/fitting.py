@@ -39,7 +39,8 @@ def fit_models(training: Training, chosen: Sequence[str]) -> tuple[dict[str, Fit
     """Every chosen model that these patients suffice for, and why the others cannot be fitted."""
     wanted = list(chosen) or names()
     combining = any(name in COMBINED for name in wanted)
-    singles = [name for name in names() if name not in COMBINED and (combining or name in wanted)]
+    on_request = [name for name in wanted if name not in names()]
+    singles = [name for name in names() if name not in COMBINED and (combining or name in wanted)] + on_request
     left_out = {name: why for name in singles if (why := lacks(name, training))}
     singles = [name for name in singles if name not in left_out]
     held_out = {name: _held_out(name, training) for name in singles}

@@ -55,7 +55,10 @@ def crops_of(cohort: Cohort, patient_ids: Sequence[str], *, masks: str, settings
     new = [patient for patient in dict.fromkeys(patient_ids) if patient not in known]
     for images in baseline_images(cohort, masks=masks, patient_ids=new) if new else ():
         known[images.patient_id] = crop_of(images, settings)
-    values = np.stack([known[patient][0] for patient in patient_ids]) if len(patient_ids) else np.zeros((0, 4, 1, 1, 1))
+    n = settings.voxels
+    values = np.zeros((len(patient_ids), len(CHANNELS), n, n, n), np.float16)
+    for place, patient in enumerate(patient_ids):
+        values[place] = known[patient][0]
     return Crops(values, np.array([known[patient][1] for patient in patient_ids], bool).reshape(-1, len(CHANNELS)))
 
 
@@ -116,7 +119,7 @@ def _scaled(name: str, volume: Volume, grid: Geometry) -> NDArray[np.float32]:
         return resample_to(share, grid, method="linear", anti_alias=True, allow_empty=True).array
     array = resample_to(volume, grid, method="linear", anti_alias=True, allow_empty=True).array
     if name == "PET":
-        return np.log1p(np.maximum(array, 0))  # type: ignore[no-any-return]
+        return np.asarray(np.log1p(np.maximum(array, 0)), np.float32)
     if name == "CT":
-        return np.clip((array + 200.0) / 500.0, 0, 1)  # type: ignore[no-any-return]
+        return np.asarray(np.clip((array + 200.0) / 500.0, 0, 1), np.float32)
     return array / 70.0  # type: ignore[no-any-return]

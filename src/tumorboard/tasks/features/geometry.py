@@ -1,4 +1,4 @@
-"""Where the lesions of a head-and-neck mask lie and how large they are, and the stage that size and number imply."""
+"""Where the lesions of a head-and-neck mask lie and how large they are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tumorboard.core.volume import Volume
 from tumorboard.metrics.radiomics.shape import surface_points
 
-__all__ = ["NODES", "geometry_features", "midline_mm", "n_stage", "t_stage"]
+__all__ = ["NODES", "geometry_features", "midline_mm"]
 
 NODES = frozenset({"GTVn"})
 """Labels that are lymph nodes; every other label is a primary."""
@@ -68,23 +68,6 @@ def midline_mm(ct: Volume, around_mm: NDArray[np.float64]) -> float | None:
     index = np.asarray(grid.to_index(around_mm), float)
     index[axis_x] = (columns[0] + columns[-1]) / 2
     return float(grid.to_world(index)[0])
-
-
-def t_stage(diameter_mm: float) -> str:
-    """T by size alone (oropharynx, 7th edition): up to 20 mm T1, up to 40 mm T2, larger T3. T4 is invasion, which a
-    mask does not show; so T4 is never said, and T3 stands for T3 or T4."""
-    return "T1" if diameter_mm <= 20 else "T2" if diameter_mm <= 40 else "T3"
-
-
-def n_stage(features: Mapping[str, float]) -> str:
-    """N by number, size and side of the nodes (7th edition, sub-stages merged): none N0; one up to 30 mm on the
-    primary's side N1; any above 60 mm N3; everything else N2. An unknown side counts as the primary's."""
-    if not features.get("node_count"):
-        return "N0"
-    if features["node_diameter_mm"] > 60:
-        return "N3"
-    alone = features["node_count"] == 1 and not features.get("node_opposite", 0.0)
-    return "N1" if alone and features["node_diameter_mm"] <= 30 else "N2"
 
 
 def _diameter_mm(mask: Volume, lesion: Mapping[str, Any]) -> float:

@@ -35,7 +35,7 @@ class NetworkSettings:
     dropout: float = 0.3
     withhold: float = 0.15
     batch: int = 24
-    steps: int = 240
+    steps: int = 400
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
     members: int = 1
@@ -194,8 +194,9 @@ def _tensors(inputs: NetworkInputs, index: NDArray[np.int64]) -> tuple[Any, Any,
 
 
 def _varied(crops: Any, random: np.random.Generator) -> Any:
-    """Mirrored left to right, moved by up to two voxels along each axis."""
+    """Mirrored left to right, moved by up to a tenth of the crop along each axis."""
     if random.random() < 0.5:
         crops = crops.flip(2)
-    shift = [int(s) for s in random.integers(-2, 3, 3)]
+    reach = crops.shape[-1] // 10
+    shift = [int(s) for s in random.integers(-reach, reach + 1, 3)]
     return crops.roll(shift, dims=(2, 3, 4))

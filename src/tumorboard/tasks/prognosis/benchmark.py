@@ -19,7 +19,7 @@ from tumorboard.tasks.clinical.folds import centre_folds, stratified_folds
 from tumorboard.tasks.clinical.variables import covariates_of, rows_of
 from tumorboard.tasks.prognosis import codes
 from tumorboard.tasks.prognosis.competing import competition
-from tumorboard.tasks.prognosis.config import MODELS, PrognosisConfig
+from tumorboard.tasks.prognosis.config import MODELS, ON_IMAGES, PrognosisConfig
 from tumorboard.tasks.prognosis.data import endpoints_of, missing
 from tumorboard.tasks.prognosis.leaks import telling_variables
 from tumorboard.tasks.prognosis.models.registry import lacks
@@ -200,7 +200,7 @@ def _cannot(
     """Models that these patients lack something for -> what. PRG104 when they were asked for by name."""
     training = Training.of(records, outcome.event, outcome.time_days, variables=variables, config=config, cohort=cohort)
     found = {name: reason for name in config.models if (reason := lacks(name, training))}
-    if found and config.models != MODELS:
+    if found and config.models != (*MODELS, *ON_IMAGES):
         raise TumorboardError(
             codes.MODEL_LACKS, next(iter(found)), found=f"no {next(iter(found.values()))}", expected="what it needs"
         )

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-__all__ = ["MODELS", "PrognosisConfig"]
+__all__ = ["MODELS", "ON_IMAGES", "PrognosisConfig"]
 
 MODELS = (
     "kaplan-meier",
@@ -21,13 +21,11 @@ MODELS = (
     "logistic-hazard",
     "mtlr",
     "best-by-inner-folds",
-    "radiomics-cox",
-    "fusion-cox",
-    "image-network",
-    "fusion-network",
-    "fusion-ensemble",
 )
 """In the order of the tables: the null model first, then from simple to complex."""
+ON_IMAGES = ("radiomics-cox", "fusion-cox")
+"""Models of image features, tried where a cohort has them. Networks on images (image-network, fusion-network,
+fusion-ensemble) train for minutes and are asked for by name."""
 
 
 class PrognosisConfig(BaseModel):
@@ -37,7 +35,7 @@ class PrognosisConfig(BaseModel):
 
     endpoints: tuple[str, ...] = Field((), description="endpoints to predict; empty: all with times and events")
     covariates: tuple[str, ...] = Field((), description="variables to use; empty: all of the data dictionary")
-    models: tuple[str, ...] = Field(MODELS, description="models to compare")
+    models: tuple[str, ...] = Field((*MODELS, *ON_IMAGES), description="models to compare")
     folds: int = Field(5, ge=2, description="cross-validation folds, stratified on the event")
     inner_folds: int = Field(5, ge=2, description="folds inside the training part, for what is tuned")
     seed: int = Field(0, description="of the folds and of every random step")

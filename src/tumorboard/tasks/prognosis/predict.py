@@ -64,7 +64,7 @@ def _endpoint(
     errors: dict[str, TumorboardError] = {}
     rows = []
     for patient_id, record in zip(cohort.patient_ids, records, strict=True):
-        common = {"patient_id": patient_id, "endpoint": trained.endpoint, "run_id": run_id}
+        common: dict[str, Any] = {"patient_id": patient_id, "endpoint": trained.endpoint, "run_id": run_id}
         try:
             patients = Patients.encoded([record], trained.encoder)
             number = int(trained.model.patterns(patients)[0])

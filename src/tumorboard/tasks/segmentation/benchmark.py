@@ -71,7 +71,10 @@ def benchmark(
     facts = _train(jobs, config, watch)
     fits = _draw_baselines(cohort, cases, held_out, masks, structures=structures, watch=watch)
     network = config.network
-    runs = [run_row(network, kind="model", config=config.model_dump(mode="json"), inputs={}, metrics={"folds": facts})]
+    inputs = {"out_of_fold": True}
+    runs = [
+        run_row(network, kind="model", config=config.model_dump(mode="json"), inputs=inputs, metrics={"folds": facts})
+    ]
     for name in (*THRESHOLDS, ELLIPSOID):
         fitted = {"inset_mm_per_fold": fits} if name == ELLIPSOID else {}
         runs.append(run_row(name, kind="baseline", config=fitted, inputs={}, metrics={}))

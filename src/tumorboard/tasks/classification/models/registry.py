@@ -40,6 +40,8 @@ _FILES: dict[str, str] = {
     "boosted": "forest",
 }
 """Model -> the file that defines it."""
+_ON_REQUEST: dict[str, str] = {"image-network": "images", "fusion-network": "images"}
+"""Networks that train for minutes: fitted when they are asked for by name, and no part of the combined models else."""
 COMBINED = ("ensemble", "best-by-inner-folds")
 """Made of the others by `combine`."""
 
@@ -74,18 +76,18 @@ def add_model(name: str, summary: str, fit: Fit, *, lacks: Lacks = _nothing, res
 
 def _entry(name: str) -> tuple[str, Fit, Lacks, Restore | None]:
     if name not in _KNOWN:
-        importlib.import_module(_HOME + _FILES[name])
+        importlib.import_module(_HOME + (_FILES | _ON_REQUEST)[name])
     return _KNOWN[name]
 
 
 def names() -> list[str]:
     """All models, in the order of the tables: from simple to complex, then those made of others."""
-    return [*_FILES, *(name for name in _KNOWN if name not in _FILES), *COMBINED]
+    return [*_FILES, *(name for name in _KNOWN if name not in _FILES and name not in _ON_REQUEST), *COMBINED]
 
 
 def is_known(name: str) -> bool:
     """Whether there is a model of that name."""
-    return name in names()
+    return name in names() or name in _ON_REQUEST
 
 
 def fit_model(name: str, training: Training) -> Classifier:

@@ -90,7 +90,7 @@ def fit_pattern_cox(training: Training, *, allowed: Sequence[str] = MODALITIES) 
     for size in range(len(present), 0, -1):
         for chosen in combinations(present, size):
             kind = "clinical" if chosen == (CLINICAL,) else "both" if CLINICAL in chosen else "images"
-            who = known[:, [MODALITIES.index(m) for m in chosen]].all(axis=1)
+            who: Bools = np.asarray(known[:, [MODALITIES.index(m) for m in chosen]].all(axis=1))
             columns = np.flatnonzero(np.isin(block, chosen))
             if training.event[who].sum() < _FEWEST_EVENTS or not len(columns):
                 continue
@@ -140,9 +140,9 @@ def _choices(
             inside = [n for n, s in enumerate(submodels) if set(s.modalities) <= set(has)]
             if not inside:
                 continue
-            who = known[:, [MODALITIES.index(m) for m in has]].all(axis=1)
+            who: Bools = np.asarray(known[:, [MODALITIES.index(m) for m in has]].all(axis=1))
             if training.event[who].sum() < _FEWEST_EVENTS:
-                who = known.any(axis=1)
+                who = np.asarray(known.any(axis=1))
             gains = {n: _gains(held_out[n], who, training, folds) for n in inside}
             best = max(inside, key=lambda n: np.mean(gains[n]))
             for number in sorted(inside, key=lambda n: len(submodels[n].modalities)):
