@@ -85,7 +85,7 @@ def write(
                 found="no image with a graph",
                 expected="X-rays with boxes or statements",
             )
-        _write_rest(cohort, folder, splits, mapped, tables=tables, zipped=zipped)
+        _write_rest(cohort, folder, splits, mapped, terms=known, tables=tables, zipped=zipped)
 
 
 def _write_rest(
@@ -94,6 +94,7 @@ def _write_rest(
     splits: Mapping[str, list[dict[str, Any]]],
     mapped: _Mapped,
     *,
+    terms: TermCodes,
     tables: bool,
     zipped: bool,
 ) -> None:
@@ -112,7 +113,7 @@ def _write_rest(
     if tables:
         source = silver / ("scene_graph.zip" if zipped else "scene_graph")
         write_tabular(source, silver / "scene_tabular")
-    write_semantics(folder / "semantics")
+    write_semantics(folder / "semantics", terms)
     content = {"mapped": dict(sorted(mapped.counts.items())), "space": "x1..y2: 224 x 224; original_*: source pixels"}
     (folder / "mapping.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
