@@ -14,7 +14,7 @@ from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.datasets import codes
 from tumorboard.datasets.export import new_folder
-from tumorboard.datasets.graphs import ExamGraph, exam_graphs, image_size
+from tumorboard.datasets.graphs import ExamGraph, collector_paused, exam_graphs, image_size
 from tumorboard.datasets.identifiers import require_safe
 from tumorboard.datasets.imagenome.compose import published_graph, restore
 from tumorboard.datasets.imagenome.files import SPLITS, SUFFIX
@@ -180,16 +180,17 @@ def _graphs(
                 _prepare(exam, image, terms, mapped, clip=clip, lossy=lossy)
             elif clip:
                 _clip(exam.boxes[image["image_id"]], image, mapped)
-            graph = published_graph(
-                image=image,
-                exam=exam.exam,
-                patient=exam.patient,
-                boxes=exam.boxes[image["image_id"]],
-                statements=exam.current,
-                changes=_changes_of(image["image_id"], exam, shown, own is not None),
-                bodies=bodies,
-                reason=reason,
-            )
+            with collector_paused():
+                graph = published_graph(
+                    image=image,
+                    exam=exam.exam,
+                    patient=exam.patient,
+                    boxes=exam.boxes[image["image_id"]],
+                    statements=exam.current,
+                    changes=_changes_of(image["image_id"], exam, shown, own is not None),
+                    bodies=bodies,
+                    reason=reason,
+                )
             if own is None:
                 _say_normal_or_abnormal(graph)
             elif own.get("kept"):
