@@ -270,6 +270,8 @@ def _prepare(
     exam.boxes[image_id] = boxes
     for row in exam.statements:
         row["attributes"].setdefault("cui", terms.cui(row["object"].partition("|")[2]))
+        if any("default" in rule for rule in row["attributes"].get("rules") or ()):  # the sentence names no place
+            row["attributes"].setdefault("default", row["attributes"]["locations"])
 
 
 def _clip(boxes: list[dict[str, Any]], image: Mapping[str, Any], mapped: _Mapped) -> None:
