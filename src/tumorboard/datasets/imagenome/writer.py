@@ -72,12 +72,11 @@ def write(
     with new_folder(Path(out), cohort) as folder:
         silver = folder / "silver_dataset"
         graphs = _graphs(cohort, run, boxes, known, mapped, clip=clip, lossy=lossy)
-        splits: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
+        members: list[tuple[str, dict[str, Any]]] = []
         with _Target(silver, zipped=zipped) as target:
             for split, graph in graphs:
                 target.put(graph)
-                if split in splits:
-                    splits[split].append(_split_row(graph, len(splits[split])))
+                members.append((split, _split_row(graph)))
         if target.count == 0:
             raise TumorboardError(
                 codes.NOT_WRITABLE,
@@ -85,13 +84,13 @@ def write(
                 found="no image with a graph",
                 expected="X-rays with boxes or statements",
             )
-        _write_rest(cohort, folder, splits, mapped, terms=known, tables=tables, zipped=zipped)
+        _write_rest(cohort, folder, members, mapped, terms=known, tables=tables, zipped=zipped)
 
 
 def _write_rest(
     cohort: Cohort,
     folder: Path,
-    splits: Mapping[str, list[dict[str, Any]]],
+    members: list[tuple[str, dict[str, Any]]],
     mapped: _Mapped,
     *,
     terms: TermCodes,
@@ -104,11 +103,13 @@ def _write_rest(
 
     silver = folder / "silver_dataset"
     gold_patients = write_gold(cohort, folder / "gold_dataset")
-    listed = [row for rows in splits.values() for row in rows]
-    if listed:
-        for split, rows in splits.items():
-            write_rows(silver / "splits" / f"{split}.csv", _SPLIT_COLUMNS, rows)
-        avoid = [row for row in listed if str(row["subject_id"]) in gold_patients]
+    if any(split in SPLITS for split, _ in members):
+        for name in SPLITS:
+            rows = [row for split, row in members if split == name]
+            numbered = [row | {"index": number} for number, row in enumerate(rows)]
+            write_rows(silver / "splits" / f"{name}.csv", _SPLIT_COLUMNS, numbered)
+    avoid = [row for _, row in members if str(row["subject_id"]) in gold_patients]
+    if avoid:
         write_rows(silver / "splits" / "images_to_avoid.csv", _SPLIT_COLUMNS[1:], avoid)
     if tables:
         source = silver / ("scene_graph.zip" if zipped else "scene_graph")
@@ -298,10 +299,9 @@ def _say_normal_or_abnormal(graph: dict[str, Any]) -> None:
                 cuis.append("")
 
 
-def _split_row(graph: Mapping[str, Any], index: int) -> dict[str, Any]:
+def _split_row(graph: Mapping[str, Any]) -> dict[str, Any]:
     patient, study, image = str(graph["patient_id"]), graph["study_id"], graph["image_id"]
     return {
-        "index": index,
         "subject_id": patient,
         "study_id": study,
         "dicom_id": image,
