@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -304,8 +305,7 @@ def test_splits_are_read_by_patient_and_gold_patients_in_training_are_told(tmp_p
 
 def test_a_patient_in_two_splits_is_told(tmp_path: Path) -> None:
     made = some(20)
-    first = made[0]
-    second = next(g for g in made[1:] if g["patient_id"] == first["patient_id"])
+    first, second = next((a, b) for a, b in pairwise(made) if a["patient_id"] == b["patient_id"])
     rows = {
         split: [(g["patient_id"], g["study_id"], g["image_id"])] for split, g in (("train", first), ("test", second))
     }
