@@ -384,3 +384,51 @@ def test_an_early_outcome_told_by_its_code() -> None:
     cohort = Cohort.build("c", patients=[{"patient_id": "a"}], outcomes=[row])
     (found,) = run_checks(cohort)
     assert found.code == "OUT201" and found.severity == "error"
+
+
+def late_variable(name: str, values: list[float], *, order: bool = False) -> Cohort:
+    """The clean cohort with a declared endpoint and one more baseline variable, or sorted by its time."""
+    columns = clean_columns()
+    cohort = cohort_of(columns, declared=True)
+    rows = [{**row, name: v} for row, v in zip(cohort.rows("patients"), values, strict=True)]
+    if order:
+        rows = [row for _, row in sorted(zip(values, rows, strict=True), key=lambda pair: pair[0])]
+    return cohort.replace_tables(patients=rows).with_dictionary([Variable(name, Kind.NUMERIC, baseline=True)])
+
+
+def follow_up(cohort: Cohort) -> list[float]:
+    """Time of overall survival of each patient, in the order of `patients`."""
+    outcome = cohort.outcome(cohort.endpoints()[0])
+    days = dict(zip(outcome.patient_ids, outcome.time_days, strict=True))  # type: ignore[union-attr]
+    return [float(days[patient]) for patient in cohort.patient_ids]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_planted_future_variable_is_named_as_the_column_it_is(sign: int) -> None:
+    base = cohort_of(clean_columns(), declared=True)
+    noise = np.random.default_rng(0).normal(0, 30, len(base))
+    cycles = [sign * (days / 21) + n / 21 for days, n in zip(follow_up(base), noise, strict=True)]
+    (found,) = [f for f in codes_of(late_variable("infusions", cycles), "OUT211") if f.severity == "error"]
+    assert "infusions (concordance 0.9" in found.message and found.where.startswith("outcomes.")
+    honest = np.random.default_rng(1).normal(size=len(base)).tolist()
+    assert codes_of(late_variable("infusions", honest), "OUT211") == []
+
+
+def test_a_baseline_variable_named_like_a_later_thing() -> None:
+    honest = np.random.default_rng(1).normal(size=len(clean_columns()["patient_id"])).tolist()
+    (found,) = codes_of(late_variable("Date of progression", honest), "OUT211")
+    assert found.severity == "warning" and "Date of progression" in found.message
+
+
+def test_rows_sorted_by_survival_tell_the_time() -> None:
+    base = cohort_of(clean_columns(), declared=True)
+    cohort = late_variable("x", follow_up(base), order=True)
+    assert codes_of(late_variable("x", follow_up(base)), "OUT212") == []
+    (found,) = codes_of(cohort, "OUT212")
+    assert "the order of the rows" in found.message and "patient_id" not in found.message
+    renamed = {patient: f"Q{i:04d}" for i, patient in enumerate(cohort.patient_ids)}
+    rows = [{**row, "patient_id": renamed[row["patient_id"]]} for row in cohort.rows("patients")]
+    outcomes = [{**row, "patient_id": renamed[row["patient_id"]]} for row in cohort.rows("outcomes")]
+    numbered = Cohort.build("numbered", patients=rows[::-1], outcomes=outcomes)
+    (found,) = codes_of(numbered, "OUT212")
+    assert "the order of the rows" in found.message and "the number in patient_id" in found.message

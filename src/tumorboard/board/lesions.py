@@ -1,17 +1,16 @@
-"""Lesions of a mask: volume and uptake of every connected component."""
+"""Lesions of a mask, as a page shows them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from tumorboard.core.geometry import Geometry
-from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
+from tumorboard.tasks.features.measure import INTERPOLATED, measure_mask
 
 __all__ = ["Lesion", "bounding_box", "measure_lesions"]
 
@@ -51,71 +50,18 @@ def bounding_box(array: NDArray[np.generic]) -> tuple[slice, slice, slice] | Non
 
 
 def measure_lesions(mask: Volume, labels: Mapping[int, str], *, pet: Volume | None = None) -> list[Lesion]:
-    """Every lesion of `mask`, largest first within a label.
+    """Every lesion of `mask`, largest first within a label, as `measure_mask` measures them.
 
-    SUV is read from the PET voxels whose centre lies in the lesion, never from interpolated ones, since
-    interpolation lowers the maximum; a lesion so small that it holds no voxel centre is the stated exception.
     Values that `labels` does not name are left out (a check reports them).
     Errors: UNT101 when `pet` is not in SUV (body weight) or `mask` holds no labels.
     """
-    mask.require(Unit.LABEL, where="mask")
-    if pet is not None:
-        pet.require(Unit.SUVBW, where="PET")
+    rows = [row for row in measure_mask(mask, pet, labels=labels, image_id="mask", run_id="") if row["component"]]
     found: list[Lesion] = []
-    for value, label in labels.items():
-        box = bounding_box(mask.array == value)
-        if box is None:
-            continue
-        part = mask.crop([s.start for s in box], [s.stop for s in box])
-        components, count = ndimage.label(part.array == value, structure=np.ones((3, 3, 3)))
-        found += _measure(components, count, part.geometry, label=label, pet=pet)
+    for label in labels.values():
+        mine = sorted((r for r in rows if r["label"] == label), key=lambda r: -r["measurements"]["volume_ml"])
+        for rank, row in enumerate(mine, start=1):
+            figures, (x, y, z) = row["measurements"], row["points_mm"]
+            between = json.loads(row["attributes"] or "{}").get("uptake") == INTERPOLATED
+            uptake = figures.get("suv_max"), figures.get("suv_mean")
+            found.append(Lesion(label, rank, figures["volume_ml"], (x, y, z), *uptake, between))
     return found
-
-
-def _measure(
-    components: NDArray[np.int32], count: int, grid: Geometry, *, label: str, pet: Volume | None
-) -> list[Lesion]:
-    numbers = np.arange(1, count + 1)
-    volumes_ml = np.bincount(components.ravel(), minlength=count + 1)[1:] * grid.voxel_volume_ml
-    centres = grid.to_world(np.array(ndimage.center_of_mass(components > 0, components, numbers)).reshape(-1, 3))
-    uptake = {} if pet is None else _uptake(components, grid, pet)
-    lesions = []
-    for rank, i in enumerate(np.argsort(-volumes_ml, kind="stable"), start=1):
-        highest, mean, interpolated = uptake.get(int(numbers[i]), (None, None, False))
-        x, y, z = (float(c) for c in centres[i])
-        lesions.append(Lesion(label, rank, float(volumes_ml[i]), (x, y, z), highest, mean, interpolated))
-    return lesions
-
-
-def _uptake(components: NDArray[np.int32], grid: Geometry, pet: Volume) -> dict[int, tuple[float, float, bool]]:
-    """Component -> highest and mean SUV, and whether it had to be interpolated."""
-    corners = pet.geometry.to_index(grid.corners_mm())
-    low = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, pet.shape)
-    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 1, 0, pet.shape)
-    values: dict[int, tuple[float, float, bool]] = {}
-    if (high > low).all():
-        part = pet.crop(low.tolist(), high.tolist())
-        places = np.moveaxis(np.indices(part.shape), 0, -1)
-        index = np.rint(grid.to_index(part.geometry.to_world(places))).astype(int)
-        inside = ((index >= 0) & (index < components.shape)).all(axis=-1)
-        owner = np.zeros(part.shape, np.int32)
-        owner[inside] = components[tuple(index[inside].T)]
-        values = _extremes(part.array, owner, interpolated=False)
-    missed = np.argwhere((components > 0) & ~np.isin(components, list(values)))
-    index = pet.geometry.to_index(grid.to_world(missed))
-    reached = ((index >= -0.5) & (index <= np.asarray(pet.shape) - 0.5)).all(axis=1)
-    if reached.any():
-        suv = ndimage.map_coordinates(pet.array, index[reached].T, output=np.float64, order=1, mode="nearest")
-        values |= _extremes(suv, components[tuple(missed[reached].T)], interpolated=True)
-    return values
-
-
-def _extremes(
-    suv: NDArray[np.floating], owner: NDArray[np.int32], *, interpolated: bool
-) -> dict[int, tuple[float, float, bool]]:
-    numbers = np.unique(owner[owner > 0])
-    highest, mean = ndimage.maximum(suv, owner, numbers), ndimage.mean(suv, owner, numbers)
-    return {
-        int(number): (float(top), float(middle), interpolated)
-        for number, top, middle in zip(numbers, np.atleast_1d(highest), np.atleast_1d(mean), strict=True)
-    }

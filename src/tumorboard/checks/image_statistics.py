@@ -20,6 +20,7 @@ from tumorboard.core.volume import Volume
 from tumorboard.io.images import image_path
 from tumorboard.io.nifti import inspect_nifti
 from tumorboard.io.remarks import Remark
+from tumorboard.ops.radiograph import Look, hanging_of, look_at
 
 __all__ = ["COARSE", "ImageStatistics", "Uptake", "cohort_statistics", "exam_statistics"]
 
@@ -48,8 +49,9 @@ class Uptake:
 @dataclass(frozen=True)
 class ImageStatistics:
     """Numbers of one image. `remarks`: what its file says of itself, errors of reading included (then nothing else
-    is filled in). Intensities: exact `low`, `high`; `percentiles` 1, 25, 50, 75, 99, 99.9; `coarse` block means,
-    RAS order. Masks: voxel `values` with counts, bounding box in voxels, `blind` Dice per image-blind ellipsoid."""
+    is filled in). `look`: how the chest lies in an X-ray hung as its affine says (None from the side). Intensities:
+    exact `low`, `high`; `percentiles` 1, 25, 50, 75, 99, 99.9; `coarse` block means, RAS order. Masks: voxel `values`
+    with counts, bounding box in voxels, `blind` Dice per image-blind ellipsoid."""
 
     image_id: str
     remarks: tuple[Remark, ...] = ()
@@ -65,6 +67,7 @@ class ImageStatistics:
     blind: NDArray[np.float64] | None = None
     blind_after_cut: NDArray[np.float64] | None = None
     uptake: Uptake | None = None
+    look: Look | None = None
 
 
 Job = tuple[Sequence[Mapping[str, Any]], ImageLoader, Path | None]
@@ -144,7 +147,13 @@ def _intensity(row: Mapping[str, Any], volume: Volume, remarks: list[Remark]) ->
         not_finite=int((~np.isfinite(array)).sum()) if whole else 0,
         percentiles=tuple(np.percentile(finite, [1, 25, 50, 75, 99, 99.9]).tolist()) if len(finite) else (),
         coarse=_coarse(volume),
+        look=_look(row, volume),
     )
+
+
+def _look(row: Mapping[str, Any], volume: Volume) -> Look | None:
+    hanging = hanging_of(volume.affine) if row["modality"] == "DX" and volume.shape[2] == 1 else None
+    return None if hanging is None else look_at(hanging.apply(volume.array[:, :, 0].T))
 
 
 def _coarse(volume: Volume) -> NDArray[np.float32] | None:
@@ -192,10 +201,11 @@ def _mask(row: Mapping[str, Any], volume: Volume, remarks: list[Remark], cut: An
         sides = [np.flatnonzero(drawn.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
         low, high = tuple(int(s[0]) for s in sides), tuple(int(s[-1]) for s in sides)
         box = (low, high)
-        blind = blind_dice(drawn, volume.spacing_mm)
+        flat = min(drawn.shape) == 1  # a projection: its field of view is the chest, whatever is drawn
+        blind = None if flat else blind_dice(drawn, volume.spacing_mm)
         if cut is not None and len(cut) == 3:
             inner = drawn[tuple(slice(int(a), n - int(b)) for (a, b), n in zip(cut, drawn.shape, strict=True))]
-            after = blind_dice(inner, volume.spacing_mm) if inner.any() else None
+            after = blind_dice(inner, volume.spacing_mm) if inner.any() and not flat else None
     return ImageStatistics(
         row["image_id"],
         tuple(remarks),

@@ -45,11 +45,13 @@ def command(
     assert spec.benchmark is not None
     with counted_progress(spec.title) as report:
         result = resolve(spec.benchmark)(opened, out, config=config, progress=report)
-    atomic_write_text(out / "scores.json", json.dumps({"scores": result.scores}, indent=1) + "\n")
+    atomic_write_text(out / "scores.json", json.dumps({"scores": result.scores, "notes": result.notes}, indent=1) + "\n")
     atomic_write_text(out / "scores.csv", _as_csv(result.scores))
     if as_json:
-        print_json({"scores": result.scores})
+        print_json({"scores": result.scores, "notes": result.notes})
         return
+    for note in result.notes:
+        say(note)
     for row in result.scores:
         typer.echo(_line(row))
 

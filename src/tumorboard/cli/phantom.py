@@ -15,22 +15,26 @@ def command(
     out: Path = typer.Argument(help="New folder for the virtual patients."),
     patients: int = typer.Option(12, "--patients", min=1, help="How many."),
     seed: int = typer.Option(0, "--seed", help="Which: the same seed gives the same bytes."),
-    region: str = typer.Option("head-neck", "--region", help="head-neck or whole-body."),
+    region: str = typer.Option("head-neck", "--region", help="head-neck, whole-body or chest-xray (X-rays with reports)."),
     centres: str = typer.Option("", "--centres", help="Virtual centres in turn, e.g. VA,VA,VC; default VA,VB,VC,VD."),
     exams: int = typer.Option(2, "--exams", min=1, help="Most exams per patient; a third of the patients have them."),
     spacing: float = typer.Option(3.0, "--spacing", help="Least voxel edge in mm; 0: the protocols' own grids."),
     tables_only: bool = typer.Option(False, "--tables-only", help="No images."),
     organs: bool = typer.Option(False, "--organs", help="Write the organ label maps too."),
+    size_px: int = typer.Option(512, "--size", min=64, max=4096, help="Longer side of an X-ray in pixels."),
+    bits: int = typer.Option(8, "--bits", help="Of an X-ray's pixels: 8 or 16."),
+    masked_words: bool = typer.Option(False, "--masked-words", help="XXXX for some words of reports."),
     faults: list[str] = typer.Option([], "--fault", help="Fault to plant, by name; repeatable; `list` lists them."),
     layout: str = typer.Option("", "--layout", help="Write in this published layout instead of as a cohort."),
     settings: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Option of the layout; repeatable."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
     """Make virtual patients with known truth: SYNTHETIC, for tests, demonstrations and teaching."""
-    from tumorboard.phantom.faults import FAULTS
-
     if "list" in faults:
-        _list_faults(FAULTS, as_json=as_json)
+        from tumorboard.phantom.faults import FAULTS
+        from tumorboard.phantom.radiograph_faults import XRAY_FAULTS
+
+        _list_faults({**FAULTS, **XRAY_FAULTS}, as_json=as_json)
         return
     from tumorboard.phantom.cohort import DEFAULT_CENTRES, make_cohort
 
@@ -44,6 +48,9 @@ def command(
         "tables_only": tables_only,
         "organs": organs,
         "faults": tuple(faults),
+        "size_px": size_px,
+        "bits": bits,
+        "masked_words": masked_words,
     }
     cohort = _in_layout(layout, out, settings, wanted) if layout else make_cohort(out, **wanted)
     if as_json:

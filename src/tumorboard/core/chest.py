@@ -12,6 +12,7 @@ __all__ = [
     "CATEGORY_OF",
     "CHANGES",
     "LOCATIONS",
+    "PART_OF",
     "PUBLISHED_CHANGES",
     "REPORT_LOCATIONS",
     "TEXT_LOCATIONS",
@@ -77,6 +78,25 @@ TEXT_LOCATIONS: tuple[str, ...] = (
 
 REPORT_LOCATIONS: tuple[str, ...] = LOCATIONS + TEXT_LOCATIONS
 """The 38 locations that reports speak of."""
+
+_LUNG = ("upper lung zone", "mid lung zone", "lower lung zone", "hilar structures", "costophrenic angle")
+PART_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {f"{side} {part}": (f"{side} lung",) for side in ("right", "left") for part in _LUNG}
+    | {f"{side} apical zone": (f"{side} upper lung zone",) for side in ("right", "left")}
+    | {f"{side} cardiac silhouette": ("cardiac silhouette",) for side in ("right", "left")}
+    | {f"{side} upper abdomen": ("abdomen",) for side in ("right", "left")}
+    | {
+        "upper mediastinum": ("mediastinum",),
+        "aortic arch": ("upper mediastinum",),
+        "svc": ("upper mediastinum",),
+        "descending aorta": ("mediastinum",),
+        "cardiac silhouette": ("mediastinum",),
+        "right atrium": ("cardiac silhouette",),
+        "cavoatrial junction": ("mediastinum",),
+    }
+)
+"""The wholes of which a location is a direct part. The published table lacks the hila (lungs), the aortic arch and the
+svc (mediastinum), which its users add."""
 
 ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

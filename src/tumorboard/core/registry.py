@@ -11,6 +11,7 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 __all__ = ["Layout", "TaskSpec", "layouts", "resolve", "tasks"]
@@ -81,6 +82,7 @@ def layouts() -> dict[str, Layout]:
 
 @cache
 def tasks() -> dict[str, TaskSpec]:
-    """All tasks by name. A folder of `tasks` declares `SPEC` in its `spec.py`."""
-    found = (importlib.import_module(f"tumorboard.tasks.{name}.spec").SPEC for name in _folders("tumorboard.tasks"))
+    """All tasks by name. A folder of `tasks` declares `SPEC` in its `spec.py`; one without is shared by tasks."""
+    folders = [name for name in _folders("tumorboard.tasks") if find_spec(f"tumorboard.tasks.{name}.spec")]
+    found = (importlib.import_module(f"tumorboard.tasks.{name}.spec").SPEC for name in folders)
     return {spec.name: spec for spec in found}

@@ -80,3 +80,9 @@ OPTION = define(
     why="A mistyped option would silently fall back to something else.",
     fix="choose one of the expected values",
 )
+SUBMISSION_VALUE = define(
+    "LAY121",
+    "A prediction that the challenge's format cannot hold",
+    why="A missing or infinite prediction is scored as a tie, as a failure or not at all, by rules nobody printed.",
+    fix="predict the patient from what he has, or leave the file unwritten and say so",
+)

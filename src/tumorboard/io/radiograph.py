@@ -122,7 +122,11 @@ def _exif_turn(picture: Image, exif: str, path: Path) -> int:
     """The turn for display (1 none, 5 to 8 exchange the axes) that is to be applied. IMG106 when nobody decided."""
     if exif not in _EXIF_WORDS:
         raise TumorboardError(codes.FILE_FORMAT, path, found=f"exif={exif!r}", expected="apply or ignore")
-    stated = int(picture.getexif().get(_EXIF_ORIENTATION, 1) or 1)
+    from PIL.Image import Exif
+
+    tags = Exif()
+    tags.load(picture.info.get("exif") or b"")  # `picture.getexif()` would decode a whole PNG to look behind its pixels
+    stated = int(tags.get(_EXIF_ORIENTATION, 1) or 1)
     if stated == 1 or exif == "ignore":
         return 1
     if exif != "apply":

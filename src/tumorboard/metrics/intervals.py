@@ -90,8 +90,11 @@ def bootstrap(
     seed: int,
     resamples: int = 1000,
     level: float = 0.95,
+    strata: ArrayLike | None = None,
 ) -> Interval:
     """Any figure of patient-aligned arrays (n, ...), e.g. ``lambda e, t, s: concordance(e, t, s).value``.
+
+    `strata` (n,): patients are drawn within their stratum (their class), so that every resample has as many of each.
 
     `statistic` may return None for a resample that leaves it undefined; beyond 5 % of such resamples no
     interval is given. MET106 when lengths differ.
@@ -107,8 +110,10 @@ def bootstrap(
         return Interval(None, None, None)
     rng = np.random.default_rng(seed)
     draws = np.empty(resamples)
+    of = np.zeros(n) if strata is None else np.asarray(strata)
+    members = [np.flatnonzero(of == value) for value in np.unique(of)]
     for place in range(resamples):
-        index = rng.integers(0, n, n)
+        index = np.concatenate([mine[rng.integers(0, len(mine), len(mine))] for mine in members])
         drawn = statistic(*(array[index] for array in arrays))
         draws[place] = np.nan if drawn is None else drawn
     return _interval(float(value), draws, n, level)

@@ -1,8 +1,8 @@
 """Which way a chest lies in a picture, found with a drawn template: no data and no network are needed.
 
-A frontal chest is two dark lungs beside a bright middle, over a bright abdomen. That drawing, correlated with the picture
-in four turns, upright and in negative, says how the picture is to be turned; a picture in which no turn fits is hardly a
-frontal chest. Left and right are too alike for this: what the drawing says of them is weak, and told as such.
+A frontal chest is two dark lungs beside a bright middle, over a bright abdomen. That drawing, correlated with the
+picture in four turns, upright and in negative, says how the picture is to be turned; a picture in which no turn fits is
+hardly a frontal chest. Left and right are too alike for this: what the drawing says of them is weak, and told as such.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _PAD = 5
 _FFT = 64
 _SIZES = tuple((n, m) for n in (20, 24, 28, 32, 36) for m in (20, 24, 28, 32) if 0.7 < n / m < 1.5)
 """Heights and widths of the drawing, in pixels of the small picture."""
+_DETAIL_EDGE, _DETAIL_SIGMA = 256, 4.0
 _LEAST_VARIANCE = 0.02
 """Of a window (grey values 0 to 1): below it there is nothing to correlate with."""
 
@@ -45,7 +46,12 @@ class Hanging:
         """The picture (rows, columns) as it is hung. Grey values keep their type; a negative is turned round within its
         own range."""
         turned = np.rot90(np.fliplr(picture) if self.mirrored else picture, self.turns)
-        return turned.max() + turned.min() - turned if self.inverted else turned
+        return (turned.max() - turned) + turned.min() if self.inverted else turned
+
+    def undo(self, picture: NDArray[np.generic]) -> NDArray[np.generic]:
+        """A hung mask as it lies on the source picture."""
+        turned = np.rot90(picture, -self.turns)
+        return np.fliplr(turned) if self.mirrored else turned
 
     def to_source(self, box: Floats, shape: tuple[int, int]) -> Floats:
         """Boxes (..., 4) of the hung picture as boxes of the source picture of `shape` (rows, columns)."""
@@ -58,8 +64,19 @@ class Hanging:
             height, width = width, height
         if self.mirrored:
             x = columns - x
-        corners = np.stack([x.min(-1), y.min(-1), x.max(-1), y.max(-1)], axis=-1)
-        return np.asarray(corners)
+        return np.stack([x.min(-1), y.min(-1), x.max(-1), y.max(-1)], axis=-1)
+
+    def from_source(self, box: Floats, shape: tuple[int, int]) -> Floats:
+        """Boxes (..., 4) of the source picture of `shape` (rows, columns) as boxes of the hung one."""
+        rows, columns = shape
+        x, y = np.asarray(box, float)[..., 0::2], np.asarray(box, float)[..., 1::2]
+        if self.mirrored:
+            x = columns - x
+        height, width = rows, columns
+        for _ in range(self.turns % 4):
+            x, y = y, width - x
+            height, width = width, height
+        return np.stack([x.min(-1), y.min(-1), x.max(-1), y.max(-1)], axis=-1)
 
     def words(self) -> str:
         """What was done to the patient, in words."""
@@ -74,12 +91,12 @@ class Hanging:
 class Look:
     """What was seen: correlation of the drawing with each of 4 turns x (positive, negative), and grey values.
 
-    `scores` (4, 2) in [-1, 1]; `border` the part of the picture that is uniform border; `contrast` the distance of the
-    10th and 90th percentile of the rest, in parts of the whole range."""
+    `scores` (4, 2) in [-1, 1]; `border` the part of the picture that is uniform border; `detail` the median distance of
+    a pixel from its surroundings, in parts of the grey range (at 256 pixels; 0 in an empty picture)."""
 
     scores: Floats
     border: float
-    contrast: float
+    detail: float
 
     @property
     def best(self) -> Hanging:
@@ -119,9 +136,9 @@ def resized(picture: NDArray[np.generic], shape: tuple[int, int], *, box: Sequen
     from PIL import Image
 
     rows, columns = picture.shape
-    area = (0.0, 0.0, float(columns), float(rows)) if box is None else tuple(float(edge) for edge in box)
+    x1, y1, x2, y2 = (0.0, 0.0, columns, rows) if box is None else box
     image = Image.fromarray(np.ascontiguousarray(picture, dtype=np.float32))
-    return np.asarray(image.resize(shape[::-1], Image.Resampling.BILINEAR, box=area), dtype=float)  # type: ignore[arg-type]
+    return np.asarray(image.resize(shape[::-1], Image.Resampling.BILINEAR, box=(x1, y1, x2, y2)), dtype=float)
 
 
 def look_at(picture: NDArray[np.generic]) -> Look:
@@ -133,15 +150,24 @@ def look_at(picture: NDArray[np.generic]) -> Look:
     inside = trim_borders(values)
     part = values[inside]
     border = 1 - part.size / values.size
-    tenth, ninetieth = np.percentile(part[:: max(1, part.shape[0] // 512)], [10, 90])
     small = np.pad(shrink(part, EDGE), _PAD, mode="edge")
     scores = np.array([_fit(np.rot90(small, turns)) for turns in range(4)])
-    return Look(scores, border, float((ninetieth - tenth) / (high - low)))
+    return Look(scores, border, _detail(part))
+
+
+def _detail(picture: NDArray[np.generic]) -> float:
+    from scipy import ndimage
+
+    rows, columns = picture.shape
+    scale = min(1.0, _DETAIL_EDGE / max(rows, columns))
+    small = resized(picture, (max(4, round(rows * scale)), max(4, round(columns * scale))))
+    spread = float(np.subtract(*np.percentile(small, [97.5, 2.5])))
+    return float(np.median(np.abs(small - ndimage.gaussian_filter(small, _DETAIL_SIGMA)))) / max(spread, 1e-6)
 
 
 def shrink(picture: NDArray[np.generic], edge: int) -> Floats:
-    """The picture with its longest side at `edge` pixels, as the mean of its grey value (0 to 1 between the 2nd and 98th
-    percentile) and its rank: robust against exposure and burned-in markers."""
+    """The picture with its longest side at `edge` pixels, as the mean of its grey value (0 to 1 between the 2nd and
+    98th percentile) and its rank: robust against exposure and burned-in markers."""
     rows, columns = picture.shape
     scale = edge / max(rows, columns)
     small = resized(picture, (max(4, round(rows * scale)), max(4, round(columns * scale))))
@@ -152,8 +178,8 @@ def shrink(picture: NDArray[np.generic], edge: int) -> Floats:
 
 
 def trim_borders(picture: NDArray[np.generic]) -> tuple[slice, slice]:
-    """The part of the picture inside a uniform border (collimator blades, padding): rows and columns are dropped from each
-    side as long as their values hardly differ from one another."""
+    """The part of the picture inside a uniform border (collimator blades, padding): rows and columns are dropped from
+    each side as long as their values hardly differ from one another."""
     values = np.asarray(picture, np.float32)
     spread = float(np.subtract(*np.percentile(values[::4, ::4], [95, 5])))
     keep = []

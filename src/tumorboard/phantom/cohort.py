@@ -24,7 +24,7 @@ from tumorboard.phantom.scanner import CENTRES
 __all__ = ["DEFAULT_CENTRES", "draw_patients", "make_cohort"]
 
 DEFAULT_CENTRES = ("VA", "VB", "VC", "VD")
-REGIONS = ("head-neck", "whole-body")
+REGIONS = ("head-neck", "whole-body", "chest-xray")
 TRUTH_RUNS = (TRUTH, "truth-table", "truth-image", "truth-known")
 
 
@@ -43,6 +43,9 @@ def make_cohort(
     dose: bool = True,
     quirks: bool = False,
     faults: Sequence[str] = (),
+    size_px: int = 512,
+    bits: int = 8,
+    masked_words: bool = False,
     map: Callable[..., Iterable[Any]] = map,
 ) -> Cohort:
     """Make virtual patients below `out` and return their cohort, saved there.
@@ -51,7 +54,9 @@ def make_cohort(
     ----------
     out : folder of the cohort; images go to ``out/images``.
     patients, seed : how many, and which; patient i of a seed is the same in a cohort of any size.
-    region : ``head-neck`` (vertex to the upper chest) or ``whole-body`` (vertex to mid-thigh).
+    region : ``head-neck`` (vertex to the upper chest), ``whole-body`` (vertex to mid-thigh), or ``chest-xray``: patients of
+        a chest clinic with X-rays and reports (`phantom.chest_cohort`; of the options below, exams, tables_only, faults and
+        the last three count).
     centres : of `phantom.scanner.CENTRES`, used in turn; name one twice to double its share.
     exams, followed : most exams per patient, and the share of patients who have them.
     spacing_mm : no voxel edge is shorter; None keeps each protocol's own grids (slower).
@@ -60,6 +65,7 @@ def make_cohort(
     dose : plan an RT dose for each centre's share of patients.
     quirks : the centres' own habits that a check must notice (Bq/ml, stray labels).
     faults : names of `phantom.faults.FAULTS`, planted after the fact.
+    size_px, bits, masked_words : of X-rays (longer side, 8 or 16 bits per pixel) and their reports (XXXX for some words).
     map : where the patients are scanned (an executor's ``map``); the result does not depend on it.
 
     Hidden truth carries the runs ``truth`` (the best risk of RFS, eta as endpoint ``recurrence``, complete
@@ -68,6 +74,11 @@ def make_cohort(
     """
     root = Path(out).resolve()
     _refuse(root, region=region, centres=centres)
+    if region == "chest-xray":
+        from tumorboard.phantom.chest_cohort import ChestOptions, make_chest_cohort
+
+        asked = ChestOptions(size_px=size_px, bits=bits, images=not tables_only, masked_words=masked_words)
+        return make_chest_cohort(root, patients=patients, seed=seed, exams=exams, options=asked, faults=faults, map=map)
     drawn = draw_patients(patients, seed=seed, centres=centres, exams=exams, followed=followed)
     tables: dict[str, list[dict[str, Any]]] = {
         name: [] for name in ("patients", "exams", "images", "findings", "relations")

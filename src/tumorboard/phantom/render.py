@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 from zlib import crc32
 
 import numpy as np
@@ -16,7 +16,7 @@ from tumorboard.phantom.noise import noise_tile
 from tumorboard.phantom.solids import Blob, Loft, Shape, Solid
 from tumorboard.phantom.tissue import TissueValues
 
-__all__ = ["AIR_HU", "Pose", "Rendering", "render"]
+__all__ = ["AIR_HU", "BoxFinder", "Painter", "Pose", "Rendering", "paint_all", "render"]
 
 AIR_HU = -1000.0
 _LATTICE_MM = 12.0
@@ -77,32 +77,56 @@ def render(
 ) -> Rendering:
     """Paint the solids on the grid, deeper layers last; occupancy of a voxel falls over one voxel width."""
 
-    painter = _Painter(grid, pose, what=what, with_labels=with_labels)
-    shown = [solid for solid in solids if (solid.on_ct if what == "hu" else solid.on_pet)]
-    distances = _Distances(painter, shown)
-    for solid in shown:
-        painter.paint(solid, distances.take(solid), tissues[solid.tissue])
+    from tumorboard.phantom import kernels
+
+    matrix = pose.matrix(grid)
+    steps = np.maximum(1, np.round(_LATTICE_MM / grid.spacing_mm)).astype(np.int64)
+    shape = np.array(grid.shape, np.int64)
+    places = kernels.body_places(matrix, shape, steps, noise_tile(), pose.warp, pose.bends())
+    ramp = float(np.prod(grid.spacing_mm) ** (1 / 3)) * pose.scale
+    painter = Painter(places, _BoxFinder(*places, matrix), ramp, what=what, with_labels=with_labels)
+    paint_all(painter, solids, tissues)
     return painter.rendering()
 
 
-class _Painter:
-    """The canvas: where each voxel lies in the standard body, and what has been laid on it so far."""
+def paint_all(painter: Painter, solids: Sequence[Solid], tissues: Mapping[str, TissueValues]) -> None:
+    """Lay the solids on the painter's canvas, in their order."""
+    shown = [solid for solid in solids if (solid.on_ct if painter.hu else solid.on_pet)]
+    distances = _Distances(painter, shown)
+    for solid in shown:
+        painter.paint(solid, distances.take(solid), tissues[solid.tissue])
 
-    def __init__(self, grid: Geometry, pose: Pose, *, what: str, with_labels: bool) -> None:
+
+class BoxFinder(Protocol):
+    """Finds the voxel boxes (n, 6: k0, k1, j0, j1, i0, i1) that hold regions of the standard body."""
+
+    def find(self, low: NDArray[np.float64], high: NDArray[np.float64], margin: float) -> NDArray[np.int64]: ...
+
+
+class Painter:
+    """The canvas: where each voxel lies in the standard body (x, y, z as (k, j, i) arrays), and what has been laid on
+    it so far. `ramp`: one voxel in millimetres of the standard body; `background`: what it shows before (air, 0)."""
+
+    def __init__(
+        self,
+        places: Sequence[NDArray[np.float32]],
+        boxes: BoxFinder,
+        ramp: float,
+        *,
+        what: str,
+        with_labels: bool,
+        background: float | None = None,
+    ) -> None:
         from tumorboard.phantom import kernels
 
-        ni, nj, nk = grid.shape
-        matrix = pose.matrix(grid)
-        steps = np.maximum(1, np.round(_LATTICE_MM / grid.spacing_mm)).astype(np.int64)
-        shape = np.array([ni, nj, nk], np.int64)
         self.kernels = kernels
         self.tile = noise_tile()
-        self.x, self.y, self.z = kernels.body_places(matrix, shape, steps, self.tile, pose.warp, pose.bends())
-        self.ramp = float(np.prod(grid.spacing_mm) ** (1 / 3)) * pose.scale
-        self.boxes = _BoxFinder(self.x, self.y, self.z, matrix)
+        self.x, self.y, self.z = places
+        self.ramp, self.boxes = ramp, boxes
         self.hu = what == "hu"
-        self.out = np.full((nk, nj, ni), AIR_HU if self.hu else 0.0, np.float32)
-        self.labels = np.zeros((nk, nj, ni) if with_labels else (1, 1, 1), np.uint8)
+        first = (AIR_HU if self.hu else 0.0) if background is None else background
+        self.out = np.full(self.x.shape, first, np.float32)
+        self.labels = np.zeros(self.x.shape if with_labels else (1, 1, 1), np.uint8)
         self.with_labels = with_labels
         self.numbers: dict[str, int] = {}
 
@@ -165,7 +189,7 @@ class _Distances:
     """Distance fields of shapes: made once for all solids that share a shape (a bone and its marrow), dropped after the
     last of them."""
 
-    def __init__(self, painter: _Painter, solids: Sequence[Solid]) -> None:
+    def __init__(self, painter: Painter, solids: Sequence[Solid]) -> None:
         self.painter = painter
         self.waiting: dict[int, int] = {}
         self.margins: dict[int, float] = {}

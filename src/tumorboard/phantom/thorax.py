@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -10,9 +11,10 @@ from tumorboard.phantom.build import Build
 from tumorboard.phantom.frame import spine_y
 from tumorboard.phantom.solids import Layer, Loft, Solid, Tube, ball, blob, loft, tube
 
-__all__ = ["lung", "thorax"]
+__all__ = ["heart_parts", "lung", "thorax", "vessel_tree"]
 
 SIDES = (("left", 1.0), ("right", -1.0))
+_HEART_AXIS = np.array([0.66, -0.52, -0.54])
 
 
 def thorax(build: Build) -> Iterator[Solid]:
@@ -47,7 +49,7 @@ def _lungs(build: Build) -> Iterator[Solid]:
         yield Solid(shape, "muscle", layer=Layer.CAVITY, grow_mm=3.0)
         yield Solid(shape, "fat", layer=Layer.CAVITY, grow_mm=1.2)
         yield Solid(shape, "lung", layer=Layer.LUNG, label=f"lung-{name}")
-        yield Solid(_tree(build, name, side), "lung-vessel", layer=Layer.LUNG)
+        yield Solid(vessel_tree(build, name, side), "lung-vessel", layer=Layer.LUNG)
     # Diaphragm: everything below the domes is abdomen, painted as fat; viscera follow.
     lift = 4.0 * (build.bmi - 25) / 5
     for _, side, top, wide in (("right", -1.0, -452.0, 1.0), ("left", 1.0, -466.0, 0.95)):
@@ -58,7 +60,7 @@ def _lungs(build: Build) -> Iterator[Solid]:
         yield Solid(dome, "visceral-fat", layer=Layer.LUNG, planes=above, label="abdomen")
 
 
-def _tree(build: Build, name: str, side: float) -> Tube:
+def vessel_tree(build: Build, name: str, side: float) -> Tube:
     """Pulmonary vessels: five generations of branching, about 0.8 in calibre, from the hilum to near the pleura."""
     rng = build.rng(f"lung-vessels-{name}")
     hilum = np.array([34.0 * side, 10.0, -376.0])
@@ -86,14 +88,15 @@ def _tree(build: Build, name: str, side: float) -> Tube:
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:
-    return vector / np.linalg.norm(vector)
+    return vector / float(vector @ vector) ** 0.5
 
 
 def _outside(shape: Loft, point: np.ndarray, *, margin: float) -> bool:
-    cx, cy, a, b, n = shape.section(point[2])
-    if not shape.z_low + margin < point[2] < shape.z_low + shape.step * (len(shape.rows) - 1) - margin:
+    x, y, z = point.tolist()
+    if not shape.z_low + margin < z < shape.z_low + shape.step * (len(shape.rows) - 1) - margin:
         return True
-    return abs((point[0] - cx) / (a - margin)) ** n + abs((point[1] - cy) / (b - margin)) ** n > 1
+    cx, cy, a, b, n = shape.section(z).tolist()
+    return bool(abs((x - cx) / (a - margin)) ** n + abs((y - cy) / (b - margin)) ** n > 1)
 
 
 def _mediastinum(build: Build) -> Iterator[Solid]:
@@ -122,19 +125,32 @@ def _mediastinum(build: Build) -> Iterator[Solid]:
         yield Solid(gullet, "air", layer=Layer.LUMEN, grow_mm=-4.0)
 
 
-def _heart(build: Build) -> Iterator[Solid]:
+def heart_parts(build: Build) -> tuple[dict[str, np.ndarray], float]:
+    """The balls that the heart is blended from, by name, and its size (1: an average man's)."""
     size = (1.0 if build.male else 0.92) * build.vary("heart", 0.05)
-    axis = np.array([0.66, -0.52, -0.54])
-    turn = _frame(axis)
+    turn = _frame(_HEART_AXIS)
+    at = partial(_in_heart, size)
+    parts = {
+        "left": ball(at(38, -40, -440), (50 * size, 35 * size, 35 * size), turned=turn),
+        "right": ball(
+            at(4, -58, -436), (48 * size, 26 * size, 34 * size), turned=_frame(np.array([0.86, -0.2, -0.45]))
+        ),
+        "right atrium": ball(at(-26, -28, -426), np.array([22, 26, 34]) * size),
+        "left atrium": ball(at(8, 6, -408), np.array([34, 19, 25]) * size),
+        "root": ball(at(4, -34, -396), np.array([30, 28, 20]) * size),
+    }
+    return parts, size
 
-    def at(x: float, y: float, z: float) -> tuple[float, float, float]:
-        return (14 + (x - 14) * size, -28 + (y + 28) * size, -425 + (z + 425) * size)
 
-    left = ball(at(38, -40, -440), (50 * size, 35 * size, 35 * size), turned=turn)
-    right = ball(at(4, -58, -436), (48 * size, 26 * size, 34 * size), turned=_frame(np.array([0.86, -0.2, -0.45])))
-    atrium_right = ball(at(-26, -28, -426), np.array([22, 26, 34]) * size)
-    atrium_left = ball(at(8, 6, -408), np.array([34, 19, 25]) * size)
-    root = ball(at(4, -34, -396), np.array([30, 28, 20]) * size)
+def _in_heart(size: float, x: float, y: float, z: float) -> tuple[float, float, float]:
+    """A place in the heart of an average man, in one of this size."""
+    return (14 + (x - 14) * size, -28 + (y + 28) * size, -425 + (z + 425) * size)
+
+
+def _heart(build: Build) -> Iterator[Solid]:
+    parts, size = heart_parts(build)
+    left, right, atrium_right, atrium_left, root = parts.values()
+    axis = _HEART_AXIS
     whole = blob(left, right, atrium_right, atrium_left, root, blend_mm=14)
     yield Solid(whole, "visceral-fat", layer=Layer.LUNG, grow_mm=5.0, rough_mm=2.0, rough_scale=0.1, label="heart")
     yield Solid(
@@ -149,11 +165,11 @@ def _heart(build: Build) -> Iterator[Solid]:
         "myocardium" if build.hot_heart else "cold-myocardium",
         layer=Layer.VISCERA,
         label="myocardium",
-        planes=np.array([[*(-axis), float(-axis @ np.array(at(38, -40, -440))) + 34 * size]]),
+        planes=np.array([[*(-axis), float(-axis @ left[:3]) + 34 * size]]),
     )
     yield Solid(muscle, "heart-cavity", layer=Layer.VISCERA, grow_mm=-10.0 * size)
     if build.age_years > 58 and build.chance("coronary", 0.5):
-        line = tube([(*at(30, -68, -402), 1.6), (*at(52, -76, -424), 1.4)])
+        line = tube([(*_in_heart(size, 30, -68, -402), 1.6), (*_in_heart(size, 52, -76, -424), 1.4)])
         yield Solid(line, "calcium", layer=Layer.METAL)
 
 

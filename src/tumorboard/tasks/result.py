@@ -1,11 +1,11 @@
-"""What a benchmark gives back."""
+"""What a benchmark and an evaluation give back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["TaskResult"]
+__all__ = ["Evaluation", "TaskResult"]
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,20 @@ class TaskResult:
 
     `scores`: dictionaries with run, task, metric, label, subset, value, low, high, n (value None when undefined).
     `rows`: table name -> rows (runs, predicted mask images, findings with measurements, outcomes).
+    `notes`: what a reader of the scores must know, in words (variables left out, models that could not be fitted).
     """
 
     scores: list[dict[str, Any]]
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evaluation(TaskResult):
+    """Scores, the rules they follow, one row per case, metric and label (or the official counts of each case), cases
+    without a prediction, and parts of the prediction that answer no case."""
+
+    rules: dict[str, Any] = field(default_factory=dict)
+    cases: list[dict[str, Any]] = field(default_factory=list)
+    missing: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()

@@ -244,3 +244,54 @@ def test_what_names_say() -> None:
     assert event_meaning("1:DECEASED") is True and event_meaning("0:LIVING") is False and event_meaning("maybe") is None
     pairs = pair_endpoints(["local_days", "local_event", "OS_Months", "OS_Event", "age"])
     assert [(p.time, p.event) for p in pairs] == [("local_days", "local_event"), ("OS_Months", "OS_Event")]
+
+
+def test_an_endpoint_that_is_the_first_of_others_and_one_that_starts_later(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(
+        "id,ct,wait,relapse,relapsed,last,os,dead\n"
+        "A,2010-01-01,10,yes,2010-03-02,2011-01-01,300,1\n"
+        "B,2010-01-01,20,no,,2010-02-20,200,0\n"
+        "C,2010-01-01,,no,,2010-02-20,100,1\n"
+        "D,2010-01-01,5,no,,2010-02-20,,\n"
+    )
+    (tmp_path / "t.toml").write_text(
+        """
+file = "t.csv"
+id = "id"
+missing = [""]
+[endpoints.REL]
+start = "ct"
+start_plus_days = "wait"
+date_format = "%Y-%m-%d"
+censored_on = "last"
+[[endpoints.REL.occurs]]
+column = "relapse"
+values = ["yes"]
+date = "relapsed"
+[endpoints.OS]
+time = "os"
+unit = "days"
+event = "dead"
+events = ["1"]
+censored = ["0"]
+[endpoints.RFS]
+first_of = ["REL", "OS"]
+"""
+    )
+    cohort = read(tmp_path / "t.toml")
+    days = {
+        (row["patient_id"], row["endpoint"]): row["survival"]
+        and (row["survival"]["event"], row["survival"]["time_days"])
+        for row in cohort.rows("outcomes")
+    }
+    # 2010-03-02 is 60 days after the CT, 50 after surgery; 2010-02-20 is 50 days after the CT.
+    assert days["A", "REL"] == (True, 50) and days["B", "REL"] == (False, 30) and days["C", "REL"] is None
+    assert days["A", "RFS"] == (True, 50) and days["B", "RFS"] == (False, 30)
+    assert days["C", "RFS"] is None  # the relapse is unknown: not the time of death in its place
+    assert days["D", "RFS"] is None  # nothing is known of the survival
+    (wrong,) = [row for row in cohort.rows("outcomes") if (row["patient_id"], row["endpoint"]) == ("C", "RFS")]
+    assert "is not known" in wrong["problem"]
+    text = (tmp_path / "t.toml").read_text().replace('["REL", "OS"]', '["REL", "PFS"]')
+    (tmp_path / "t.toml").write_text(text)
+    with pytest.raises(TumorboardError, match="TAB102"):
+        read(tmp_path / "t.toml")

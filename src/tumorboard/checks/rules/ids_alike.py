@@ -19,9 +19,7 @@ EXAMPLE = "MDA-001 and MDA_001 in two task folders of one release"
 def find(case: Case) -> Iterator[CheckFinding]:
     spelled: dict[str, list[str]] = {}
     for patient in case.ids:
-        plain = re.sub(r"[\W_]+", "-", patient.strip().lower()).strip("-")
-        plain = re.sub(r"(?<!\d)0+(?=\d)", "", plain)
-        spelled.setdefault(plain, []).append(patient)
+        spelled.setdefault(plain_id(patient), []).append(patient)
     for alike in spelled.values():
         if len(alike) > 1:
             yield finding(
@@ -31,3 +29,9 @@ def find(case: Case) -> Iterator[CheckFinding]:
                 found=f"{len(alike)} ids that differ only in writing",
                 expected="one way of writing an id",
             )
+
+
+def plain_id(patient: str) -> str:
+    """An id without what may be spelled in several ways: equal for ids that are probably one patient's."""
+    plain = re.sub(r"[\W_]+", "-", patient.strip().lower()).strip("-")
+    return re.sub(r"(?<!\d)0+(?=\d)", "", plain)

@@ -25,6 +25,8 @@ COVER = 0.25
 """Part of the class that a level must explain."""
 MIN_EACH = 5
 SEPARATED = 0.999
+OF_A_CLASS = 0.98
+"""AUC of a number, or balanced accuracy of a column's levels, that no honest feature of a declared class reaches."""
 _LABELS = {"hpv", "p16", "egfr", "kras", "response", "bor", "benefit"}
 _OUTCOME_WORDS = {"death", "dead", "survival", "recurrence", "relapse", "cause", "last", "progression", "response",
                   "bor",
@@ -49,7 +51,7 @@ def find(case: Case) -> Iterator[CheckFinding]:
         for column in features:
             if column.name in label.own or (set(words(column.name)) & _LABELS & set(words(label.where))):
                 continue
-            text = _levels(column, label.values, set(words(label.where))) or _numbers(column, label.values)
+            text = given_away(column, label.values, where=label.where, separated=_bar(label))
             if text and not (label.own and label.outcome and _is_outcome(column.name)):
                 given[label.outcome and _is_outcome(column.name)].append(f"{column.name}: {text}")
         for outcome, texts in given.items():
@@ -61,6 +63,37 @@ def find(case: Case) -> Iterator[CheckFinding]:
                     found=("columns recorded with the outcome itself: " if outcome else "") + listed(texts, most=5),
                     expected="features that are known before, and do not contain, the label",
                 )
+
+
+def given_away(
+    column: Column, label: NDArray[np.object_], *, where: str, separated: float = OF_A_CLASS
+) -> str | None:
+    """In words, how a column gives the class (n,), None where not known, away; None when it does not.
+
+    A level that names the label or is of one class by more than chance; levels that together tell the classes; a number
+    that parts them. `where`: name of the label.
+    """
+    return (
+        _levels(column, label, _said(where))
+        or _all_levels(column, label, separated)
+        or _numbers(column, label, separated)
+    )
+
+
+def speaks_of(name: str, label: str) -> bool:
+    """Whether a column's name speaks of the label itself: HPV and p16 are one."""
+    said = _said(label)
+    return bool(set(words(name)) & _LABELS & said) or (bool(said) and said <= set(words(name)))
+
+
+def _said(where: str) -> set[str]:
+    said = set(words(where))
+    return said | {"hpv", "p16"} if {"hpv", "p16"} & said else said
+
+
+def _bar(label: _Label) -> float:
+    """Declared classes are what somebody will predict; other columns may well be derived from each other."""
+    return OF_A_CLASS if label.where.startswith("outcomes.") and not label.outcome else SEPARATED
 
 
 def _labels(case: Case) -> Iterator[_Label]:
@@ -129,8 +162,27 @@ def _levels(column: Column, label: NDArray[np.object_], said: set[str]) -> str |
     return max(found)[1] if found else None
 
 
-def _numbers(column: Column, label: NDArray[np.object_]) -> str | None:
-    """A number that parts the classes without overlap."""
+def _all_levels(column: Column, label: NDArray[np.object_], separated: float) -> str | None:
+    """Levels that, each taken for its commonest class, recognise every class but for a few patients. Levels of one or
+    two patients prove nothing and count as errors."""
+    known = np.array([value is not None for value in label])
+    classes = list(dict.fromkeys(label[known].tolist()))
+    masks = [mask & known for mask in (*column.levels.values(), ~column.known)]
+    masks = [mask for mask in masks if mask.sum() >= 3]
+    sizes = [int((label == value).sum()) for value in classes]
+    if len(classes) < 2 or len(masks) < len(classes) or min(sizes) < MIN_EACH or sum(sizes) < 25:
+        return None
+    found = np.zeros(len(classes))
+    for mask in masks:
+        counts = [int((mask & (label == value)).sum()) for value in classes]
+        best = int(np.argmax([count / size for count, size in zip(counts, sizes, strict=True)]))
+        found[best] += counts[best]
+    reached = float(np.mean(found / sizes))
+    return f"its levels tell the classes: balanced accuracy {reached:.3f}" if reached >= separated else None
+
+
+def _numbers(column: Column, label: NDArray[np.object_], separated: float) -> str | None:
+    """A number that parts the classes without overlap, or nearly so."""
     if column.is_text or len(column.counts) < 6:
         return None
     known = np.array([value is not None for value in label]) & column.known
@@ -141,6 +193,6 @@ def _numbers(column: Column, label: NDArray[np.object_]) -> str | None:
             continue
         order = np.searchsorted(np.sort(rest), mine, side="left") + np.searchsorted(np.sort(rest), mine, side="right")
         auc = float(order.sum()) / (2 * len(mine) * len(rest))
-        if max(auc, 1 - auc) >= SEPARATED:
+        if max(auc, 1 - auc) >= separated:
             return f"AUC {max(auc, 1 - auc):.3f} for {value} ({len(mine)} against {len(rest)} patients)"
     return None

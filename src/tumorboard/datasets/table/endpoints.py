@@ -7,8 +7,10 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tumorboard.core.errors import TumorboardError
 from tumorboard.core.naming import DAYS_PER
 from tumorboard.core.tables import EXPERT
+from tumorboard.datasets.table import codes
 from tumorboard.datasets.table.cells import Cells
 from tumorboard.datasets.table.kinds import parse_date, parse_number
 from tumorboard.datasets.table.schema import Endpoint, Schema
@@ -26,13 +28,41 @@ def outcome_rows(schema: Schema, cells: Cells, where: str) -> list[Row]:
     """
     rows: list[Row] = []
     for name, endpoint in schema.endpoints.items():
+        if endpoint.first_of:
+            continue
         for column in endpoint.columns:
             cells.require(column, f"{where}, endpoints.{name}")
         reader = _classes if endpoint.class_ else _dated if endpoint.start else _timed
         missing = {*schema.missing, *endpoint.missing}
         for i, fields in reader(endpoint, cells, missing):
             rows.append({"patient_id": cells.ids[i], "endpoint": name, "run_id": EXPERT, **fields})
+    for name, endpoint in schema.endpoints.items():
+        if endpoint.first_of:
+            rows += [{"endpoint": name, "run_id": EXPERT, **row} for row in _first_of(name, endpoint, rows, where)]
     return rows
+
+
+def _first_of(name: str, endpoint: Endpoint, rows: list[Row], where: str) -> Iterator[Row]:
+    """Per patient the earliest event of other endpoints, else the shortest of their follow-ups."""
+    parts: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        if row["endpoint"] in endpoint.first_of and "survival" in row:
+            parts.setdefault(row["patient_id"], {})[row["endpoint"]] = row
+    absent = set(endpoint.first_of) - {part for found in parts.values() for part in found}
+    if absent:
+        raise TumorboardError(
+            codes.TABLE_SCHEMA,
+            f"{where}, endpoints.{name}.first_of",
+            found=", ".join(sorted(absent)),
+            expected="other endpoints with times of this schema",
+        )
+    for patient, found in parts.items():
+        known = [row["survival"] for row in found.values() if row["survival"] is not None]
+        events = [one["time_days"] for one in known if one["event"]]
+        raw = json.dumps({part: row["raw"] for part, row in found.items()}, ensure_ascii=False)
+        wrong = "" if len(known) == len(endpoint.first_of) else "an endpoint of which it is the first is not known"
+        days = min(events or [one["time_days"] for one in known], default=math.nan)
+        yield {"patient_id": patient, **_survival(days, raw, wrong, event=bool(events))}
 
 
 def _timed(endpoint: Endpoint, cells: Cells, missing: set[str]) -> Iterator[tuple[int, Row]]:
@@ -78,6 +108,11 @@ def _dated(endpoint: Endpoint, cells: Cells, missing: set[str]) -> Iterator[tupl
 
     for i, (start_text, last_text) in enumerate(zip(starts, lasts, strict=True)):
         start, last, wrong = date(start_text), date(last_text), ""
+        if start is not None and endpoint.start_plus_days:
+            days = parse_number(cells.columns[endpoint.start_plus_days][i])
+            start, wrong = (
+                (start, f"no number in {endpoint.start_plus_days}") if days is None else (start + int(days), "")
+            )
         happened, undated = _first_event(endpoint, cells, i, date)
         end = happened if happened is not None else last
         if start is None or end is None:

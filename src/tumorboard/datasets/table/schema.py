@@ -36,13 +36,16 @@ events = ["Dead"]
 censored = ["Alive"]
 
 [endpoints.RFS]                         # or dates: the earliest event, else censored
-start = "RT start"
+start = "RT start"                      # start_plus_days = "column" adds that many days to it
 date_format = "%m/%d/%Y"
 censored_on = "Last follow-up"
 [[endpoints.RFS.occurs]]
 column = "Local recurrence"
 values = ["Yes"]
 date = "Date of local recurrence"
+
+[endpoints.EFS]                         # or whichever comes first of other endpoints
+first_of = ["RFS", "OS"]
 
 [endpoints.HPV]                         # or a class
 class = "p16"
@@ -138,9 +141,14 @@ class Endpoint(_Strict):
     censored: list[str] = []
 
     start: Heading | None = None
+    start_plus_days: Heading | None = None
+    """Column of days between `start` and the day that time counts from (surgery after the CT)."""
     occurs: list[Occurrence] = []
     censored_on: Heading | None = None
     date_format: str | None = None
+
+    first_of: list[str] = []
+    """Other endpoints of the schema: the event is the earliest of theirs; without one, the shortest follow-up."""
 
     class_: Heading | None = Field(None, alias="class")
     levels: dict[str, str] = {}
@@ -154,8 +162,10 @@ class Endpoint(_Strict):
     @model_validator(mode="after")
     def _one_form(self) -> Endpoint:
         timed, dated, classed = self.time is not None, self.start is not None, self.class_ is not None
-        if timed + dated + classed != 1:
-            raise ValueError("give exactly one of `time` (with `unit` and `event`), `start` (dates) or `class`")
+        if timed + dated + classed + bool(self.first_of) != 1:
+            raise ValueError(
+                "give exactly one of `time` (with `unit`, `event`), `start` (dates), `first_of` or `class`"
+            )
         if timed and (self.unit is None or self.event is None):
             raise ValueError("`time` needs `unit` (days, weeks, months, years) and `event`")
         if timed and not self.events:
@@ -167,7 +177,16 @@ class Endpoint(_Strict):
     @property
     def columns(self) -> list[str]:
         """Headings that this endpoint reads."""
-        named = [self.time, self.event, self.start, self.censored_on, self.class_, self.raw, self.problem]
+        named = [
+            self.time,
+            self.event,
+            self.start,
+            self.start_plus_days,
+            self.censored_on,
+            self.class_,
+            self.raw,
+            self.problem,
+        ]
         named += [name for occurrence in self.occurs for name in (occurrence.column, occurrence.date)]
         return [name for name in dict.fromkeys(named) if name is not None]
 

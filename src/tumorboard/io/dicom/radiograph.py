@@ -91,9 +91,7 @@ def _facts(header: Header) -> RadiographFacts:
         )
     photometric = header.required("PhotometricInterpretation").upper()
     if photometric not in ("MONOCHROME1", "MONOCHROME2"):
-        raise TumorboardError(
-            codes.PIXELS_FORM, header.where, found=photometric, expected="MONOCHROME1 or MONOCHROME2"
-        )
+        raise TumorboardError(codes.PIXELS_FORM, header.where, found=photometric, expected="MONOCHROME1 or MONOCHROME2")
     spacing_mm, source = _spacing(header)
     orientation = header.text("PatientOrientation").upper()
     geometry = Geometry((form.columns, form.rows, 1), _affine(header, orientation, spacing_mm))

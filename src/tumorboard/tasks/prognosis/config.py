@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 __all__ = ["MODELS", "PrognosisConfig"]
 
-MODELS = ("kaplan-meier", "sign-sum", "ridge-cox", "tuned-ridge-cox", "weibull", "boosted-hazard")
+MODELS = (
+    "kaplan-meier",
+    "volume",
+    "sign-sum",
+    "ridge-cox",
+    "tuned-ridge-cox",
+    "elastic-net-cox",
+    "weibull",
+    "survival-forest",
+    "boosted-hazard",
+    "logistic-hazard",
+    "mtlr",
+    "best-by-inner-folds",
+    "radiomics-cox",
+    "fusion-cox",
+    "image-network",
+    "fusion-network",
+    "fusion-ensemble",
+)
 """In the order of the tables: the null model first, then from simple to complex."""
 
 
@@ -24,11 +42,24 @@ class PrognosisConfig(BaseModel):
     inner_folds: int = Field(5, ge=2, description="folds inside the training part, for what is tuned")
     seed: int = Field(0, description="of the folds and of every random step")
     ridge: float = Field(1.0, gt=0, description="penalty of ridge-cox on standardised covariates")
+    trees: int = Field(300, ge=1, description="trees of the survival forest")
+    volume: str = Field("", description="variable with the tumour's volume; empty: found by unit and name")
     rare_below: int = Field(5, ge=1, description="levels of fewer training patients are pooled")
     horizons_days: tuple[float, ...] = Field((365.25, 730.5, 1826.25), description="for AUC and calibration")
+    across_centres: tuple[str, ...] = Field(
+        ("kaplan-meier", "ridge-cox", "survival-forest", "best-by-inner-folds"),
+        description="models also tested with one centre left out at a time",
+    )
+    leaks: Literal["leave out", "keep"] = Field(
+        "leave out", description="variables that tell the outcome (checks OUT211): left out and said so, or kept"
+    )
+    bound_of: str = Field(
+        "ridge-cox", description="model that gets calibrated bounds on the event-free time; empty: none"
+    )
+    pictures: bool = Field(True, description="whether to draw the figures")
     resamples: int = Field(1000, ge=100, description="bootstrap resamples of patients")
 
-    @field_validator("endpoints", "covariates", "models", "horizons_days", mode="before")
+    @field_validator("endpoints", "covariates", "models", "across_centres", "horizons_days", mode="before")
     @classmethod
     def _split_words(cls, value: Any) -> Any:
         """`OS,RFS` of the command line."""
@@ -37,7 +68,9 @@ class PrognosisConfig(BaseModel):
     @field_validator("models")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in value if name not in MODELS]
+        from tumorboard.tasks.prognosis.models.registry import is_known
+
+        unknown = [name for name in value if not is_known(name)]
         if unknown or not value:
             raise ValueError(f"no model {', '.join(unknown) or 'named'}; models: {', '.join(MODELS)}")
         return value

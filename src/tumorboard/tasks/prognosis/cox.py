@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["CoxFit", "fit_cox", "log_partial_likelihood"]
+__all__ = ["CoxFit", "derivatives", "fit_cox", "log_partial_likelihood", "with_coefficients"]
 
 Floats = NDArray[np.float64]
 
@@ -43,6 +43,30 @@ class CoxFit:
 
 
 @njit(cache=True)
+def _value(event: NDArray[np.bool_], time: Floats, eta: Floats) -> float:  # pragma: no cover - compiled
+    """Efron's log partial likelihood for risks of any size: sums of exponentials are kept relative to their largest.
+    Rows sorted by time, last first."""
+    value, largest, total, row = 0.0, -np.inf, 0.0, 0
+    while row < len(time):
+        first, deaths, mine = row, 0, 0.0
+        while row < len(time) and time[row] == time[first]:
+            if eta[row] > largest:
+                total = total * np.exp(largest - eta[row]) + 1.0
+                largest = eta[row]
+            else:
+                total += np.exp(eta[row] - largest)
+            row += 1
+        for i in range(first, row):
+            if event[i]:
+                deaths += 1
+                value += eta[i]
+                mine += np.exp(eta[i] - largest)
+        for k in range(deaths):
+            value -= largest + np.log(total - k / deaths * mine)
+    return value
+
+
+@njit(cache=True, error_model="numpy")  # an overlong step gives an infinite likelihood, and is halved
 def _walk(
     event: NDArray[np.bool_], time: Floats, x: Floats, eta: Floats
 ) -> tuple[float, Floats, Floats, Floats, Floats]:  # pragma: no cover - compiled
@@ -91,8 +115,26 @@ def _walk(
     return value, gradient, row_weight, means, gain
 
 
+def derivatives(event: NDArray[np.bool_], time: Floats, x: Floats, eta: Floats) -> tuple[float, Floats, Floats]:
+    """Log partial likelihood, gradient (p,) and information (p, p) in coefficients, at the linear predictor `eta` (n,).
+    Rows in any order."""
+    order = np.argsort(-time, kind="stable")
+    return _derivatives(event[order], time[order], np.ascontiguousarray(x[order]), eta[order])
+
+
+def with_coefficients(covariates: ArrayLike, event: ArrayLike, time: ArrayLike, coefficients: ArrayLike) -> CoxFit:
+    """Efron's baseline for coefficients found otherwise (an elastic net, an ensemble). No standard errors: NaN."""
+    event, time, beta = np.asarray(event, bool), np.asarray(time, float), np.asarray(coefficients, float)
+    x = np.asarray(covariates, float)
+    centre, order = x.mean(axis=0), np.argsort(-time, kind="stable")
+    event, time, x = event[order], time[order], np.ascontiguousarray((x - centre)[order])
+    times, hazard = _baseline(event, time, x, x @ beta)
+    value = float(_walk(event, time, x, x @ beta)[0])
+    return CoxFit(beta, np.full((len(beta), len(beta)), np.nan), value, centre, times, hazard, 0)
+
+
 def _derivatives(event: NDArray[np.bool_], time: Floats, x: Floats, eta: Floats) -> tuple[float, Floats, Floats]:
-    """Log partial likelihood, gradient (p,) and information (p, p)."""
+    """The same for rows sorted by time, last first."""
     value, gradient, row_weight, means, _ = _walk(event, time, x, eta)
     return value, gradient, (x * row_weight[:, None]).T @ x - means.T @ means
 
@@ -102,8 +144,7 @@ def log_partial_likelihood(event: ArrayLike, time: ArrayLike, risk: ArrayLike) -
     observation at its time. Its negative, divided by the events, is the Cox loss of networks."""
     event, time, eta = np.asarray(event, bool), np.asarray(time, float), np.asarray(risk, float)
     order = np.argsort(-time, kind="stable")
-    nothing = np.zeros((len(time), 0))
-    return float(_walk(event[order], time[order], nothing, (eta - eta.max(initial=0.0))[order])[0])
+    return float(_value(event[order], time[order], eta[order]))
 
 
 def fit_cox(

@@ -19,11 +19,13 @@ from tumorboard.metrics.survival.curves import Curve, censoring_curve, kaplan_me
 from tumorboard.metrics.survival.discrimination import dynamic_auc
 from tumorboard.metrics.survival.error import brier_contributions, usable_horizons
 from tumorboard.metrics.survival.uno import uno_concordance
+from tumorboard.tasks.prognosis.bounds import missed
 from tumorboard.tasks.prognosis.protocol import FoldPrediction
 
 __all__ = ["ModelScores", "difference_rows", "score_model"]
 
 Floats = NDArray[np.float64]
+_SECONDARY = ("uno_c", "auc at")
 _QUANTILES = (0.1, 0.8)
 """The Brier score is integrated between these quantiles of the training fold's times."""
 
@@ -33,6 +35,7 @@ class ModelScores:
     """Score rows of one model, and its resampled concordances (draws,) for paired differences."""
 
     rows: list[dict[str, Any]]
+    tested: int
     concordance: float
     draws: Floats
 
@@ -49,6 +52,8 @@ class _Fold:
     brier: Floats
     """(n,) each patient's part of the integrated Brier score."""
     null: Floats
+    bounds: Floats
+    """(n,) calibrated bounds in days; NaN where none were asked for."""
 
 
 def score_model(
@@ -60,8 +65,9 @@ def score_model(
     horizons_days: Sequence[float],
     seed: int,
     resamples: int,
+    metrics: Sequence[str] = (),
 ) -> ModelScores:
-    """All figures of one model on one endpoint."""
+    """All figures of one model on one endpoint, or those of `metrics` (the concordance always)."""
     folds = [_fold(outcome, prediction) for prediction in predictions]
     figures: dict[str, Callable[[_Fold], float | None]] = {
         "c_index": _harrell,
@@ -69,19 +75,28 @@ def score_model(
         "ibs": lambda fold: float(fold.brier.mean()),
         "ipa": lambda fold: 1 - float(fold.brier.mean() / fold.null.mean()),
     }
+    if all(prediction.bounds is not None for prediction in predictions):
+        figures["missed by the 90 % bound"] = lambda fold: missed(
+            fold.event, fold.time, fold.bounds, censoring=fold.censoring
+        )
     for horizon in horizons_days:
         figures[f"auc at {horizon:g} days"] = lambda fold, horizon=horizon: _auc(fold, horizon)
+    if metrics:
+        figures = {name: figure for name, figure in figures.items() if name in {"c_index", *metrics}}
     draws = {name: np.full(resamples, np.nan) for name in figures}
     random = np.random.default_rng(seed)  # the same seed for every model: the same resamples
     for place in range(resamples):
         drawn = [_resampled(fold, random) for fold in folds]
         for name, figure in figures.items():
+            if name.startswith(_SECONDARY) and place % 4:
+                continue  # a quarter of the resamples is enough for what is not compared
             draws[name][place] = _mean(figure(fold) for fold in drawn)
+    tested = sum(len(fold.time) for fold in folds)
     rows = []
     for name, figure in figures.items():
         value = _mean(figure(fold) for fold in folds)
-        rows.append(_row(model, name, outcome, subset, value, draws[name]))
-    return ModelScores(rows, _mean(_harrell(fold) for fold in folds), draws["c_index"])
+        rows.append(_row(model, name, outcome, subset, value, draws[name], n=tested))
+    return ModelScores(rows, tested, _mean(_harrell(fold) for fold in folds), draws["c_index"])
 
 
 def difference_rows(
@@ -97,6 +112,7 @@ def difference_rows(
             subset,
             mine.concordance - base.concordance,
             mine.draws - base.draws,
+            n=mine.tested,
         )
         for name, mine in scores.items()
         if name != reference
@@ -110,6 +126,10 @@ def _fold(outcome: Survival, prediction: FoldPrediction) -> _Fold:
     low, high = np.quantile(train_time, _QUANTILES)
     inside = (prediction.grid >= low) & (prediction.grid <= high)
     kept, _ = usable_horizons(prediction.grid[inside], time=time, censoring=censoring)
+    if len(kept) < 2:  # nobody to follow that long: no Brier score, said as undefined
+        undefined = np.full(len(time), np.nan)
+        bounds = undefined if prediction.bounds is None else prediction.bounds
+        return _Fold(event, time, prediction.risk, censoring, float(high), undefined, undefined, bounds)
     columns = np.isin(prediction.grid, kept)
     null = np.tile(kaplan_meier(train_event, train_time).at(kept), (len(time), 1))
     brier, baseline = (
@@ -117,7 +137,8 @@ def _fold(outcome: Survival, prediction: FoldPrediction) -> _Fold:
         / (kept[-1] - kept[0])
         for curves in (prediction.survival[:, columns], null)
     )
-    return _Fold(event, time, prediction.risk, censoring, float(high), brier, baseline)
+    bounds = np.full(len(time), np.nan) if prediction.bounds is None else prediction.bounds
+    return _Fold(event, time, prediction.risk, censoring, float(high), brier, baseline, bounds)
 
 
 def _resampled(fold: _Fold, random: np.random.Generator) -> _Fold:
@@ -130,6 +151,7 @@ def _resampled(fold: _Fold, random: np.random.Generator) -> _Fold:
         fold.tau,
         fold.brier[index],
         fold.null[index],
+        fold.bounds[index],
     )
 
 
@@ -154,9 +176,12 @@ def _mean(values: Any) -> float:
     return float(np.mean(listed))
 
 
-def _row(model: str, metric: str, outcome: Survival, subset: str, value: float, draws: Floats) -> dict[str, Any]:
-    known = draws[~np.isnan(draws)]
-    sure = not np.isnan(value) and len(known) >= 0.95 * len(draws)
+def _row(
+    model: str, metric: str, outcome: Survival, subset: str, value: float, draws: Floats, *, n: int
+) -> dict[str, Any]:
+    tried = draws[::4] if metric.startswith(_SECONDARY) else draws
+    known = tried[~np.isnan(tried)]
+    sure = not np.isnan(value) and len(known) >= 0.95 * len(tried)
     low, high = np.quantile(known, [0.025, 0.975]) if sure else (None, None)
     return {
         "run": model,
@@ -167,5 +192,5 @@ def _row(model: str, metric: str, outcome: Survival, subset: str, value: float, 
         "value": None if np.isnan(value) else float(value),
         "low": None if low is None else float(low),
         "high": None if high is None else float(high),
-        "n": len(outcome),
+        "n": n,
     }

@@ -12,5 +12,7 @@ SPEC = TaskSpec(
     missing="tumorboard.tasks.prognosis.data:missing",
     config="tumorboard.tasks.prognosis.config:PrognosisConfig",
     benchmark="tumorboard.tasks.prognosis.benchmark:benchmark",
+    train="tumorboard.tasks.prognosis.train:train",
+    predict="tumorboard.tasks.prognosis.predict:predict",
     baselines=("kaplan-meier", "ridge-cox"),
 )

@@ -186,7 +186,7 @@ def _coarse(mask: Volume) -> Volume:
 def _expert_measures(cohort: Cohort, cases: Sequence[Case]) -> list[dict[str, Any]]:
     """Measurements of the experts' masks, unless the cohort came with findings on them."""
     from tumorboard.core.tables import EXPERT
-    from tumorboard.tasks.segmentation.measure import measure_mask
+    from tumorboard.tasks.features.measure import measure_mask
 
     have = {row["image_id"] for row in cohort.rows("findings", run_id=EXPERT)}
     rows: list[dict[str, Any]] = []

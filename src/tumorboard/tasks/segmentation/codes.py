@@ -32,3 +32,9 @@ SETTING = define(
     why="A patch that the network cannot halve often enough, or more folds than patients, cannot be trained.",
     fix="see the message",
 )
+INFERENCE = define(
+    "SGM106",
+    "No compiled network that answers as the trained one",
+    why="A fast path that gives other masks is not faster, it is wrong.",
+    fix="set `inference=torch`, or `inference=auto`, which falls back to it",
+)

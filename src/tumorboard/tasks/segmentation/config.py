@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tumorboard.engine.schedule import TrainingPlan
+from tumorboard.models.segmentation_networks import CHANNELS, NetworkName, Size, halvings
 
 __all__ = ["SegmentationConfig"]
 
@@ -34,9 +35,11 @@ class SegmentationConfig(BaseModel):
     )
     foreground: float = Field(0.67, ge=0, le=1, description="Share of patches placed on a lesion.")
 
-    network: Literal["unet"] = "unet"
-    channels: tuple[int, ...] = (16, 32, 64, 128)
-    residual_units: int = Field(2, ge=0)
+    network: NetworkName = "unet"
+    size: Size = Field("S", description="S: a laptop, M: a workstation, L: a large GPU.")
+    channels: tuple[int, ...] | None = Field(None, description="Per level of the network; default: by size.")
+    residual_units: int = Field(2, ge=0, description="Per level of the unet.")
+    deep_supervision: bool = Field(True, description="Also learn from coarser outputs (residual-encoder).")
 
     batch: int = Field(4, ge=1)
     steps: int = Field(1600, ge=1)
@@ -54,29 +57,39 @@ class SegmentationConfig(BaseModel):
 
     overlap: float = Field(0.5, ge=0, lt=1, description="Of neighbouring windows at prediction.")
     window_voxels: int = Field(64, ge=8, description="Largest edge predicted in one piece.")
+    inference: Literal["auto", "openvino", "torch"] = Field(
+        "auto", description="auto: OpenVINO where it is installed and agrees with the network."
+    )
     mirror: bool = Field(True, description="Average predictions over mirrored inputs.")
 
     @field_validator("channels", "ct_window_hu", mode="before")
     @classmethod
     def _split_words(cls, value: Any) -> Any:
         """`16,32,64` of the command line."""
-        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+        return [part.strip() for part in value.split(",")] if isinstance(value, str) and "," in value else value
 
-    @field_validator("spacing_mm", "budget_minutes", "ema_decay", mode="before")
+    @field_validator("spacing_mm", "budget_minutes", "ema_decay", "channels", mode="before")
     @classmethod
     def _none_word(cls, value: Any) -> Any:
         return None if isinstance(value, str) and value.casefold() == "none" else value
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        step = 2 ** (len(self.channels) - 1)
-        if self.patch_voxels % step or self.window_voxels % step:
-            raise ValueError(
-                f"patch_voxels and window_voxels must be multiples of {step} for {len(self.channels)} levels"
-            )
+        if self.patch_voxels % self.edge_step or self.window_voxels % self.edge_step:
+            raise ValueError(f"patch_voxels and window_voxels must be multiples of {self.edge_step} for {self.network}")
         if self.ct_window_hu[0] >= self.ct_window_hu[1]:
             raise ValueError("ct_window_hu must rise")
         return self
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels per level."""
+        return self.channels or CHANNELS[self.size]
+
+    @property
+    def edge_step(self) -> int:
+        """Edges of what the network is given are multiples of this many voxels."""
+        return 2 ** halvings(self.network, self.widths)
 
     def plan(self, *, seed: int, share: float = 1.0) -> TrainingPlan:
         """The training plan; `share` is the part of the time budget that this training may use."""

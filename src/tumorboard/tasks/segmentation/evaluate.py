@@ -28,7 +28,7 @@ from tumorboard.metrics.labelmaps import as_labels
 from tumorboard.metrics.lesions import LesionRules
 from tumorboard.metrics.official.rules import MISSING, one_of, score_patients
 from tumorboard.metrics.surface import DEFINITIONS, VOXEL_BORDERS
-from tumorboard.tasks.result import TaskResult
+from tumorboard.tasks.result import Evaluation
 from tumorboard.tasks.segmentation.pairing import MaskPair, pair_with_folder, pair_with_run
 
 __all__ = ["CaseOptions", "Evaluation", "evaluate"]
@@ -51,17 +51,6 @@ class CaseOptions:
     def __post_init__(self) -> None:
         one_of("missing", self.missing, MISSING)
         one_of("definition", self.definition, DEFINITIONS)
-
-
-@dataclass(frozen=True)
-class Evaluation(TaskResult):
-    """Scores, the rules they follow, one row per exam, metric and label (or the official counts of each exam),
-    exams without a prediction, and files of the folder that answer no exam."""
-
-    rules: dict[str, Any] = field(default_factory=dict)
-    cases: list[dict[str, Any]] = field(default_factory=list)
-    missing: tuple[str, ...] = ()
-    unused: tuple[str, ...] = ()
 
 
 def evaluate(

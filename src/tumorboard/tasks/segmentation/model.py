@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from tumorboard.core.errors import TumorboardError
 from tumorboard.engine.checkpoints import load_weights, read_checkpoint, write_checkpoint
-from tumorboard.engine.precision import autocast, choose_precision
-from tumorboard.models.unet import build_unet, halvings
+from tumorboard.models.segmentation_networks import build_segmentation_network
+from tumorboard.ops.sliding import slide
 from tumorboard.tasks.segmentation import codes
 from tumorboard.tasks.segmentation.config import SegmentationConfig
+from tumorboard.tasks.segmentation.inference import Predictor, busiest, choose_predictor
 from tumorboard.tasks.segmentation.preprocess import VERSION, Prepared, Preprocessing
 
 if TYPE_CHECKING:
-    from torch import Tensor
     from torch.nn import Module
 
 __all__ = ["MODEL_FILE", "SegmentationModel", "build_network"]
@@ -33,8 +33,13 @@ def build_network(config: SegmentationConfig, structures: int) -> Module:
     generator (see `engine.loop.seeded`)."""
     import torch
 
-    network = build_unet(
-        inputs=2, outputs=structures + 1, channels=config.channels, residual_units=config.residual_units
+    network = build_segmentation_network(
+        config.network,
+        inputs=2,
+        outputs=structures + 1,
+        channels=config.widths,
+        residual_units=config.residual_units,
+        deep_supervision=config.deep_supervision,
     )
     return network.to(memory_format=torch.channels_last_3d)
 
@@ -47,7 +52,9 @@ class SegmentationModel:
     config: SegmentationConfig
     preprocessing: Preprocessing
     facts: Mapping[str, Any]
-    _precision: str | None = None
+    inference: Mapping[str, Any] = field(default_factory=dict)
+    """How `_predictor` was chosen: library, precision, agreement."""
+    _predictor: Predictor | None = None
 
     def save(self, folder: Path) -> Path:
         """Write `model.safetensors` below `folder`."""
@@ -85,34 +92,28 @@ class SegmentationModel:
     def probabilities(self, prepared: Prepared) -> NDArray[np.float32]:
         """Probability of each structure, (structures, i, j, k) on the working grid: windows weighted by a Gaussian
         round their centre, averaged over mirrored inputs."""
-        import torch
-
-        self.network.eval()
-        image = torch.from_numpy(prepared.inputs)[None]
-        mirrors: list[tuple[int, ...]] = [(), (2,), (3,), (4,)] if self.config.mirror else [()]
-        with torch.no_grad():
-            if self._precision is None:
-                self._precision, _ = choose_precision(self.config.precision, lambda: self._slide(image).mean())
-            with autocast(self._precision):
-                total = sum(self._slide(image.flip(axes)).flip(axes) for axes in mirrors)
-        mean: NDArray[np.float32] = (total[0] / len(mirrors)).numpy()  # type: ignore[index]
+        image = prepared.inputs
+        mirrors: list[tuple[int, ...]] = [(), (1,), (2,), (3,)] if self.config.mirror else [()]
+        window = tuple(self._window(n) for n in image.shape[1:])
+        predictor = self._choose(image, window)
+        total = np.zeros((len(self.preprocessing.structures) + 1, *image.shape[1:]), np.float32)
+        for axes in mirrors:
+            found = slide(
+                predictor, np.flip(image, axes), window=window, overlap=self.config.overlap, outputs=len(total)
+            )
+            total += np.flip(found, axes)
+        mean: NDArray[np.float32] = total[1:] / len(mirrors)
         return mean
 
-    def _slide(self, image: Tensor) -> Tensor:
-        from monai.inferers.utils import sliding_window_inference
+    def _choose(self, image: NDArray[np.float32], window: tuple[int, ...]) -> Predictor:
+        """The way to predict, chosen once on the part of the first image with most uptake."""
+        if self._predictor is None:
+            self._predictor, self.inference = choose_predictor(
+                self.network, busiest(image, window), inference=self.config.inference
+            )
+        return self._predictor
 
-        step = 2 ** halvings(self.config.channels)
-        window = [self._window(n, step) for n in image.shape[2:]]
-        return sliding_window_inference(
-            image, window, 1, self._foreground, overlap=self.config.overlap, mode="gaussian", padding_mode="constant"
-        )
-
-    def _window(self, voxels: int, step: int) -> int:
+    def _window(self, voxels: int) -> int:
+        step = self.config.edge_step
         whole = -(-voxels // step) * step
         return min(max(whole, self.config.patch_voxels), max(self.config.window_voxels, self.config.patch_voxels))
-
-    def _foreground(self, window: Tensor) -> Tensor:
-        import torch
-
-        window = window.contiguous(memory_format=torch.channels_last_3d)
-        return torch.softmax(self.network(window).float(), dim=1)[:, 1:]

@@ -11,9 +11,9 @@ from tumorboard.core.errors import TumorboardError
 from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
 from tumorboard.io.nifti import read_nifti
+from tumorboard.tasks.features.measure import measure_mask
 from tumorboard.tasks.result import TaskResult
 from tumorboard.tasks.segmentation.cases import Case, CaseVolumes, find_cases, load_case
-from tumorboard.tasks.segmentation.measure import measure_mask
 from tumorboard.tasks.segmentation.model import SegmentationModel
 from tumorboard.tasks.segmentation.rows import mask_id, mask_path, mask_row, run_row, write_mask
 

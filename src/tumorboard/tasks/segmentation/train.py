@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-__all__ = ["dice_and_cross_entropy", "fit_preprocessing", "train", "train_network"]
+__all__ = ["dice_and_cross_entropy", "fit_preprocessing", "supervised_loss", "train", "train_network"]
 
 Progress = Callable[[int, int], None]
 _PARTS = 100
@@ -112,7 +112,24 @@ def train_network(
 
 
 def _loss_of(network: Module, batch: Batch) -> Tensor:
-    return dice_and_cross_entropy(network(batch.inputs).float(), batch.target)
+    logits = network(batch.inputs)
+    return supervised_loss(logits if isinstance(logits, list) else [logits], batch.target)
+
+
+def supervised_loss(logits: Sequence[Tensor], shares: Tensor) -> Tensor:
+    """`dice_and_cross_entropy` at every resolution, finest first, each counting half of the one before.
+
+    `shares` (n, structures, i, j, k) of the finest; coarser truths are their means, again shares of a voxel.
+    """
+    from torch.nn.functional import avg_pool3d
+
+    total, weights = shares.new_zeros(()), 0.0
+    for level, coarse in enumerate(logits):
+        if level:
+            shares = avg_pool3d(shares, 2)
+        total = total + dice_and_cross_entropy(coarse.float(), shares) / 2**level
+        weights += 1 / 2**level
+    return total / weights
 
 
 def dice_and_cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
@@ -140,6 +157,6 @@ def dice_and_cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
 def _identity(paths: Sequence[Path], config: SegmentationConfig, preprocessing: Preprocessing) -> str:
     """Digest of the data (cache names carry the digests of their images) and of everything that shapes training.
     Where the cache lies, how many folds train side by side and how predictions are made do not."""
-    settings = config.model_dump(mode="json", exclude={"workers", "mirror", "overlap", "window_voxels"})
+    settings = config.model_dump(mode="json", exclude={"workers", "mirror", "overlap", "window_voxels", "inference"})
     whole = {"cases": [path.name for path in paths], "config": settings, "preprocessing": preprocessing.to_json()}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()

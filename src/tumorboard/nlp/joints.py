@@ -1,0 +1,3 @@
+"""What joins a finding to the one before it."""
+
+NONE, AND, OR, COMMA, WITH, OTHER = range(6)

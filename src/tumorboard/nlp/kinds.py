@@ -1,0 +1,33 @@
+"""Parts that wordings play in a sentence, as plain integers: they are compared some hundred times per report."""
+
+SKIP = 0  # a wording without effect: it keeps its words from being anything else
+FINDING = 1
+PLACE = 2
+SIDE = 3
+ZONE = 4  # upper, mid, lower: a place only when a lobe or zone follows
+SEVERITY = 5
+TEXTURE = 6
+TEMPORAL = 7
+CHANGE = 8
+FORWARD = 9  # context trigger acting on what follows
+BACKWARD = 10  # context trigger acting on what went before
+VERB = 11
+PREPOSITION = 12
+DIRECTION = 13  # above, past, from: what follows is a landmark
+AND = 14
+OR = 15
+COMMA = 16
+WITH = 17
+BREAK = 18
+EXCEPT = 19
+TIP = 20
+PRONOUN = 21
+ARTICLE = 22
+LINK = 23  # "consistent with", "due to": what follows lies where the last finding lies
+NUMBER = 24
+COLON = 25
+THERE = 26
+OTHER_SIDE = 27
+SAME_SIDE = 28
+ENTRY = 29  # "via": way in of a device
+COUNT = 30

@@ -1,0 +1,151 @@
+"""Report text to scene graph, in one pass and without chance."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from pathlib import Path
+
+from tumorboard.core.scenegraph import Polarity, SceneGraph, Statement, Tense
+from tumorboard.nlp import kinds as K
+from tumorboard.nlp.grammar import HANDLERS
+from tumorboard.nlp.layout import Headings, Section, Sentence, cut
+from tumorboard.nlp.lexicon import Lexicon, load_lexicon
+from tumorboard.nlp.parse import Parse
+from tumorboard.nlp.resolution import Frame, resolve, same_finding
+from tumorboard.nlp.spans import Context
+from tumorboard.nlp.terms import Term
+from tumorboard.nlp.tokens import lower, offsets, split
+
+__all__ = ["Reader"]
+
+_PHRASE = Term(K.FINDING, "phrase", "phrase", "phrase")
+
+ITEMS = 4_000
+"""Items of one sentence that are read together; a longer "sentence" is read in pieces."""
+
+
+class Reader:
+    """Reads radiology reports with one lexicon.
+
+    Parameters
+    ----------
+    lexicon : name of a lexicon of the package (``chest-xray``), a folder, or a loaded `Lexicon`.
+
+    The same text gives the same graph in any process; nothing is learnt or kept between reports.
+    """
+
+    def __init__(self, lexicon: str | Path | Lexicon = "chest-xray") -> None:
+        self.lexicon = lexicon if isinstance(lexicon, Lexicon) else load_lexicon(lexicon)
+        self._headings = Headings(self.lexicon.sections)
+        self._vocabulary = self.lexicon.compiled.vocabulary
+        self._root = self.lexicon.compiled.root
+        self._number = Term(K.NUMBER, "", "number", "number")
+
+    def sections(self, text: str) -> tuple[Section, ...]:
+        """Sections of a report, with the characters of their bodies."""
+        return self._headings.sections(lower(text))
+
+    def sentences(self, text: str) -> tuple[Sentence, ...]:
+        """Sentences of a report, sections apart."""
+        low = lower(text)
+        tokens = split(low)
+        ids = list(map(self._vocabulary.__getitem__, tokens))
+        offs = offsets(tokens)
+        out = []
+        for section in self._headings.sections(low):
+            first, last = bisect_left(offs, section.start), bisect_left(offs, section.end)
+            out.extend(cut(text, tokens, ids, offs, first=first, last=last))
+        return tuple(Sentence(offs[a], offs[b]) for a, b in out)
+
+    def read(self, text: str, *, exam_id: str = "") -> SceneGraph:
+        """The statements of a report in the order of its text; see `core.scenegraph`. No closure."""
+        low = lower(text)
+        tokens = split(low)
+        ids = list(map(self._vocabulary.__getitem__, tokens))
+        offs = offsets(tokens)
+        statements: list[Statement] = []
+        parse = Parse()
+        parse.tokens = tokens
+        for section in self._headings.sections(low):
+            if not section.read:
+                continue
+            first, last = bisect_left(offs, section.start), bisect_left(offs, section.end)
+            for begin, end in cut(text, tokens, ids, offs, first=first, last=last):
+                self._sentence(text, tokens, ids, offs, section, begin, end, parse, statements)
+        return SceneGraph(exam_id, tuple(same_finding(statements, text)), self.lexicon.stamp)
+
+    def context_of(self, sentence: str, start: int, end: int) -> Context:
+        """What a sentence says of the phrase at characters `start` to `end`, whatever the phrase is."""
+        low = lower(sentence)
+        tokens = split(low)
+        ids = list(map(self._vocabulary.__getitem__, tokens))
+        offs = offsets(tokens)
+        first = max(bisect_left(offs, start + 1) - 1, 0)
+        last = bisect_left(offs, end)
+        pieces = cut(sentence, tokens, ids, offs, first=0, last=len(tokens))
+        begin = max((a for a, _ in pieces if a <= first), default=0)
+        stop = min((b for _, b in pieces if b >= last), default=len(tokens))
+        before, after = self._match(ids, begin, first), self._match(ids, last, stop)
+        kinds = [*before[0], K.FINDING, *after[0]]
+        terms = [*before[1], _PHRASE, *after[1]]
+        parse = Parse()
+        parse.tokens = tokens
+        parse.run(
+            kinds, terms, [*before[2], first, *after[2]], [*before[3], last, *after[3]], stop=stop, handlers=HANDLERS
+        )
+        found = next((m for m in parse.mentions if m.term is _PHRASE and m.begin == first), None)
+        if found is None:
+            return Context(Polarity.YES, Tense.CURRENT, "patient", ())
+        family = any("family" in rule for rule in found.rules)
+        polarity = Polarity(found.polarity)
+        tense = Tense.HISTORICAL if found.tense == "known" else Tense(found.tense)
+        return Context(polarity, tense, "family" if family else "patient", tuple(found.rules[1:]))
+
+    def _sentence(self, text, tokens, ids, offs, section, begin, end, parse, statements) -> None:  # type: ignore[no-untyped-def]
+        kinds, terms, begins, ends = self._match(ids, begin, end)
+        if not kinds:
+            return
+        tense = "hypothetical" if tokens[end - 1] == "?" and section.tense == "current" else section.tense
+        frame = Frame(section.name, text[offs[begin] : offs[end]], offs[begin], offs, tense)
+        for k in range(0, len(kinds), ITEMS):
+            piece = slice(k, k + ITEMS)
+            parse.run(kinds[piece], terms[piece], begins[piece], ends[piece], stop=end, handlers=HANDLERS)
+            if parse.mentions or parse.changes:
+                statements.extend(resolve(parse.mentions, parse.changes, ontology=self.lexicon.ontology, frame=frame))
+
+    def _match(self, ids: Sequence[int], begin: int, end: int) -> Items:
+        """Items among tokens `begin` to `end`: leftmost longest wordings, blanks and hyphens skipped."""
+        places = [k for k in range(begin, end) if ids[k] > 1]
+        words = [ids[k] for k in places]
+        root = self._root
+        found: list[Term] = []
+        begins: list[int] = []
+        ends: list[int] = []
+        n = len(words)
+        i = 0
+        while i < n:
+            node = root[words[i]]
+            if node is None:
+                i += 1
+                continue
+            best, following = node
+            stop = j = i + 1
+            while following is not None and j < n:
+                node = following.get(words[j])
+                if node is None:
+                    break
+                j += 1
+                if node[0] is not None:
+                    best = node[0]
+                    stop = j
+                following = node[1]
+            if best is not None and best.kind:
+                found.append(best)
+                begins.append(places[i])
+                ends.append(places[stop - 1] + 1)
+            i = stop
+        return [term.kind for term in found], found, begins, ends
+
+
+Items = tuple[list[int], list[Term], list[int], list[int]]

@@ -1,0 +1,1 @@
+"""Anatomical boxes on frontal chest X-rays."""

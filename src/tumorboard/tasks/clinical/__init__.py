@@ -1,0 +1,1 @@
+"""Shared by tasks on clinical variables, no task itself: the variables of a cohort, their encoding, folds."""

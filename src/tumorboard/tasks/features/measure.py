@@ -1,0 +1,201 @@
+"""What a mask measures: volume and uptake of each lesion, as rows of `findings`. The one place where this is done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from tumorboard.core.units import Unit
+from tumorboard.core.volume import Volume
+from tumorboard.metrics.radiomics.peak import peaks_near
+
+__all__ = ["INTERPOLATED", "NO_UPTAKE", "measure_mask"]
+
+INTERPOLATED, NO_UPTAKE = "interpolated", "no PET voxel inside"
+"""What a row's attribute ``uptake`` says of a lesion without a PET voxel centre inside: read between the voxels, or
+not covered by the PET at all."""
+
+
+def measure_mask(
+    mask: Volume,
+    pet: Volume | None,
+    *,
+    labels: Mapping[int, str],
+    image_id: str,
+    run_id: str,
+    components: bool = True,
+    smallest_ml: float = 0.0,
+) -> list[dict[str, Any]]:
+    """One row for each label (component 0) and, with `components`, one per connected lesion of it (26 neighbours) of at
+    least `smallest_ml`; smaller ones count in the label's row only.
+
+    Measurements: volume_ml and, with a `pet` (SUVbw, any grid), mtv_ml (the contour's volume), suv_max, suv_mean,
+    suv_peak (highest mean of a 1 ml sphere centred in the lesion) and tlg_ml (suv_mean x mtv_ml). SUV is read from the
+    PET's own voxels whose centre lies in the lesion, since interpolation lowers the maximum; a lesion that holds none
+    is read between them, without a peak, and its row says so in `attributes`. A label without voxels gives no row.
+    """
+    import cc3d
+
+    mask.require(Unit.LABEL, where=f"mask {image_id}")
+    if pet is not None:
+        pet.require(Unit.SUVBW, where=f"PET of {image_id}")
+    rows = []
+    for value, name in labels.items():
+        part = _box_of(mask, value)
+        if part is None:
+            continue
+        inside = np.ascontiguousarray(part.array == value)
+        parts, count = cc3d.connected_components(inside, connectivity=26, return_N=True) if components else (None, 0)
+        shapes = _Shapes(inside, parts, int(count), part)
+        uptake = None if pet is None else _Uptake(inside, parts, int(count), part, pet)
+        for component in range(int(count) + 1):
+            if component and shapes.volume_ml(component) < smallest_ml:
+                continue
+            figures = {"volume_ml": shapes.volume_ml(component)}
+            figures |= {} if uptake is None else uptake.figures(component, figures["volume_ml"])
+            note = None if uptake is None else uptake.note(component)
+            rows.append(
+                {
+                    "finding_id": f"{image_id}.{value}.{component}",
+                    "image_id": image_id,
+                    "run_id": run_id,
+                    "kind": "mask label",
+                    "label": name,
+                    "value": int(value),
+                    "component": component,
+                    "points_mm": shapes.centroid_mm(component),
+                    "box": shapes.box_mm(component),
+                    "measurements": figures,
+                    "attributes": None if note is None else json.dumps({"uptake": note}),
+                }
+            )
+    return rows
+
+
+def _box_of(mask: Volume, value: int) -> Volume | None:
+    """The smallest box of the mask with every voxel of one value; None when there is none."""
+    inside = mask.array == value
+    low, high = [], []
+    for axis in range(3):
+        hit = np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != axis)))
+        if not len(hit):
+            return None
+        low.append(int(hit[0]))
+        high.append(int(hit[-1]) + 1)
+    return mask.crop(low, high)
+
+
+class _Shapes:
+    """Volume, centroid and box of all components in one pass over the voxels of a label; 0 stands for all of it."""
+
+    def __init__(self, inside: NDArray[np.bool_], parts: NDArray[Any] | None, count: int, mask: Volume) -> None:
+        self._grid = mask.geometry
+        places = np.argwhere(inside)
+        part = np.zeros(len(places), np.int64) if parts is None else parts[inside].astype(np.int64)
+        counts, sums = _grouped(part, places, count)
+        low = np.full((count + 1, 3), np.iinfo(np.int64).max)
+        high = np.full((count + 1, 3), -1)
+        np.minimum.at(low, part, places)
+        np.maximum.at(high, part, places)
+        low[0], high[0] = places.min(axis=0), places.max(axis=0)
+        self._counts, self._middle, self._low, self._high = counts, sums / counts[:, None], low, high
+
+    def volume_ml(self, component: int) -> float:
+        return float(self._counts[component]) * self._grid.voxel_volume_ml
+
+    def centroid_mm(self, component: int) -> list[float]:
+        return self._grid.to_world(self._middle[component]).tolist()  # type: ignore[no-any-return]
+
+    def box_mm(self, component: int) -> list[float]:
+        """World-aligned box round the voxels' edges."""
+        corners = np.stack([self._low[component] - 0.5, self._high[component] + 0.5])
+        world = self._grid.to_world(np.stack(np.meshgrid(*corners.T, indexing="ij"), axis=-1).reshape(-1, 3))
+        return [*world.min(axis=0).tolist(), *world.max(axis=0).tolist()]
+
+
+class _Uptake:
+    """SUV figures of all components in one pass over the PET voxels in a label; 0 stands for all of it."""
+
+    def __init__(
+        self, inside: NDArray[np.bool_], parts: NDArray[Any] | None, count: int, mask: Volume, pet: Volume
+    ) -> None:
+        self._inside, self._parts, self._mask, self._pet = inside, parts, mask, pet
+        near = _box_near(pet, mask)
+        self._counts = np.zeros(count + 1)
+        self._sums = np.zeros(count + 1)
+        self._max, self._peak = np.full(count + 1, -np.inf), np.full(count + 1, -np.inf)
+        if near is None:
+            return
+        low, high = near
+        box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        on_pet = _at_centres(inside.astype(np.uint8) if parts is None else parts, mask, pet.crop(low, high))
+        chosen = np.zeros(pet.shape, bool)
+        chosen[box] = on_pet > 0
+        part = on_pet[on_pet > 0].astype(np.int64) if parts is not None else np.zeros(int(chosen.sum()), np.int64)
+        suv = pet.array[chosen].astype(np.float64)
+        peaks = peaks_near(pet.array, chosen, pet.affine[:3, :3])[chosen]
+        self._counts, sums = _grouped(part, suv[:, None], count)
+        self._sums = sums[:, 0]
+        for highest, values in ((self._max, suv), (self._peak, peaks)):
+            np.maximum.at(highest, part, values)
+            highest[0] = values.max(initial=-np.inf)
+
+    def figures(self, component: int, volume_ml: float) -> dict[str, float]:
+        figures = {"mtv_ml": volume_ml}
+        if not self._counts[component]:
+            between = self._between(component)
+            if not len(between):
+                return figures
+            mean = float(between.mean())
+            return figures | {"suv_max": float(between.max()), "suv_mean": mean, "tlg_ml": mean * volume_ml}
+        mean = float(self._sums[component] / self._counts[component])
+        return figures | {
+            "suv_max": float(self._max[component]),
+            "suv_mean": mean,
+            "suv_peak": float(self._peak[component]),
+            "tlg_ml": mean * volume_ml,
+        }
+
+    def note(self, component: int) -> str | None:
+        """What is special about the component's uptake; None when it was read as usual."""
+        if self._counts[component]:
+            return None
+        return INTERPOLATED if len(self._between(component)) else NO_UPTAKE
+
+    def _between(self, component: int) -> NDArray[np.float64]:
+        """SUV interpolated at the mask's voxels of a component, as far as the PET reaches."""
+        mine = self._inside if component == 0 else self._parts == component
+        index = self._pet.geometry.to_index(self._mask.geometry.to_world(np.argwhere(mine)))
+        reached = ((index >= -0.5) & (index <= np.asarray(self._pet.shape) - 0.5)).all(axis=1)
+        return ndimage.map_coordinates(  # type: ignore[no-any-return]
+            self._pet.array, index[reached].T, output=np.float64, order=1, mode="nearest"
+        )
+
+
+def _grouped(part: NDArray[np.int64], values: NDArray[Any], count: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Number and sum of rows of `values` (n, c) for parts 1..count, and for all of them at 0."""
+    counts = np.bincount(part, minlength=count + 1)
+    sums = np.stack([np.bincount(part, weights=column, minlength=count + 1) for column in values.T], axis=1)
+    counts[0], sums[0] = len(part), values.sum(axis=0)
+    return counts, sums
+
+
+def _box_near(pet: Volume, mask: Volume) -> tuple[list[int], list[int]] | None:
+    """The box of PET voxels that the mask's grid may cover; None when the two do not meet."""
+    corners = pet.geometry.to_index(mask.geometry.corners_mm())
+    low = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, pet.shape)
+    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 1, 0, pet.shape)
+    return (low.tolist(), high.tolist()) if (high > low).all() else None
+
+
+def _at_centres(parts: NDArray[Any], mask: Volume, pet: Volume) -> NDArray[Any]:
+    """Component number of the mask at every PET voxel centre, 0 outside the mask's grid."""
+    step = np.linalg.inv(mask.affine) @ pet.affine
+    return ndimage.affine_transform(
+        parts, step[:3, :3], step[:3, 3], output_shape=pet.shape, order=0, mode="grid-constant", cval=0
+    )

@@ -1,0 +1,1 @@
+"""From report text (and chest X-rays) to scene graphs."""

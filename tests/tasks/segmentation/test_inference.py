@@ -1,0 +1,72 @@
+"""The compiled network answers as the network does, or is not used."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tumorboard.core.errors import TumorboardError
+from tumorboard.models.segmentation_networks import build_segmentation_network
+from tumorboard.tasks.segmentation import inference as module
+from tumorboard.tasks.segmentation.inference import busiest, choose_predictor
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return build_segmentation_network("unet", inputs=2, outputs=3, channels=(4, 8)).eval()
+
+
+@pytest.fixture
+def window():
+    return np.random.default_rng(0).random((1, 2, 16, 16, 16), np.float32)
+
+
+def test_compiled_and_torch_agree_on_windows_of_other_shapes(network, window):
+    compiled, facts = choose_predictor(network, window, inference="openvino")
+    plain, _ = choose_predictor(network, window, inference="torch")
+    assert facts["library"] == "openvino" and facts["same_class"] >= 0.998
+    other = np.random.default_rng(1).random((1, 2, 24, 16, 32), np.float32)
+    np.testing.assert_allclose(compiled(other), plain(other), atol=0.05)
+    np.testing.assert_allclose(compiled(other).sum(1), 1.0, atol=0.02)
+
+
+def test_a_compiled_network_that_disagrees_is_not_used(network, window, monkeypatch):
+    plain, _ = choose_predictor(network, window, inference="torch")
+    monkeypatch.setattr(module, "compile_network", lambda *_, **__: lambda batch: plain(batch)[:, ::-1])
+    chosen, facts = choose_predictor(network, window, inference="auto")
+    assert facts["library"] == "torch" and facts["tried"][0]["same_class"] < 0.998
+    np.testing.assert_array_equal(chosen(window), plain(window))
+    with pytest.raises(TumorboardError, match="SGM106"):
+        choose_predictor(network, window, inference="openvino")
+
+
+def test_without_openvino_torch_answers_and_says_so(network, window, monkeypatch):
+    def absent(*_, **__):
+        raise ImportError("no module named openvino")
+
+    monkeypatch.setattr(module, "compile_network", absent)
+    _, facts = choose_predictor(network, window, inference="auto")
+    assert facts == {"library": "torch", "precision": "float32", "reason": "no OpenVINO"}
+    with pytest.raises(TumorboardError, match="SGM106"):
+        choose_predictor(network, window, inference="openvino")
+
+
+def test_the_busiest_window_holds_most_uptake():
+    image = np.zeros((2, 40, 10, 10), np.float32)
+    image[1, 33, 4, 4] = 5
+    found = busiest(image, (16, 16, 16))
+    assert found.shape == (1, 2, 16, 16, 16) and found[0, 1].sum() == 5
+
+
+def test_coarser_outputs_count_half_as_much_each_and_learn_the_same_truth():
+    from tumorboard.tasks.segmentation.train import dice_and_cross_entropy, supervised_loss
+
+    generator = torch.Generator().manual_seed(0)
+    shares = (torch.rand(2, 1, 8, 8, 8, generator=generator) > 0.6).float()
+    logits = [torch.randn(2, 2, 8 // n, 8 // n, 8 // n, generator=generator) for n in (1, 2)]
+    coarse = shares.reshape(2, 1, 4, 2, 4, 2, 4, 2).mean((3, 5, 7))
+    wanted = (dice_and_cross_entropy(logits[0], shares) + dice_and_cross_entropy(logits[1], coarse) / 2) / 1.5
+    assert float(supervised_loss(logits, shares)) == pytest.approx(float(wanted), rel=1e-6)
+    assert float(supervised_loss(logits[:1], shares)) == float(dice_and_cross_entropy(logits[0], shares))
