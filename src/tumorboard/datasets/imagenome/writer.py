@@ -12,6 +12,7 @@ from typing import Any
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
+from tumorboard.core.units import Modality
 from tumorboard.datasets import codes
 from tumorboard.datasets.export import new_folder
 from tumorboard.datasets.graphs import ExamGraph, collector_paused, exam_graphs, image_size
@@ -171,11 +172,13 @@ def _graphs(
                 expected="an image",
                 fix="leave such exams out with --set lossy=true, or name the images at import",
             )
-        shown[exam.exam["exam_id"]] = [row["image_id"] for row in exam.images]
+        shown[exam.exam["exam_id"]] = [row["image_id"] for row in exam.images if row["modality"] == Modality.DX]
         _count_mapped(exam, mapped)
         bodies = exam.bodies
         reason = next((r["body"] for r in exam.texts if r["section"] in ("reason for exam", "indication")), "") or ""
         for image in exam.images:
+            if image["modality"] != Modality.DX:
+                continue
             own = image["options"].get("imagenome")
             if own is None:
                 _prepare(exam, image, terms, mapped, clip=clip, lossy=lossy)
