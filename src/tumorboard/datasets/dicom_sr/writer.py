@@ -31,7 +31,7 @@ _DICOM = ("dicom-radiograph", "dicom")
 def write(cohort: Cohort, out: Path, *, run: str = "", boxes: str = "", lossy: bool = False) -> None:
     """Write `<ID>/<exam>.SR.dcm` for every exam with boxes or statements.
 
-    `run` and `boxes` are the runs of the statements and of the boxes (default: the only one); `lossy` leaves out exams
+    `run` and `boxes` are the runs of the statements and of the boxes (default: the only one, else ``expert``); `lossy` leaves out exams
     without any image, boxes that are not four numbers, history and changes that only stand between two exams.
 
     A report refers to the DICOM instance an image came from; other images get made-up identifiers, which `images.csv`

@@ -82,7 +82,7 @@ def write(
 ) -> None:
     """Write `statements`, `changes` and `boxes` as `.csv` (or `.tsv`), one row per statement and location.
 
-    `run` and `boxes` are the runs of the statements and of the boxes (default: the only one); `terms` a CSV
+    `run` and `boxes` are the runs of the statements and of the boxes (default: the only one, else ``expert``); `terms` a CSV
     ``label,cui,radlex,snomed``: without it the code columns are empty. Text that a spreadsheet would run as a formula
     begins with an apostrophe. Errors: LAY111 nothing to write, LAY112, LAY113.
     """

@@ -11,7 +11,7 @@ from tumorboard.datasets.imagenome.objects import object_record, published_name
 from tumorboard.datasets.imagenome.statements import CUES
 from tumorboard.datasets.imagenome.words import HEDGE, PREDICATE_OF, published_change
 
-__all__ = ["attribute_entries", "differences", "published_graph", "relationship_entries", "restore"]
+__all__ = ["attribute_entries", "differences", "image_changes", "published_graph", "relationship_entries", "restore"]
 
 Row = Mapping[str, Any]
 
@@ -176,6 +176,21 @@ def relationship_entries(changes: Sequence[Row], bodies: Mapping[str, str], imag
         words = [PREDICATE_OF[name.rpartition("|")[2]] for name in entry["relationship_names"]]
         entry["predicate"] = str(words)
     return list(found.values())
+
+
+def image_changes(image_id: str, changes: Sequence[Row], shown: Mapping[str, Sequence[str]]) -> list[Row]:
+    """One image's rows of change. Published ones name their pair of images; ours, between exams, become one row per
+    previous image. `shown`: exam -> its images, this exam's and earlier ones."""
+    found: list[Row] = []
+    for row in changes:
+        a = row["attributes"]
+        if "images" in a:
+            found += [row] if a["images"][0] == image_id else []
+            continue
+        for number, previous in enumerate(shown.get(row["object"], [row["object"]])):
+            key = f"{row['relation_id']}|{image_id}|{number}"
+            found.append({**row, "attributes": {**a, "images": [image_id, previous], "relationship_id": key}})
+    return found
 
 
 # ---- what the rows do not say -----------------------------------------------------------------------

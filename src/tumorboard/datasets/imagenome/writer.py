@@ -17,7 +17,7 @@ from tumorboard.datasets import codes
 from tumorboard.datasets.export import new_folder
 from tumorboard.datasets.graphs import ExamGraph, collector_paused, exam_graphs, image_size
 from tumorboard.datasets.identifiers import require_safe
-from tumorboard.datasets.imagenome.compose import published_graph, restore
+from tumorboard.datasets.imagenome.compose import image_changes, published_graph, restore
 from tumorboard.datasets.imagenome.files import SPLITS, SUFFIX
 from tumorboard.datasets.imagenome.objects import plain_numbers
 from tumorboard.datasets.imagenome.space import SIDE, Scaling
@@ -58,7 +58,7 @@ def write(
 
     Parameters
     ----------
-    run, boxes : runs of the statements and of the boxes (default: the only one).
+    run, boxes : runs of the statements and of the boxes (default: ``silver``, the only one, or ``expert``).
     tables : also write the TAB separated tables.
     zipped : the graphs as `scene_graph.zip` instead of a folder.
     clip : cut boxes at the borders of the image; otherwise they are written as they are.
@@ -163,6 +163,7 @@ def _graphs(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """(split, graph) of every image with a graph."""
     shown: dict[str, list[str]] = {}
+    run, boxes = _silver(cohort, "relations", run), _silver(cohort, "findings", boxes)
     for exam in exam_graphs(cohort, run=run, boxes=boxes):
         if exam.statements and not exam.images and not lossy:
             raise TumorboardError(
@@ -191,7 +192,7 @@ def _graphs(
                     patient=exam.patient,
                     boxes=exam.boxes[image["image_id"]],
                     statements=exam.current,
-                    changes=_changes_of(image["image_id"], exam, shown, own is not None),
+                    changes=image_changes(image["image_id"], exam.changes, shown),
                     bodies=bodies,
                     reason=reason,
                 )
@@ -202,28 +203,9 @@ def _graphs(
             yield exam.patient.get("split") or "", graph
 
 
-def _changes_of(
-    image_id: str,
-    exam: ExamGraph,
-    shown: Mapping[str, list[str]],
-    published: bool,  # noqa: FBT001
-) -> list[dict[str, Any]]:
-    """This image's rows of change; ours, of exams, become one per pair of images."""
-    if published:
-        return [
-            row
-            for row in exam.changes
-            if row["attributes"].get("images", [""])[0] == image_id
-            or image_id in row["attributes"].get("images", ())[:1]
-        ]
-    rows = []
-    for row in exam.changes:
-        for number, previous in enumerate(shown.get(row["object"], [row["object"]])):
-            key = f"{row['relation_id']}|{image_id}|{number}"
-            rows.append(
-                row | {"attributes": row["attributes"] | {"images": [image_id, previous], "relationship_id": key}}
-            )
-    return rows
+def _silver(cohort: Cohort, table: str, run_id: str) -> str:
+    """The run that was asked for; without one, ``silver`` where there is one."""
+    return run_id or ("silver" if "silver" in cohort.tables[table]["run_id"].unique().to_pylist() else "")
 
 
 def _count_mapped(exam: ExamGraph, mapped: _Mapped) -> None:
@@ -246,7 +228,8 @@ def _prepare(
 ) -> None:
     """Give an image of our own what the published form also has: view, time, the 224 box, codes where known."""
     options, image_id = image["options"], image["image_id"]
-    options.setdefault("viewpoint", options.get("facts", {}).get("ViewPosition", ""))
+    view = options.get("projection", {}).get("view") or options.get("facts", {}).get("ViewPosition") or ""
+    options.setdefault("viewpoint", view)
     if exam.exam["day"] is not None:
         options.setdefault("StudyDateTime", str(_FIRST_DAY + timedelta(days=exam.exam["day"])))
     age = exam.patient.get("age_years")
