@@ -24,20 +24,20 @@ from typing import Any
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(_name, "1")  # small matrices: threads only stand in each other's way
 
-import numpy as np
+import numpy as np  # noqa: E402 - the threads are set first
 
-from tumorboard.checks import run_checks
-from tumorboard.core.cohort import Cohort
-from tumorboard.core.outcome import Survival
-from tumorboard.core.variables import Kind, Variable
-from tumorboard.datasets.table.reader import read
-from tumorboard.metrics.concordance import concordance
-from tumorboard.metrics.survival.error import integrated_brier
-from tumorboard.tasks.clinical.folds import stratified_folds
-from tumorboard.tasks.clinical.variables import covariates_of, rows_of
-from tumorboard.tasks.prognosis.config import PrognosisConfig
-from tumorboard.tasks.prognosis.protocol import FoldPrediction, cross_validate, external
-from tumorboard.tasks.prognosis.scoring import difference_rows, score_model
+from tumorboard.checks import run_checks  # noqa: E402
+from tumorboard.core.cohort import Cohort  # noqa: E402
+from tumorboard.core.outcome import Survival  # noqa: E402
+from tumorboard.core.variables import Kind, Variable  # noqa: E402
+from tumorboard.datasets.table.reader import read  # noqa: E402
+from tumorboard.metrics.concordance import concordance  # noqa: E402
+from tumorboard.metrics.survival.error import integrated_brier  # noqa: E402
+from tumorboard.tasks.clinical.folds import stratified_folds  # noqa: E402
+from tumorboard.tasks.clinical.variables import covariates_of, rows_of  # noqa: E402
+from tumorboard.tasks.prognosis.config import PrognosisConfig  # noqa: E402
+from tumorboard.tasks.prognosis.protocol import FoldPrediction, cross_validate, external  # noqa: E402
+from tumorboard.tasks.prognosis.scoring import difference_rows, score_model  # noqa: E402
 
 HERE = Path(__file__).parent
 SCHEMAS = HERE.parent / "tests" / "datasets" / "schemas"
@@ -128,8 +128,7 @@ def _cohort(plan: Mapping[str, Any], data: Path) -> tuple[Cohort, int]:
         cohort = read(data / file, schema=schema)
     for column, values in plan.get("where", {}).items():
         cohort = cohort.subset(row["patient_id"] for row in cohort.rows("patients") if row[column] in values)
-    problems = [row for row in cohort.rows("outcomes", endpoint=plan["endpoint"]) if row["survival"] is None]
-    return cohort, len(problems)
+    return cohort, len(cohort) - len(cohort.outcome(plan["endpoint"]))
 
 
 def _packaged(package: str, schema: Path) -> Cohort:
@@ -240,9 +239,10 @@ def one_crossing(plan: Mapping[str, Any], endpoint: str, other: str, data: Path)
 
 
 def units_found(data: Path, plan: Mapping[str, Any]) -> list[str]:
-    """What the checks say about units of time when LORIS is imported as its headings have it."""
+    """What the checks say about units of time when LORIS is imported as its headings have it; no patient is named."""
     cohort = read(data / "loris_icb_nsclc.csv", schema=SCHEMAS / f"{plan['schema']}.toml")
-    return [f"{found.code} {found.where}: {found.message}" for found in run_checks(cohort) if found.code == "OUT204"]
+    told = [found for found in run_checks(cohort) if found.code == "OUT204"]
+    return [f"{found.code} {found.where.split(':')[0]}: {found.message}" for found in told]
 
 
 def _line(row: Row) -> str:
@@ -265,11 +265,12 @@ def page(rows: Sequence[Row], crossed: Sequence[Row], *, units: Sequence[str], s
         "",
         "## Ridge Cox: published, scikit-survival in this run, ours",
         "",
-        "Harrell's C, mean ± SD over five folds. A published figure that its own recipe does not give here is in bold; the"
-        " last column is scikit-survival with the column `T` (the T stage) overwritten by the follow-up time, which does"
-        " give it: the published script kept its times under that name. Those four figures are no bar.",
+        "Harrell's C, mean ± SD over five folds. A published figure that its own recipe does not give here is in bold;"
+        " the last column is scikit-survival with the column `T` (the T stage) overwritten by the follow-up time, which"
+        " does give it: the published script must have kept its times under that name (its forest and Brier scores on"
+        " these four tables are of the same data).",
         "",
-        "| table | n (dropped) | events | published | scikit-survival | ours | ours - scikit-survival | `T` overwritten |",
+        "| table | n (dropped) | events | published | scikit-survival | ours | difference | `T` overwritten |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
@@ -277,16 +278,17 @@ def page(rows: Sequence[Row], crossed: Sequence[Row], *, units: Sequence[str], s
         shown = f"{published:.3f} ± {row['page']['cox_sd']:.3f}"
         shown = f"**{shown}**" if abs(published - peer[0]) > 0.0015 else shown
         slip = "" if "overwritten" not in row else f"{row['overwritten'][0]:.3f} ± {row['overwritten'][1]:.3f}"
+        own = f"{ours['c']:.4f} ± {ours['sd']:.3f} | {ours['c'] - peer[0]:+.4f}"
         lines.append(
-            f"| {row['name']} | {row['n']} ({row['dropped']}) | {row['events']} | {shown} | {peer[0]:.4f} ± {peer[1]:.3f} |"
-            f" {ours['c']:.4f} ± {ours['sd']:.3f} | {ours['c'] - peer[0]:+.4f} | {slip} |"
+            f"| {row['name']} | {row['n']} ({row['dropped']}) | {row['events']} | {shown} |"
+            f" {peer[0]:.4f} ± {peer[1]:.3f} | {own} | {slip} |"
         )
     lines += [
         "",
         "## All models",
         "",
-        "Differences from our ridge Cox with 95 % intervals from 1000 resamples of patients within folds, the same for all"
-        " models.",
+        "Differences from our ridge Cox with 95 % intervals from 1000 resamples of patients within folds, the same for"
+        " all models.",
         "",
         "| table | ridge Cox | elastic net | forest (published) | boosted | best by inner folds | minus ridge Cox |"
         " IBS Kaplan-Meier / Cox / best (published KM / Cox) |",
@@ -306,8 +308,8 @@ def page(rows: Sequence[Row], crossed: Sequence[Row], *, units: Sequence[str], s
     beaten = [row["name"] for row in rows if row[BEST]["ibs"] >= row[BEST]["null"]]
     lines += [
         "",
-        f"Best by inner folds is worse than ridge Cox beyond its interval on {', '.join(worse) or 'no table'}; its Brier "
-        f"score is not below Kaplan-Meier's on {', '.join(beaten) or 'no table'}.",
+        f"Best by inner folds is worse than ridge Cox beyond its interval on {', '.join(worse) or 'no table'}; its "
+        f"Brier score is not below Kaplan-Meier's on {', '.join(beaten) or 'no table'}.",
         "",
         "## Across immunotherapy cohorts (LORIS), trained on Chowell_train",
         "",
@@ -319,14 +321,16 @@ def page(rows: Sequence[Row], crossed: Sequence[Row], *, units: Sequence[str], s
             m: f"{row[m][0]:.3f} [{row[m][1]:.3f}, {row[m][2]:.3f}]" for m in ("ridge-cox", "survival-forest", BEST)
         }
         name = row["test"] + (" (no immunotherapy: control)" if row["page"].get("control") else "")
+        cox = f"{shown['ridge-cox']} ({row['page']['cox']:.3f})"
+        forest = f"{shown['survival-forest']} ({row['page']['rsf']:.3f})"
         lines.append(
-            f"| {row['endpoint']} | {name} | {row['n']} | {row['events']} | {shown['ridge-cox']} ({row['page']['cox']:.3f}) |"
-            f" {shown['survival-forest']} ({row['page']['rsf']:.3f}) | {shown[BEST]} |"
+            f"| {row['endpoint']} | {name} | {row['n']} | {row['events']} | {cox} | {forest} | {shown[BEST]} |"
         )
     lines += [
         "",
-        "The controls never had immunotherapy and are predicted as well: the variables are prognostic, they do not predict"
-        " the benefit of immunotherapy. Vanguri's OS is of the dead alone and biased; its patients are those of MSK-MIND.",
+        "The controls never had immunotherapy and are predicted as well: the variables are prognostic, they do not"
+        " predict the benefit of immunotherapy. Vanguri's OS is of the dead alone and biased; its patients are those of"
+        " MSK-MIND.",
         "",
         "Units of time, as found by the checks:",
         "",

@@ -12,6 +12,7 @@ from tumorboard.cli.main import build_app
 from tumorboard.core.registry import layouts
 from tumorboard.io.store import open_cohort
 from tumorboard.phantom.faults import FAULTS
+from tumorboard.phantom.radiograph_faults import XRAY_FAULTS
 
 GRAPHS = ("coco", "dicom-sr", "imagenome", "reports")
 """Layouts of X-rays, their reports and graphs."""
@@ -30,7 +31,7 @@ def test_makes_a_cohort_and_says_what_as_json(tmp_path: Path) -> None:
 
 def test_lists_the_faults(tmp_path: Path) -> None:
     result = CliRunner().invoke(build_app(), ["phantom", str(tmp_path / "c"), "--fault", "list", "--json"])
-    assert {fault["name"] for fault in json.loads(result.stdout)["faults"]} == set(FAULTS)
+    assert {fault["name"] for fault in json.loads(result.stdout)["faults"]} == set(FAULTS) | set(XRAY_FAULTS)
     assert not (tmp_path / "c").exists()
 
 
@@ -58,3 +59,25 @@ def test_every_layout_that_can_be_read_has_its_synthetic_twin(layout: str, tmp_p
     result = CliRunner().invoke(build_app(), ["import", layout, str(source), str(tmp_path / "c"), "--json"])
     assert result.exit_code == 0, result.output
     assert len(open_cohort(tmp_path / "c")) == 1
+
+
+def test_makes_chest_xrays_with_reports(tmp_path: Path) -> None:
+    words = [
+        "phantom",
+        str(tmp_path / "x"),
+        "--region",
+        "chest-xray",
+        "--patients",
+        "2",
+        "--exams",
+        "1",
+        "--size",
+        "96",
+    ]
+    result = CliRunner().invoke(build_app(), [*words, "--bits", "16", "--masked-words", "--json"])
+    assert result.exit_code == 0, result.output
+    said = json.loads(result.stdout)
+    assert said["rows"]["images"] == 4
+    assert said["rows"]["texts"] >= 6
+    cohort = open_cohort(tmp_path / "x")
+    assert {row["unit"] for row in cohort.rows("images", modality="DX")} == {"grey16"}

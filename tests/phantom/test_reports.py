@@ -91,9 +91,12 @@ def test_sides_and_sizes_are_those_of_the_plan(cases: list[Case]) -> None:
             if sign is None or facts["tense"] != "current":
                 continue
             sentence = texts[row["text_id"]][slice(*facts["sentence"])]
-            if sign.side != "both":
+            shared = sum(
+                f["sentence"] == facts["sentence"] for r, f in statements(report) if r["text_id"] == row["text_id"]
+            )
+            if sign.side != "both" and shared == 1:
                 assert named_sides(sentence.lower().replace("right atrium", "")) <= {sign.side}, sentence
-            if sign.size_mm and (found := re.search(r"([\d.]+)( x [\d.]+)? (mm|cm)", sentence.lower())):
+            if shared == 1 and sign.size_mm and (found := re.search(r"([\d.]+)( x [\d.]+)? (mm|cm)", sentence.lower())):
                 seen += 1
                 size = float(found[1]) * (10 if found[3] == "cm" else 1)
                 assert size == pytest.approx(sign.size_mm[exam])
@@ -107,12 +110,14 @@ def test_what_is_said_is_planned_and_what_is_denied_is_not(cases: list[Case]) ->
         for sign in patient.signs:
             if sign.present(exam):
                 attributes = {ATTRIBUTE_OF[sign.kind], *(a for _, a in NOUNS.get(sign.kind, ()))}
-                attributes |= {a for _, a in WHOLE.get(sign.kind, ())} | ({"pneumonia"} if sign.kind == "consolidation" else set())
+                attributes |= {a for _, a in WHOLE.get(sign.kind, ())} | (
+                    {"pneumonia"} if sign.kind == "consolidation" else set()
+                )
                 for attribute in attributes:
                     there.setdefault(attribute, set()).update(sides_of(sign))
         for row, facts in statements(report):
             attribute = row["object"].split("|")[1]
-            if facts["tense"] != "current" or attribute == "normal":
+            if facts["tense"] != "current" or attribute in ("normal", "abnormal"):
                 continue
             if row["predicate"] == "no":
                 denied = {side for side in ("left", "right") if any(side in name for name in facts["locations"])}
@@ -120,6 +125,20 @@ def test_what_is_said_is_planned_and_what_is_denied_is_not(cases: list[Case]) ->
                     assert not denied & there.get(attribute, set()), (attribute, report.text)
             else:
                 assert attribute in there, (attribute, report.text)
+
+
+def test_two_findings_share_a_sentence_now_and_then(cases: list[Case]) -> None:
+    shared = 0
+    for patient, exam, report in cases:
+        signs = {sign.name: sign for sign in patient.signs}
+        by_sentence: dict[tuple[str, int, int], set[str]] = {}
+        for row, facts in statements(report):
+            if facts["sign"]:
+                by_sentence.setdefault((row["text_id"], *facts["sentence"]), set()).add(facts["sign"])
+        for names in by_sentence.values():
+            shared += len(names) == 2
+            assert all(change_of(signs[name], exam) is None for name in names) or len(names) == 1
+    assert shared > 15
 
 
 def test_severity_follows_the_grade(cases: list[Case]) -> None:
@@ -206,7 +225,9 @@ def test_reports_are_distributed_like_reports(cases: list[Case]) -> None:
     assert len(lines) > 2000
     negated = [row["predicate"] == "no" for _, _, r in cases for row, f in statements(r) if not f["implied"]]
     assert 0.2 < sum(negated) / len(negated) < 0.55
-    doubtful = [r["predicate"] == "uncertain" for _, _, rep in cases for r, f in statements(rep) if f["tense"] == "current"]
+    doubtful = [
+        r["predicate"] == "uncertain" for _, _, rep in cases for r, f in statements(rep) if f["tense"] == "current"
+    ]
     assert 0.01 < sum(doubtful) / len(doubtful) < 0.12
 
 
@@ -215,8 +236,9 @@ def test_there_are_many_ways_to_say_it(cases: list[Case]) -> None:
         assert len(set(frames)) >= 8
     assert len(NORMALS["lungs"]) >= 8 and len(NORMALS["heart"]) >= 8
     assert {*NOUNS, *(key.split(":")[0] for key in WHOLE)} >= set(KINDS)
-    texts = Counter(bodies(r)[row["text_id"]][slice(*f["sentence"])] for _, _, r in cases for row, f in statements(r))
-    assert len(texts) > 0.35 * texts.total()
+    places = {(row["text_id"], *f["sentence"]): bodies(r) for _, _, r in cases for row, f in statements(r)}
+    texts = Counter(body[text_id][start:end] for (text_id, start, end), body in places.items())
+    assert len(texts) > 0.35 * texts.total()  # 40 % in open reports
     for sign_kind in ("effusion", "consolidation", "linear atelectasis"):
         forms = {
             re.sub(r"\W+", " ", bodies(r)[row["text_id"]][slice(*f["sentence"])].lower())
@@ -244,7 +266,10 @@ def test_masking_hides_words_but_no_mention() -> None:
             hidden += masked.text.upper().count("XXXX")
             assert len(masked.relation_rows()) == len(plain.relation_rows())
             for row, _ in statements(masked):
-                assert "XXXX" not in bodies(masked)[row["text_id"]][row["start"] : row["end"]]
+                assert (
+                    row["object"].startswith("nlp")
+                    or "XXXX" not in bodies(masked)[row["text_id"]][row["start"] : row["end"]]
+                )
     assert hidden > 60
 
 

@@ -190,6 +190,40 @@ def concordance_counts(order, event, time, rank, ranks):
 
 
 @njit(cache=True, nogil=True)
+def brier_sums(event, time, predicted, grid, g_inverse, steps_at, steps, drop_included):
+    """Sum over patients (m,) of what each adds to the Brier score at each horizon of the ascending `grid`: `predicted`
+    (n, m) squared over G once an event has come, else its distance from 1 squared times `g_inverse` (m,). G is 1 before
+    `steps_at` (k,), `steps` (k + 1) after each of them; at a step itself after the drop if `drop_included`."""
+    out = np.zeros(len(grid))
+    m = len(grid)
+    buckets = 4096  # of equal width, each with the first step in it: a search in a bucket is short
+    origin = steps_at[0] if len(steps_at) else 0.0
+    width = (steps_at[-1] - origin) / buckets if len(steps_at) > 1 else 1.0
+    start = np.searchsorted(steps_at, origin + width * np.arange(buckets + 1))
+    for i in range(len(time)):
+        t, past = time[i], 0
+        while past < m and grid[past] < t:
+            out[past] += (1.0 - predicted[i, past]) ** 2 * g_inverse[past]
+            past += 1
+        if event[i] and past < m:
+            low, high = 0, len(steps_at)
+            bucket = (t - origin) / width
+            if 1 <= bucket < buckets - 1:  # one bucket to spare on both sides for rounding
+                low, high = start[int(bucket) - 1], start[int(bucket) + 2] if bucket < buckets - 2 else high
+            while low < high:
+                middle = (low + high) // 2
+                if steps_at[middle] < t or (drop_included and steps_at[middle] == t):
+                    low = middle + 1
+                else:
+                    high = middle
+            if steps[low] > 0:
+                weight = 1.0 / steps[low]
+                for j in range(past, m):
+                    out[j] += weight * predicted[i, j] ** 2
+    return out
+
+
+@njit(cache=True, nogil=True)
 def nearest_around(points, goals, corner, shape, steps, distance_mm):
     """Distance from each lattice point (n, 3) to the nearest of `goals` (m, 3), looked for at the places `steps`
     (k, 3), sorted by their distance (k,); infinite where none of them is a goal. All points and goals lie in the

@@ -107,7 +107,9 @@ def take(patient: ChestPatient, exam: int, *, size: int = 512, repeat: int = 0, 
     chest = Chest(build, tissues)
     view = _view(patient, build, projection, size, rng)
     if lateral:
-        view = replace(view, projection="LATERAL", half_depth_mm=view.half_depth_mm * 1.3, centre_mm=(0.0, view.centre_mm[1]))
+        view = replace(
+            view, projection="LATERAL", half_depth_mm=view.half_depth_mm * 1.3, centre_mm=(0.0, view.centre_mm[1])
+        )
     # samples of the cavity: one and a half to two pixels apart, whatever the size
     extras = extras_of(chest, patient.signs, exam)
     if projection == "AP" and rng.random() < 0.5:
@@ -172,7 +174,8 @@ def _film(patient: ChestPatient, projection: str, view: View, rng: np.random.Gen
     margins = (0, 0, 0, 0)
     if rng.random() < 0.3:
         most = rng.uniform(0.0, 0.035, 4) * (rng.random(4) < 0.6)
-        margins = tuple(int(m * n) for m, n in zip(most, (columns, rows, columns, rows), strict=True))
+        a, b, c, d = (int(m * n) for m, n in zip(most, (columns, rows, columns, rows), strict=True))
+        margins = (a, b, c, d)
     dim = rng.random() < 0.45  # stored with room at both ends of the scale
     left_marker = rng.random() < 0.6
     height = max(7, round(rng.uniform(0.03, 0.05) * rows))
@@ -188,7 +191,7 @@ def _film(patient: ChestPatient, projection: str, view: View, rng: np.random.Gen
         gamma=float(gamma * rng.uniform(0.85, 1.2)),
         floor=float(rng.uniform(0, 0.2)) * dim,
         ceiling=1.0 - float(rng.uniform(0, 0.35)) * dim,
-        margin_px=margins,  # type: ignore[arg-type]
+        margin_px=margins,
         marker="L" if left_marker else "R",
         marker_at=(float(across), float(rng.uniform(0.03, 0.12))),
         marker_height_px=height,

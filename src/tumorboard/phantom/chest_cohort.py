@@ -60,14 +60,17 @@ def make_chest_cohort(
 ) -> Cohort:
     """Make virtual patients of a chest clinic below `out`; their cohort, saved there.
 
-    Each patient has 1 to `exams` exams, each a frontal X-ray (PNG), its lung mask, the boxes of `core.chest.BOX_LOCATIONS`
-    (run ``expert``), and a report in sections whose statements are `relations` (run ``expert``). The run ``truth`` holds every
-    planted sign and every change between exams, said or not. faults : names of `radiograph_faults.XRAY_FAULTS`, each planted
-    in the first exam of one patient. Patient i of a seed is the same in a cohort of any size.
+    Each patient has 1 to `exams` exams, each a frontal X-ray (PNG), its lung mask, the boxes of
+    `core.chest.BOX_LOCATIONS` (run ``expert``), and a report in sections whose statements are `relations` (run
+    ``expert``). The run ``truth`` holds every planted sign and every change between exams, said or not. faults : names
+    of `radiograph_faults.XRAY_FAULTS`, each planted in the first exam of one patient. Patient i of a seed is the same
+    in a cohort of any size.
 
-    Errors: PHA101 unknown fault, PHA102 a fault without a patient or image for it.
+    Errors: PHA101 unknown fault or depth, PHA102 a fault without a patient or image for it.
     """
     chosen = options or ChestOptions()
+    if chosen.bits not in (8, 16):
+        raise TumorboardError(codes.UNKNOWN_NAME, "bits", found=str(chosen.bits), expected="8 or 16")
     root = Path(out).resolve()
     drawn = [draw_chest_patient(seed, index, exams=exams) for index in range(patients)]
     faulty = _assigned(faults, drawn, seed=seed, options=chosen)
@@ -105,7 +108,7 @@ def make_chest_cohort(
             for p in drawn
         ],
         runs=[{"run_id": TRUTH, "task": "phantom", "kind": "truth"}],
-        **tables,
+        **tables,  # type: ignore[arg-type]
     )
     return save_cohort(cohort, root)
 
@@ -129,9 +132,7 @@ def _patient_rows(
     patient: ChestPatient, *, folder: Path, options: ChestOptions, faults: Mapping[str, str]
 ) -> dict[str, list[dict[str, Any]]]:
     """All rows of one patient by table; pictures are written below `folder`."""
-    rows: dict[str, list[dict[str, Any]]] = {
-        name: [] for name in ("exams", "images", "findings", "texts", "relations")
-    }
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ("exams", "images", "findings", "texts", "relations")}
     for n, exam in enumerate(patient.exams):
         rows["exams"].append(
             {"exam_id": exam.exam_id, "patient_id": patient.patient_id, "day": exam.day, "order": n, "kind": "X-ray"}

@@ -34,16 +34,16 @@ _ELSEWHERE = ("diaphragm", "abdomen", "trachea", "oesophagus")
 _HEART = ("heart", "myocardium")
 
 
-def attenuation_per_mm(hu: float | NDArray) -> NDArray:
+def attenuation_per_mm(hu: float) -> float:
     """Linear attenuation (1/mm) of tissue of this HU."""
-    hu = np.asarray(hu, np.float64)
-    return WATER_PER_MM * np.maximum(0.0, 1.0 + np.where(hu > 150, BONE_EXCESS, 1.0) * hu / 1000.0)
+    return WATER_PER_MM * max(0.0, 1.0 + (BONE_EXCESS if hu > 150 else 1.0) * hu / 1000.0)
 
 
 @dataclass(frozen=True)
 class ChestBuild(Build):
-    """A build whose organs disease has changed. factors : multiplies named traits (``heart``, ``aorta``). lift_mm : rise
-    of the left and right dome above the reference. shift_mm : of the mediastinum to the left. emphysema : 0 to 1."""
+    """A build whose organs disease has changed. factors : multiplies named traits (``heart``, ``aorta``). lift_mm : of
+    the left and right dome above the reference. shift_mm : of the mediastinum to the left. unfolded_aorta : how far
+    (mm) an aorta grown too long bends out."""
 
     factors: tuple[tuple[str, float], ...] = ()
     lift_mm: tuple[float, float] = (0.0, 0.0)
@@ -114,7 +114,10 @@ class Chest:
                 shown.append(replace(solid, tissue=tissue, rough_mm=0.0, label=None))
         for _, side in SIDES:  # trapezius: the slope from neck to shoulder
             slope = tube([(26 * side, 42, -225, 26), (80 * side, 40, -285, 34), (150 * side, 30, -318, 38)], smooth=3)
-            shown += [Solid(slope, "fat", layer=Layer.OUTLINE, grow_mm=self.build.fat_mm(2, 8)), Solid(slope, "muscle", layer=Layer.WALL)]
+            shown += [
+                Solid(slope, "fat", layer=Layer.OUTLINE, grow_mm=self.build.fat_mm(2, 8)),
+                Solid(slope, "muscle", layer=Layer.WALL),
+            ]
         return sorted(shown, key=lambda solid: solid.layer)
 
     @cached_property
@@ -148,7 +151,7 @@ class Chest:
         yield from self._gas()
 
     def _placed(self, solid: Solid) -> Shape:
-        """Where a part of the mediastinum lies: shifted by disease, the heart 5 mm further left than on a CT lying down,
+        """Where a part of the mediastinum lies: shifted by disease, the heart 5 mm further left than lying down,
         the fat narrower (in a standing patient heart and vessels make the border)."""
         aside = 5.0 if solid.label in _HEART or solid.tissue == "heart-cavity" else 0.0
         shape = moved(solid.shape, (self.build.shift_mm + aside, 0.0, 0.0))
@@ -260,7 +263,9 @@ def add_chords(
     raise TypeError("lofts are sampled along the rays")
 
 
-def _on_film(shape: Tube, view: View, grow_mm: float) -> tuple[NDArray, NDArray, NDArray, tuple[float, float, float]]:
+def _on_film(
+    shape: Tube, view: View, grow_mm: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], tuple[float, float, float]]:
     """Pieces of a tube on the picture: ends in pixels, slant times mm per pixel, run, stretch (across, deep, down)."""
     segments = shape.segments
     first, second = view.project(segments[:, :3]), view.project(segments[:, 4:7])

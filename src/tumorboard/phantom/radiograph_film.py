@@ -21,8 +21,8 @@ class Film:
 
     scatter : scattered over primary signal behind the chest. veil_mm : reach of scatter (FWHM). quanta : detected per
     pixel behind 50 mm of water. blur_px : FWHM of focus, motion and detector. low, high : percentiles of the body's
-    densities that become black and white. gamma : above 1 darkens the lungs. boost : of local contrast. floor, ceiling : grey
-    of the lightest and densest ray. margin_px :
+    densities that become black and white. gamma : above 1 darkens the lungs. boost : of local contrast. floor,
+    ceiling : grey of the lightest and densest ray. margin_px :
     width of the collimated border (left, top, right, bottom); black. marker : letter burnt in; marker_at : its
     place as shares of width and height.
     """
@@ -69,8 +69,8 @@ def develop(path: NDArray[np.float32], film: Film, rng: np.random.Generator, *, 
 
 
 def _scatter_share(path: NDArray[np.float32]) -> NDArray[np.float32]:
-    """No scatter builds up where there is no body to scatter in; behind thick parts it does not fall as primary does."""
-    return np.clip(path / 1.5, 0.05, 1.0).astype(np.float32)
+    """No scatter builds up where there is no body to scatter in; behind thick parts it does not fall as primary."""
+    return np.asarray(np.clip(path / 1.5, 0.05, 1.0), np.float32)
 
 
 def _wide_blur(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:

@@ -3,7 +3,19 @@ article, {bare} without one, {the} with the definite one; {is}, {has}, {was} agr
 
 from __future__ import annotations
 
-__all__ = ["ADVICE", "CHANGED", "DENIED", "DEVICE_CHANGED", "DOUBTED", "FILLERS", "NORMAL_IMPRESSIONS", "PRESENT", "REASONS"]
+__all__ = [
+    "ADVICE",
+    "CHANGED",
+    "DENIED",
+    "DEVICE_CHANGED",
+    "DOUBTED",
+    "FILLERS",
+    "JOINED",
+    "NORMAL_IMPRESSIONS",
+    "PRESENT",
+    "REASONS",
+    "UNEQUAL",
+]
 
 PRESENT: tuple[str, ...] = (
     "there {is} {np}",
@@ -17,6 +29,18 @@ PRESENT: tuple[str, ...] = (
     "{np} {is} identified on the ~frontal~ view",
     "findings include {np}",
 )
+JOINED: tuple[str, ...] = (
+    "there is {first} and {second}",
+    "{first} and {second} are seen",
+    "{first} with {second}",
+    "{first} as well as {second}",
+    "{first} and {second}",
+    "the ~study~ shows {first} and {second}",
+    "{first} is accompanied by {second}",
+    "there are {first} and {second}",
+)
+UNEQUAL: tuple[str, ...] = (", left greater than right", ", right greater than left", ", larger on the left")
+"""In-exam comparatives: no change, and no side of their own."""
 DOUBTED: tuple[str, ...] = (
     "possible {bare}",
     "there may be {np}",
@@ -111,10 +135,18 @@ ADVICE: tuple[str, ...] = (
     "if the [{noun}] persists, CT should be considered",
 )
 NORMAL_IMPRESSIONS: tuple[str, ...] = (
-    "no acute cardiopulmonary ~process~",
-    "no acute cardiopulmonary abnormality",
-    "no acute disease",
-    "normal chest",
-    "no acute ~intrathoracic~ process",
+    "[no acute cardiopulmonary ~process~]",
+    "[no acute cardiopulmonary abnormality]",
+    "[no acute disease]",
+    "[normal chest]",
+    "[no acute ~intrathoracic~ process]",
 )
-REASONS: tuple[str, ...] = ("cough", "shortness of breath", "chest pain", "fever", "fall", "line placement", "preoperative exam")
+REASONS: tuple[str, ...] = (
+    "cough",
+    "shortness of breath",
+    "chest pain",
+    "fever",
+    "fall",
+    "line placement",
+    "preoperative exam",
+)

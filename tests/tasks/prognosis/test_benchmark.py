@@ -237,9 +237,7 @@ def test_death_that_competes_is_told_with_both_figures(tmp_path: Path) -> None:
 def test_bounds_miss_about_as_many_as_they_may(tmp_path: Path) -> None:
     config = QUICK.model_copy(update={"models": ("ridge-cox",), "across_centres": (), "folds": 4})
     missed = [
-        value(
-            benchmark(cohort(400, seed=seed), tmp_path, config=config).scores, "ridge-cox", "missed by the 90 % bound"
-        )
+        value(benchmark(cohort(400, seed=seed), tmp_path, config=config).scores, "ridge-cox", "bound_missed")
         for seed in (0, 1)
     ]
     assert all(row["low"] <= 0.1 <= row["high"] for row in missed)

@@ -15,7 +15,7 @@ from tumorboard.metrics.concordance import concordance
 from tumorboard.tasks.clinical.folds import stratified_folds
 from tumorboard.tasks.clinical.variables import covariates_of, rows_of
 from tumorboard.tasks.prognosis.config import PrognosisConfig
-from tumorboard.tasks.prognosis.protocol import cross_validate
+from tumorboard.tasks.prognosis.protocol import cross_validate, external
 
 SCHEMAS = Path(__file__).parents[2] / "datasets" / "schemas"
 # schema, file, endpoint: patients, events, median days or months, C of ridge Cox (scikit-survival 0.28: the reference).
@@ -70,3 +70,43 @@ def test_covariates_are_those_of_the_reference(real_data: Path) -> None:
         variables = covariates_of(table(real_data, schema))
         numeric = sum(v.kind == "numeric" for v in variables)
         assert (numeric, len(variables) - numeric) == expected, schema
+
+
+LORIS = ["TMB", "PDL1_TPS(%)", "Albumin", "NLR", "age_years", "Systemic_therapy_history", "Drug", "sex"]
+
+
+def part(folder: Path, centre: str) -> Cohort:
+    whole = table(folder, "loris_ravi_nsclc" if centre == "Ravi_NSCLC" else "loris_icb_nsclc")
+    return whole.subset(row["patient_id"] for row in whole.rows("patients") if row["centre"] == centre)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "centre", "n", "events", "published"),
+    [
+        ("PFS", "Chowell_test", 207, 162, 0.627),
+        ("PFS", "MSK1", 128, 120, 0.610),
+        ("PFS", "Ravi_NSCLC", 297, 232, 0.629),
+        ("PFS", "Vanguri_NSCLC", 168, 143, 0.644),
+        ("OS", "Chowell_test", 207, 92, 0.686),
+        ("OS", "MSK1", 128, 98, 0.650),
+        ("OS", "Ravi_NSCLC", 306, 160, 0.604),
+        ("OS", "MSK_nonICB", 335, 133, 0.675),
+    ],
+)
+def test_across_immunotherapy_cohorts(
+    real_data: Path, endpoint: str, centre: str, n: int, events: int, published: float
+) -> None:
+    both = external(part(real_data, "Chowell_train"), part(real_data, centre), endpoint)
+    assert (len(both.test), int(both.outcome.event[both.test].sum())) == (n, events)
+    (found,) = cross_validate(
+        "ridge-cox", both.rows, both.outcome, variables=covariates_of(part(real_data, centre), LORIS),
+        folds=[both.test], config=PrognosisConfig(),
+    )  # fmt: skip
+    value = concordance(both.outcome.event[both.test], both.outcome.time_days[both.test], found.risk).value
+    assert value == pytest.approx(published, abs=0.0055)
+
+
+def test_the_cohort_in_days_is_found_and_read_as_such(real_data: Path) -> None:
+    days = part(real_data, "Ravi_NSCLC").outcome("OS")
+    assert isinstance(days, Survival)
+    assert np.median(days.time_days) == pytest.approx(402, rel=0.02)  # data/clinical/README.md

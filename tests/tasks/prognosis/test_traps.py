@@ -120,10 +120,12 @@ def test_trap_9_horizons_beyond_follow_up_are_cut_and_told() -> None:
     assert kept.tolist() == [2.0, 3.5] and "2 of 4 horizons" in told
 
 
-@pytest.mark.parametrize("censored", ["everybody but ten", "nobody"])
+@pytest.mark.parametrize("censored", ["everybody but ten", "nobody", "six of sixteen"])
 def test_trap_9_folds_of_one_fate_give_values_or_a_named_gap(censored: str, tmp_path: Path) -> None:
     event = np.ones(60, bool) if censored == "nobody" else np.arange(60) % 6 == 0
-    result = benchmark(made_up(event=event), tmp_path, config=QUICK)
+    if censored == "six of sixteen":
+        event = np.arange(16) < 10
+    result = benchmark(made_up(len(event), event=event), tmp_path, config=QUICK)
     assert result.scores
     for row in result.scores:
         assert all(row[key] is None or math.isfinite(row[key]) for key in ("value", "low", "high")), row

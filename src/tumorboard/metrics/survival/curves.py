@@ -57,10 +57,13 @@ def _counts(
     event: ArrayLike, time: ArrayLike
 ) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     event, time = np.asarray(event, bool), np.asarray(time, float)
-    times, place = np.unique(time, return_inverse=True)
-    events = np.bincount(place, weights=event, minlength=len(times)).astype(np.int64)
-    leaving = np.bincount(place, minlength=len(times))
-    at_risk = len(time) - np.r_[0, np.cumsum(leaving)[:-1]]
+    ordered = np.sort(time)
+    starts = np.flatnonzero(np.r_[len(time) > 0, ordered[1:] != ordered[:-1]])
+    times = ordered[starts]
+    at_risk = len(time) - starts
+    leaving = np.diff(np.r_[starts, len(time)])
+    died = np.sort(time[event])
+    events = np.searchsorted(died, times, side="right") - np.searchsorted(died, times, side="left")
     return times, at_risk, events, leaving - events
 
 

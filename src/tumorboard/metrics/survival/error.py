@@ -73,13 +73,24 @@ def brier_contributions(
     event, time = np.asarray(event, bool), np.asarray(time, float)
     grid = np.atleast_1d(np.asarray(horizons, float))
     predicted = np.asarray(survival, float).reshape(len(time), len(grid))
+    weight, g_grid = _weights(event, time, grid, censoring, weights)
+    past = time[:, None] <= grid
+    return np.where(past, weight[:, None] * predicted**2, (1 - predicted) ** 2 / g_grid)
+
+
+def _weights(
+    event: NDArray[np.bool_], time: Floats, grid: Floats, censoring: Curve, weights: Weights
+) -> tuple[Floats, Floats]:
+    """1 / G of each event (n,), 0 for the censored, and G at each horizon (m,)."""
     g_event = censoring.before(time) if weights == "left limit" else censoring.at(time)
+    return np.divide(event, g_event, out=np.zeros(len(time)), where=event & (g_event > 0)), _g_at(grid, censoring)
+
+
+def _g_at(grid: Floats, censoring: Curve) -> Floats:
     g_grid = censoring.at(grid)
     if (g_grid <= 0).any():
         raise ValueError("a horizon lies where nobody is left uncensored; clip with usable_horizons first")
-    weight = np.divide(event, g_event, out=np.zeros(len(time)), where=event & (g_event > 0))
-    past = time[:, None] <= grid
-    return np.where(past, weight[:, None] * predicted**2, (1 - predicted) ** 2 / g_grid)
+    return g_grid
 
 
 def brier_scores(
@@ -93,8 +104,21 @@ def brier_scores(
 ) -> BrierScores:
     """Brier score with inverse probability of censoring weights (Graf et al. 1999) at each horizon; parameters as in
     `brier_contributions`."""
-    parts = brier_contributions(event, time, survival, horizons=horizons, censoring=censoring, weights=weights)
-    return BrierScores(np.atleast_1d(np.asarray(horizons, float)), parts.mean(axis=0), weights)
+    from tumorboard.metrics import kernels
+
+    event, time = np.asarray(event, bool), np.asarray(time, float)
+    grid = np.atleast_1d(np.asarray(horizons, float))
+    predicted = np.asarray(survival, float).reshape(len(time), len(grid))
+    order = np.argsort(grid, kind="stable")
+    if (np.diff(order) < 0).any():
+        predicted = predicted[:, order]
+    steps, g_grid = np.r_[1.0, censoring.survival], _g_at(grid[order], censoring)
+    sums = np.empty(len(grid))
+    predicted, after_drop = np.ascontiguousarray(predicted), weights == "at time"
+    sums[order] = kernels.brier_sums(
+        event, time, predicted, grid[order], 1 / g_grid, censoring.times, steps, after_drop
+    )
+    return BrierScores(grid, sums / len(time), weights)
 
 
 def usable_horizons(

@@ -25,7 +25,7 @@ from tumorboard.tasks.prognosis.protocol import FoldPrediction
 __all__ = ["ModelScores", "difference_rows", "score_model"]
 
 Floats = NDArray[np.float64]
-_SECONDARY = ("uno_c", "auc at")
+_SECONDARY = ("uno_c", "auc (")
 _QUANTILES = (0.1, 0.8)
 """The Brier score is integrated between these quantiles of the training fold's times."""
 
@@ -73,14 +73,12 @@ def score_model(
         "c_index": _harrell,
         "uno_c": _uno,
         "ibs": lambda fold: float(fold.brier.mean()),
-        "ipa": lambda fold: 1 - float(fold.brier.mean() / fold.null.mean()),
+        "ipa": _accuracy,
     }
     if all(prediction.bounds is not None for prediction in predictions):
-        figures["missed by the 90 % bound"] = lambda fold: missed(
-            fold.event, fold.time, fold.bounds, censoring=fold.censoring
-        )
+        figures["bound_missed"] = lambda fold: missed(fold.event, fold.time, fold.bounds, censoring=fold.censoring)
     for horizon in horizons_days:
-        figures[f"auc at {horizon:g} days"] = lambda fold, horizon=horizon: _auc(fold, horizon)
+        figures[f"auc (by {horizon:g} days)"] = lambda fold, horizon=horizon: _auc(fold, horizon)
     if metrics:
         figures = {name: figure for name, figure in figures.items() if name in {"c_index", *metrics}}
     draws = {name: np.full(resamples, np.nan) for name in figures}
@@ -157,6 +155,11 @@ def _resampled(fold: _Fold, random: np.random.Generator) -> _Fold:
 
 def _harrell(fold: _Fold) -> float | None:
     return concordance(fold.event, fold.time, fold.risk).value
+
+
+def _accuracy(fold: _Fold) -> float | None:
+    null = float(fold.null.mean())
+    return 1 - float(fold.brier.mean()) / null if null > 0 else None
 
 
 def _uno(fold: _Fold) -> float | None:
