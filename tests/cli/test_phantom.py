@@ -14,6 +14,9 @@ from tumorboard.io.store import open_cohort
 from tumorboard.phantom.faults import FAULTS
 from tumorboard.phantom.radiograph_faults import XRAY_FAULTS
 
+GRAPHS = ("coco", "dicom-sr", "imagenome", "reports")
+"""Layouts of X-rays, their reports and graphs."""
+
 
 def test_makes_a_cohort_and_says_what_as_json(tmp_path: Path) -> None:
     result = CliRunner().invoke(
@@ -47,9 +50,12 @@ def test_writes_a_published_layout(tmp_path: Path) -> None:
 @pytest.mark.parametrize("layout", [name for name, layout in layouts().items() if layout.write and layout.read])
 def test_every_layout_that_can_be_read_has_its_synthetic_twin(layout: str, tmp_path: Path) -> None:
     words = ["phantom", str(tmp_path / "p"), "--patients", "1", "--exams", "1", "--spacing", "9", "--layout", layout]
+    if layout in GRAPHS:
+        words += ["--region", "chest-xray", "--size", "96"]
     result = CliRunner().invoke(build_app(), words)
     assert result.exit_code == 0, result.output
     source = next((tmp_path / "p").glob("*.toml"), tmp_path / "p")
+    source = source / "reports.csv" if layout == "reports" else source
     result = CliRunner().invoke(build_app(), ["import", layout, str(source), str(tmp_path / "c"), "--json"])
     assert result.exit_code == 0, result.output
     assert len(open_cohort(tmp_path / "c")) == 1

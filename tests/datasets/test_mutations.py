@@ -61,7 +61,7 @@ def survives(name: str, whole: Path, folder: Path, *, rounds: int, seed: int) ->
         try:
             cohort = read(folder / TWINS[name].source)
             for row in cohort.rows("images"):
-                if row["problem"] is None:
+                if row["problem"] is None and row["path"] is not None:
                     cohort.image(row["image_id"])
         except TumorboardError:
             refused += 1
@@ -70,14 +70,14 @@ def survives(name: str, whole: Path, folder: Path, *, rounds: int, seed: int) ->
     return refused
 
 
-@pytest.mark.parametrize("name", ["hecktor", "nnunet", "pairs"])
+@pytest.mark.parametrize("name", ["hecktor", "nnunet", "pairs", "imagenome", "coco", "reports"])
 def test_a_few_damaged_files(name, tmp_path):
     write_twin(name, TWINS[name].make(tmp_path), tmp_path / "whole")
     assert 0 < survives(name, tmp_path / "whole", tmp_path / "damaged", rounds=15, seed=1) <= 15
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["hecktor", "nnunet", "pairs", "table"])
+@pytest.mark.parametrize("name", ["hecktor", "nnunet", "pairs", "table", "imagenome", "coco", "dicom-sr", "reports"])
 def test_many_damaged_files(name, tmp_path):
     write_twin(name, TWINS[name].make(tmp_path), tmp_path / "whole")
     assert survives(name, tmp_path / "whole", tmp_path / "damaged", rounds=400, seed=2) > 40

@@ -74,11 +74,12 @@ Job = tuple[Sequence[Mapping[str, Any]], ImageLoader, Path | None]
 
 
 def cohort_statistics(cohort: Cohort, *, map: Callable[..., Iterable[Any]] = map) -> dict[str, ImageStatistics]:
-    """Statistics of every acquired or expert image, by image_id; one job per exam, so that `map` may be a pool's."""
+    """Statistics of every acquired or expert image that has a file, by image_id; one job per exam, so that `map` may be
+    a pool's."""
     assert cohort.loader is not None
     exams: dict[str, list[Mapping[str, Any]]] = {}
     for row in cohort.rows("images"):
-        if row["run_id"] in (None, EXPERT):
+        if row["run_id"] in (None, EXPERT) and row["path"] is not None:
             exams.setdefault(row["exam_id"], []).append(row)
     jobs = [(rows, cohort.loader, cohort.root) for rows in exams.values()]
     return {one.image_id: one for found in map(exam_statistics, jobs) for one in found}

@@ -79,7 +79,7 @@ class ExamGraph:
 
 
 def choose_run(cohort: Cohort, table: str, run_id: str) -> str | None:
-    """The run whose rows are written: `run_id`, or the only one there is; None without rows.
+    """The run whose rows are written: `run_id`, or the only one there is, or ``expert``; None without rows.
     LAY113 for a run without rows, and for several when none is named."""
     known = sorted(run for run in pc.unique(cohort.tables[table]["run_id"]).to_pylist() if run)
     if table == "findings" and not run_id:
@@ -88,8 +88,8 @@ def choose_run(cohort: Cohort, table: str, run_id: str) -> str | None:
     if run_id and run_id not in known:
         raise TumorboardError(codes.OPTION, f"run of {table}", found=repr(run_id), expected=", ".join(known) or "rows")
     if not run_id and len(known) > 1:
-        if EXPERT in known and len(known) == 2:
-            return str(next(run for run in known if run != EXPERT))
+        if EXPERT in known:
+            return EXPERT
         raise TumorboardError(
             codes.OPTION,
             f"run of {table}",

@@ -249,3 +249,13 @@ def test_which_run_is_asked_for_when_there_are_several(name: str, tmp_path: Path
     with pytest.raises(TumorboardError, match="LAY113"):
         export(name, tmp_path / "out", two, run="third")
     export(name, tmp_path / "out", two, run="rules")
+
+
+def test_the_experts_are_meant_when_nobody_is_named(tmp_path: Path) -> None:
+    cohort = twins.graph_cohort()
+    change = {"relation_id": "x", "run_id": "expert", "object": "disease|goiter"}
+    both = cohort.with_rows(relations=[cohort.rows("relations")[0] | change])
+    nodes = loaded(export("rdf", tmp_path / "out", both) / "graph.jsonld")["@graph"]
+    assert [n["@id"] for n in nodes if n["@id"].startswith("urn:tumorboard:data:statement")] == [
+        "urn:tumorboard:data:statement:x"
+    ]

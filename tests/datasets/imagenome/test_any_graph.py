@@ -57,7 +57,7 @@ def test_whatever_stands_in_a_graph_it_comes_back_or_is_refused(data: st.DataObj
         value = graph.get(key)
         if isinstance(value, list) and value and data.draw(st.booleans()):
             entry = value[data.draw(st.integers(0, len(value) - 1))]
-            if isinstance(entry, dict):
+            if isinstance(entry, dict) and entry:
                 entry[data.draw(st.sampled_from(sorted(entry)))] = data.draw(_VALUES)
                 continue
         if key != "image_id":

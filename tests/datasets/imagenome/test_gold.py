@@ -286,6 +286,8 @@ def test_gold_beside_silver(tmp_path: Path) -> None:
     write(cohort, tmp_path / "out", run="silver", boxes="silver")
     assert got(tmp_path / "out") == {g["image_id"]: g for g in made}
     assert not subset(source / "gold_dataset", tmp_path / "out" / "gold_dataset")
+    avoid = (tmp_path / "out" / "silver_dataset" / "splits" / "images_to_avoid.csv").read_text().splitlines()
+    assert {line.split(",")[2] for line in avoid[1:]} == {g["image_id"] for g in made if g["patient_id"] == 10}
 
 
 def test_a_gold_table_without_its_columns(tmp_path: Path) -> None:

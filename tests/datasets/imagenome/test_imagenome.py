@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -300,6 +301,18 @@ def test_splits_are_read_by_patient_and_gold_patients_in_training_are_told(tmp_p
     write(cohort, tmp_path / "out")
     again = read(tmp_path / "out", gold=False)
     assert [r["split"] for r in again.rows("patients")] == [r["split"] for r in cohort.rows("patients")]
+
+
+def test_a_patient_in_two_splits_is_told(tmp_path: Path) -> None:
+    made = some(20)
+    first, second = next((a, b) for a, b in pairwise(made) if a["patient_id"] == b["patient_id"])
+    rows = {
+        split: [(g["patient_id"], g["study_id"], g["image_id"])] for split, g in (("train", first), ("test", second))
+    }
+    split_tables(put(tmp_path, made), rows)
+    cohort = read(tmp_path)
+    assert "CIG114" in "\n".join(cohort.provenance[0]["notes"])
+    assert cohort.row("patients", patient_id=str(first["patient_id"]))["split"] is None
 
 
 def test_the_archive_says_what_the_folder_says(tmp_path: Path) -> None:

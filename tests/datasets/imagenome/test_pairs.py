@@ -134,6 +134,18 @@ def test_ours_in_the_published_form(tmp_path: Path) -> None:
     }
 
 
+def test_default_locations_are_marked_as_not_named(tmp_path: Path) -> None:
+    cohort = twins.graph_cohort()
+    rows = cohort.rows("relations")
+    for row in rows:
+        if row["object"].endswith("effusion"):
+            rules = {"rules": ["context no", "ontology default"]}
+            row["attributes"] = json.dumps(json.loads(row["attributes"]) | rules)
+    write_release(cohort.replace_tables(relations=rows), tmp_path / "out", tables=False)
+    flags = {e["bbox_name"]: e[e["bbox_name"]] for e in got(tmp_path / "out")["P-1.0.DX"]["attributes"]}
+    assert flags["left costophrenic angle"] is False and flags["cardiac silhouette"] is True
+
+
 def test_boxes_are_clipped_on_request(tmp_path: Path) -> None:
     made = some(2)
     made[0]["objects"][0] |= {"x1": -4, "original_x1": -40}

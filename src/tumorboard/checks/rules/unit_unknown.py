@@ -16,7 +16,7 @@ EXAMPLE = "a PET imported with the unit unknown"
 
 
 def find(case: Case) -> Iterator[CheckFinding]:
-    unknown = [row for row in case.images if row["unit"] == "unknown" and row["role"] != "mask"]
+    unknown = [row for row in case.images if row["unit"] == "unknown" and row["role"] != "mask" and row["path"]]
     for modality in sorted({row["modality"] for row in unknown}):
         images = [row["image_id"] for row in unknown if row["modality"] == modality]
         yield finding(

@@ -24,7 +24,7 @@ def write(
 
     Parameters
     ----------
-    run, boxes : runs of the statements and of the boxes (default: the only one).
+    run, boxes : runs of the statements and of the boxes (default: the only one, else ``expert``).
     statements : put what the report says of a box's location into its `attributes` (``statements``: label, polarity
     ...).
     lossy : leave out boxes that are not four numbers (boxes in three dimensions).

@@ -31,8 +31,9 @@ _DICOM = ("dicom-radiograph", "dicom")
 def write(cohort: Cohort, out: Path, *, run: str = "", boxes: str = "", lossy: bool = False) -> None:
     """Write `<ID>/<exam>.SR.dcm` for every exam with boxes or statements.
 
-    `run` and `boxes` are the runs of the statements and of the boxes (default: the only one); `lossy` leaves out exams
-    without any image, boxes that are not four numbers, history and changes that only stand between two exams.
+    `run` and `boxes` are the runs of the statements and of the boxes (default: the only one, else ``expert``);
+    `lossy` leaves out exams without any image, boxes that are not four numbers, history and changes that only stand
+    between two exams.
 
     A report refers to the DICOM instance an image came from; other images get made-up identifiers, which `images.csv`
     says. Dates are made up from the days of the exams (day 0 = 1 January 2000). Errors: LAY111, LAY112, LAY113.

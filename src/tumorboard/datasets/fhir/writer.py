@@ -32,7 +32,7 @@ def write(
     Parameters
     ----------
     version : of FHIR.
-    run, boxes : runs of the statements and of the boxes (default: the only one).
+    run, boxes : runs of the statements and of the boxes (default: the only one, else ``expert``).
     terms : CSV ``label,cui,radlex,snomed`` whose codes are added to ours as further codings.
 
     A report of the run ``expert`` is final, any other preliminary; dates are left out, since a cohort has none.

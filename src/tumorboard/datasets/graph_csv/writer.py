@@ -82,9 +82,9 @@ def write(
 ) -> None:
     """Write `statements`, `changes` and `boxes` as `.csv` (or `.tsv`), one row per statement and location.
 
-    `run` and `boxes` are the runs of the statements and of the boxes (default: the only one); `terms` a CSV
-    ``label,cui,radlex,snomed``: without it the code columns are empty. Text that a spreadsheet would run as a formula
-    begins with an apostrophe. Errors: LAY111 nothing to write, LAY112, LAY113.
+    `run` and `boxes` are the runs of the statements and of the boxes (default: the only one, else ``expert``);
+    `terms` a CSV ``label,cui,radlex,snomed``: without it the code columns are empty. Text that a spreadsheet would
+    run as a formula begins with an apostrophe. Errors: LAY111 nothing to write, LAY112, LAY113.
     """
     known = read_term_codes(terms) if terms else TermCodes()
     suffix, delimiter = ("csv", ",") if separator == "comma" else ("tsv", "\t")

@@ -11,7 +11,7 @@ from tumorboard.datasets.imagenome.objects import object_record, published_name
 from tumorboard.datasets.imagenome.statements import CUES
 from tumorboard.datasets.imagenome.words import HEDGE, PREDICATE_OF, published_change
 
-__all__ = ["attribute_entries", "differences", "published_graph", "relationship_entries", "restore"]
+__all__ = ["attribute_entries", "differences", "image_changes", "published_graph", "relationship_entries", "restore"]
 
 Row = Mapping[str, Any]
 
@@ -64,31 +64,30 @@ def attribute_entries(
     names: Mapping[str, Row],
 ) -> list[dict[str, Any]]:
     """The list `attributes`: one entry per location, in the given order and then as first spoken of."""
-    entries: dict[str, dict[str, Any]] = {location: _entry(location, image_id, names) for location in order}
-    slots: dict[tuple[str, str | None, int], _Slot] = {}
-    numbers: dict[tuple[str | None, int], int] = {}
+    spoken: dict[str, list[_Slot]] = {location: [] for location in order}
+    sentences: dict[tuple[str | None, int], tuple[tuple[str, str, str], dict[str, _Slot]]] = {}
     named: set[str] = set()
     for row in statements:
         a = row["attributes"]
         if "image" in a:
             continue
         start, end = a.get("sentence") or (row["start"] or 0, row["end"] or 0)
-        text_id = row["text_id"]
-        number = numbers.setdefault((text_id, start), len(numbers) + 1)
+        place = (row["text_id"], start)
+        if place not in sentences:
+            phrase_id = a.get("phrase_id") or f"{exam_id}|{a.get('phrase', len(sentences) + 1)}"
+            said = (bodies.get(row["text_id"], "")[start:end], phrase_id, a.get("section") or "")
+            sentences[place] = (said, {})
+        said, here = sentences[place]
         category, _, label = row["object"].partition("|")
         predicate = row["predicate"]
         text = f"{category}|{'no' if predicate == 'no' else 'yes'}|{label}" if category else label
         cues = _cues(a, hedged=predicate == "uncertain")
         cui = a.get("cui", "")
         for location in a["locations"]:
-            slot = slots.get((location, text_id, start))
+            slot = here.get(location)
             if slot is None:
-                entry = entries.get(location)
-                if entry is None:
-                    entry = entries[location] = _entry(location, image_id, names)
-                phrase = bodies.get(text_id, "")[start:end]
-                phrase_id = a.get("phrase_id") or f"{exam_id}|{a.get('phrase', number)}"
-                slot = slots[location, text_id, start] = _open_slot(entry, phrase, phrase_id, a.get("section") or "")
+                slot = here[location] = ([], [], [], [], [], [], *said)
+                spoken.setdefault(location, []).append(slot)
             if text:
                 slot[0].append(text)
                 slot[1].append(cui)
@@ -96,47 +95,32 @@ def attribute_entries(
                 if cue not in slot[at]:
                     slot[at].append(cue)
         named.update(a["locations"] if "default" not in a else [x for x in a["locations"] if x not in a["default"]])
-    for location in {place[0] for place in slots} - named:
-        entries[location][location] = False
-    return list(entries.values())
+    return [
+        _entry(location, slots, image_id, names.get(location, {}), is_named=not slots or location in named)
+        for location, slots in spoken.items()
+    ]
 
 
-_Slot = tuple[list[str], list[str], list[str], list[str], list[str], list[str]]
+_Slot = tuple[Any, ...]
+"""One sentence at a location: attributes, their ids, the cues of each of `CUES`, phrase, phrase id, section."""
 _SLOT_OF = {category: at for at, category in enumerate(CUES, 2)}
 
 
-def _open_slot(entry: dict[str, Any], phrase: str, phrase_id: str, section: str) -> _Slot:
-    """One more sentence at a location: attributes, their ids and the four lists of cues, all empty."""
-    slot: _Slot = ([], [], [], [], [], [])
-    entry["phrases"].append(phrase)
-    entry["phrase_IDs"].append(phrase_id)
-    entry["sections"].append(section)
-    entry["attributes"].append(slot[0])
-    entry["attributes_ids"].append(slot[1])
-    for at, category in enumerate(CUES, 2):
-        entry[_LIST_OF[category]].append(slot[at])
-    return slot
-
-
-_LIST_OF = {category: f"{category}_cues" for category in CUES}
-
-
-def _entry(location: str, image_id: str, names: Mapping[str, Row]) -> dict[str, Any]:
-    box = names.get(location, {})
+def _entry(location: str, slots: Sequence[_Slot], image_id: str, box: Row, *, is_named: bool) -> dict[str, Any]:
     return {
-        location: True,
+        location: is_named,
         "bbox_name": location,
         "synsets": box.get("synsets", []),
         "name": box["name"] if "name" in box else published_name(location),
-        "attributes": [],
-        "attributes_ids": [],
-        "phrases": [],
-        "phrase_IDs": [],
-        "sections": [],
-        "comparison_cues": [],
-        "temporal_cues": [],
-        "severity_cues": [],
-        "texture_cues": [],
+        "attributes": [slot[0] for slot in slots],
+        "attributes_ids": [slot[1] for slot in slots],
+        "phrases": [slot[6] for slot in slots],
+        "phrase_IDs": [slot[7] for slot in slots],
+        "sections": [slot[8] for slot in slots],
+        "comparison_cues": [slot[2] for slot in slots],
+        "temporal_cues": [slot[3] for slot in slots],
+        "severity_cues": [slot[4] for slot in slots],
+        "texture_cues": [slot[5] for slot in slots],
         "object_id": f"{image_id}_{location}",
     }
 
@@ -192,6 +176,21 @@ def relationship_entries(changes: Sequence[Row], bodies: Mapping[str, str], imag
         words = [PREDICATE_OF[name.rpartition("|")[2]] for name in entry["relationship_names"]]
         entry["predicate"] = str(words)
     return list(found.values())
+
+
+def image_changes(image_id: str, changes: Sequence[Row], shown: Mapping[str, Sequence[str]]) -> list[Row]:
+    """One image's rows of change. Published ones name their pair of images; ours, between exams, become one row per
+    previous image. `shown`: exam -> its images, this exam's and earlier ones."""
+    found: list[Row] = []
+    for row in changes:
+        a = row["attributes"]
+        if "images" in a:
+            found += [row] if a["images"][0] == image_id else []
+            continue
+        for number, previous in enumerate(shown.get(row["object"], [row["object"]])):
+            key = f"{row['relation_id']}|{image_id}|{number}"
+            found.append({**row, "attributes": {**a, "images": [image_id, previous], "relationship_id": key}})
+    return found
 
 
 # ---- what the rows do not say -----------------------------------------------------------------------

@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.tables import EXPERT
+from tumorboard.core.units import Modality
 from tumorboard.datasets.graphs import exam_graphs
 from tumorboard.datasets.imagenome.batch import Batch, Choice, read_batch
-from tumorboard.datasets.imagenome.compose import published_graph, restore
+from tumorboard.datasets.imagenome.compose import image_changes, published_graph, restore
 from tumorboard.datasets.imagenome.files import SUFFIX
 from tumorboard.datasets.imagenome.goldtables import graphs_from_gold, tables_from_graphs
 
@@ -86,15 +87,16 @@ def gold_graphs(cohort: Cohort) -> list[dict[str, Any]]:
     if not relations.num_rows:
         return []
     graphs = []
+    shown: dict[str, list[str]] = {}
     for exam in exam_graphs(cohort, run=EXPERT, boxes=EXPERT if boxes.num_rows else ""):
-        for image in exam.images:
+        images = [image for image in exam.images if image["modality"] == Modality.DX]
+        shown[exam.exam["exam_id"]] = [image["image_id"] for image in images]
+        for image in images:
             own = image["options"].get("gold", {})
             if not own and not (exam.statements or exam.changes):
                 continue
             image["options"]["imagenome"] = own
-            mine = [
-                r for r in exam.changes if r["attributes"].get("images", [image["image_id"]])[0] == image["image_id"]
-            ]
+            mine = image_changes(image["image_id"], exam.changes, shown)
             graph = published_graph(
                 image=image, exam=exam.exam, patient=exam.patient, boxes=exam.boxes[image["image_id"]],
                 statements=exam.current, changes=mine, bodies=exam.bodies, reason="",

@@ -63,7 +63,7 @@ def write(
 
     Parameters
     ----------
-    run, boxes : runs of the changes and of the boxes (default: the only one).
+    run, boxes : runs of the changes and of the boxes (default: the only one, else ``expert``).
     contradictory : drop or keep pairs whose location and label have more than one of improved, worsened, no change; a
         kept row lists them joined with ``;;``. Both are counted.
     words : ``published`` maps new, resolved and removed as the layout `imagenome` does; ``all`` keeps our six.

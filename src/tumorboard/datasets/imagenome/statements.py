@@ -163,7 +163,7 @@ class Study:
         a["severity"] = plain[0] if len(plain) == 1 else None
         single = {c for c, labels in (("comparison", changes), ("severity", degrees)) if len(labels) == 1 and a[c]}
         a["cues"] = [[c, label] for c, label in listed if c not in single]
-        a["section"], a["sentence"] = sentence[0], [start, end]
+        a["section"], a["sentence"], a["rules"] = sentence[0], [start, end], []
         prefix, sign, phrase = sentence[1].partition("|")
         a["phrase"] = phrase if sign and prefix == self.exam_id else sentence[1]
         if sign and prefix != self.exam_id:

@@ -12,11 +12,12 @@ from typing import Any
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
+from tumorboard.core.units import Modality
 from tumorboard.datasets import codes
 from tumorboard.datasets.export import new_folder
-from tumorboard.datasets.graphs import ExamGraph, exam_graphs, image_size
+from tumorboard.datasets.graphs import ExamGraph, collector_paused, exam_graphs, image_size
 from tumorboard.datasets.identifiers import require_safe
-from tumorboard.datasets.imagenome.compose import published_graph, restore
+from tumorboard.datasets.imagenome.compose import image_changes, published_graph, restore
 from tumorboard.datasets.imagenome.files import SPLITS, SUFFIX
 from tumorboard.datasets.imagenome.objects import plain_numbers
 from tumorboard.datasets.imagenome.space import SIDE, Scaling
@@ -57,7 +58,7 @@ def write(
 
     Parameters
     ----------
-    run, boxes : runs of the statements and of the boxes (default: the only one).
+    run, boxes : runs of the statements and of the boxes (default: ``silver``, the only one, or ``expert``).
     tables : also write the TAB separated tables.
     zipped : the graphs as `scene_graph.zip` instead of a folder.
     clip : cut boxes at the borders of the image; otherwise they are written as they are.
@@ -72,12 +73,11 @@ def write(
     with new_folder(Path(out), cohort) as folder:
         silver = folder / "silver_dataset"
         graphs = _graphs(cohort, run, boxes, known, mapped, clip=clip, lossy=lossy)
-        splits: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
+        members: list[tuple[str, dict[str, Any]]] = []
         with _Target(silver, zipped=zipped) as target:
             for split, graph in graphs:
                 target.put(graph)
-                if split in splits:
-                    splits[split].append(_split_row(graph, len(splits[split])))
+                members.append((split, _split_row(graph)))
         if target.count == 0:
             raise TumorboardError(
                 codes.NOT_WRITABLE,
@@ -85,15 +85,16 @@ def write(
                 found="no image with a graph",
                 expected="X-rays with boxes or statements",
             )
-        _write_rest(cohort, folder, splits, mapped, tables=tables, zipped=zipped)
+        _write_rest(cohort, folder, members, mapped, terms=known, tables=tables, zipped=zipped)
 
 
 def _write_rest(
     cohort: Cohort,
     folder: Path,
-    splits: Mapping[str, list[dict[str, Any]]],
+    members: list[tuple[str, dict[str, Any]]],
     mapped: _Mapped,
     *,
+    terms: TermCodes,
     tables: bool,
     zipped: bool,
 ) -> None:
@@ -103,16 +104,18 @@ def _write_rest(
 
     silver = folder / "silver_dataset"
     gold_patients = write_gold(cohort, folder / "gold_dataset")
-    listed = [row for rows in splits.values() for row in rows]
-    if listed:
-        for split, rows in splits.items():
-            write_rows(silver / "splits" / f"{split}.csv", _SPLIT_COLUMNS, rows)
-        avoid = [row for row in listed if str(row["subject_id"]) in gold_patients]
+    if any(split in SPLITS for split, _ in members):
+        for name in SPLITS:
+            rows = [row for split, row in members if split == name]
+            numbered = [row | {"index": number} for number, row in enumerate(rows)]
+            write_rows(silver / "splits" / f"{name}.csv", _SPLIT_COLUMNS, numbered)
+    avoid = [row for _, row in members if str(row["subject_id"]) in gold_patients]
+    if avoid:
         write_rows(silver / "splits" / "images_to_avoid.csv", _SPLIT_COLUMNS[1:], avoid)
     if tables:
         source = silver / ("scene_graph.zip" if zipped else "scene_graph")
         write_tabular(source, silver / "scene_tabular")
-    write_semantics(folder / "semantics")
+    write_semantics(folder / "semantics", terms)
     content = {"mapped": dict(sorted(mapped.counts.items())), "space": "x1..y2: 224 x 224; original_*: source pixels"}
     (folder / "mapping.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
@@ -160,6 +163,7 @@ def _graphs(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """(split, graph) of every image with a graph."""
     shown: dict[str, list[str]] = {}
+    run, boxes = _silver(cohort, "relations", run), _silver(cohort, "findings", boxes)
     for exam in exam_graphs(cohort, run=run, boxes=boxes):
         if exam.statements and not exam.images and not lossy:
             raise TumorboardError(
@@ -169,26 +173,29 @@ def _graphs(
                 expected="an image",
                 fix="leave such exams out with --set lossy=true, or name the images at import",
             )
-        shown[exam.exam["exam_id"]] = [row["image_id"] for row in exam.images]
+        shown[exam.exam["exam_id"]] = [row["image_id"] for row in exam.images if row["modality"] == Modality.DX]
         _count_mapped(exam, mapped)
         bodies = exam.bodies
         reason = next((r["body"] for r in exam.texts if r["section"] in ("reason for exam", "indication")), "") or ""
         for image in exam.images:
+            if image["modality"] != Modality.DX:
+                continue
             own = image["options"].get("imagenome")
             if own is None:
                 _prepare(exam, image, terms, mapped, clip=clip, lossy=lossy)
             elif clip:
                 _clip(exam.boxes[image["image_id"]], image, mapped)
-            graph = published_graph(
-                image=image,
-                exam=exam.exam,
-                patient=exam.patient,
-                boxes=exam.boxes[image["image_id"]],
-                statements=exam.current,
-                changes=_changes_of(image["image_id"], exam, shown, own is not None),
-                bodies=bodies,
-                reason=reason,
-            )
+            with collector_paused():
+                graph = published_graph(
+                    image=image,
+                    exam=exam.exam,
+                    patient=exam.patient,
+                    boxes=exam.boxes[image["image_id"]],
+                    statements=exam.current,
+                    changes=image_changes(image["image_id"], exam.changes, shown),
+                    bodies=bodies,
+                    reason=reason,
+                )
             if own is None:
                 _say_normal_or_abnormal(graph)
             elif own.get("kept"):
@@ -196,28 +203,9 @@ def _graphs(
             yield exam.patient.get("split") or "", graph
 
 
-def _changes_of(
-    image_id: str,
-    exam: ExamGraph,
-    shown: Mapping[str, list[str]],
-    published: bool,  # noqa: FBT001
-) -> list[dict[str, Any]]:
-    """This image's rows of change; ours, of exams, become one per pair of images."""
-    if published:
-        return [
-            row
-            for row in exam.changes
-            if row["attributes"].get("images", [""])[0] == image_id
-            or image_id in row["attributes"].get("images", ())[:1]
-        ]
-    rows = []
-    for row in exam.changes:
-        for number, previous in enumerate(shown.get(row["object"], [row["object"]])):
-            key = f"{row['relation_id']}|{image_id}|{number}"
-            rows.append(
-                row | {"attributes": row["attributes"] | {"images": [image_id, previous], "relationship_id": key}}
-            )
-    return rows
+def _silver(cohort: Cohort, table: str, run_id: str) -> str:
+    """The run that was asked for; without one, ``silver`` where there is one."""
+    return run_id or ("silver" if "silver" in cohort.tables[table]["run_id"].unique().to_pylist() else "")
 
 
 def _count_mapped(exam: ExamGraph, mapped: _Mapped) -> None:
@@ -240,7 +228,8 @@ def _prepare(
 ) -> None:
     """Give an image of our own what the published form also has: view, time, the 224 box, codes where known."""
     options, image_id = image["options"], image["image_id"]
-    options.setdefault("viewpoint", options.get("facts", {}).get("ViewPosition", ""))
+    view = options.get("projection", {}).get("view") or options.get("facts", {}).get("ViewPosition") or ""
+    options.setdefault("viewpoint", view)
     if exam.exam["day"] is not None:
         options.setdefault("StudyDateTime", str(_FIRST_DAY + timedelta(days=exam.exam["day"])))
     age = exam.patient.get("age_years")
@@ -268,6 +257,8 @@ def _prepare(
     exam.boxes[image_id] = boxes
     for row in exam.statements:
         row["attributes"].setdefault("cui", terms.cui(row["object"].partition("|")[2]))
+        if any("default" in rule for rule in row["attributes"].get("rules") or ()):  # the sentence names no place
+            row["attributes"].setdefault("default", row["attributes"]["locations"])
 
 
 def _clip(boxes: list[dict[str, Any]], image: Mapping[str, Any], mapped: _Mapped) -> None:
@@ -294,10 +285,9 @@ def _say_normal_or_abnormal(graph: dict[str, Any]) -> None:
                 cuis.append("")
 
 
-def _split_row(graph: Mapping[str, Any], index: int) -> dict[str, Any]:
+def _split_row(graph: Mapping[str, Any]) -> dict[str, Any]:
     patient, study, image = str(graph["patient_id"]), graph["study_id"], graph["image_id"]
     return {
-        "index": index,
         "subject_id": patient,
         "study_id": study,
         "dicom_id": image,

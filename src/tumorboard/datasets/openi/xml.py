@@ -130,7 +130,7 @@ def parse_report(data: bytes, where: str) -> Report:
         if words:
             report.sections.append(((element.get("Label") or "").strip().casefold(), words))
     for name, listed in (("major", report.major), ("automatic", report.automatic)):
-        listed += [text for element in root.iter(name) if (text := "".join(element.itertext()).strip())]
+        listed += [text for element in root.iter(name) if (text := " ".join("".join(element.itertext()).split()))]
     for element in root.iter("parentImage"):
         if element.get("id"):
             caption = (element.findtext("caption") or "").strip()

@@ -25,9 +25,9 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b
 def write(cohort: Cohort, out: Path, *, run: str = "", boxes: str = "", terms: Path | None = None) -> None:
     """Write `graph.ttl` and `graph.jsonld`.
 
-    `run` and `boxes` are the runs of the statements and of the boxes (default: the only one); `terms` a CSV
-    ``label,cui,radlex,snomed`` whose codes become ``exactMatch``. Boxes are in source pixels, as their properties'
-    names say. Errors: LAY111 nothing to write, LAY112, LAY113.
+    `run` and `boxes` are the runs of the statements and of the boxes (default: the only one, else ``expert``);
+    `terms` a CSV ``label,cui,radlex,snomed`` whose codes become ``exactMatch``. Boxes are in source pixels, as
+    their properties' names say. Errors: LAY111 nothing to write, LAY112, LAY113.
     """
     known = read_term_codes(terms) if terms else TermCodes()
     with new_folder(Path(out), cohort) as folder:

@@ -21,11 +21,11 @@ _WORDS = {"yes": "{}", "no": "no {}", "uncertain": "possible {}"}
 def write(cohort: Cohort, out: Path, *, run: str = "", boxes: str = "", terms: Path | None = None) -> None:
     """Write `image_data.json`, `objects.json`, `attributes.json` and `relationships.json`.
 
-    `run` and `boxes` are the runs of the statements and of the boxes (default: the only one); `terms` a CSV
-    ``label,cui,radlex,snomed`` whose CUIs become synsets. Identifiers are numbers; ours stand beside them (``name``,
-    ``finding_id``). Polarity is in the words: `label`, `no label`, `possible label`. Locations without a box have
-    no object and their statements no place here. A relationship leads to an object of an earlier image. Errors:
-    LAY111, LAY112.
+    `run` and `boxes` are the runs of the statements and of the boxes (default: the only one, else ``expert``);
+    `terms` a CSV ``label,cui,radlex,snomed`` whose CUIs become synsets. Identifiers are numbers; ours stand beside
+    them (``name``, ``finding_id``). Polarity is in the words: `label`, `no label`, `possible label`. Locations
+    without a box have no object and their statements no place here. A relationship leads to an object of an earlier
+    image. Errors: LAY111, LAY112.
     """
     writer = _Files(read_term_codes(terms) if terms else TermCodes())
     for exam in exam_graphs(cohort, run=run, boxes=boxes):
