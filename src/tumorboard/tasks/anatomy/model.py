@@ -72,6 +72,9 @@ def require_upright(picture: NDArray[Any], affine: Floats, view: str, *, where: 
             expected="PA or AP",
         )
     look = look_at(stated.apply(picture))
+    if look.is_lateral:
+        found = f"a fit of {look.lateral:.2f} from the side, {look.score:.2f} from the front"
+        raise TumorboardError(codes.NOT_FRONTAL, where, found=found, expected="a frontal chest")
     if look.score < LEAST_FIT:
         raise TumorboardError(
             codes.NOT_FRONTAL, where, found=f"a best fit of {look.score:.2f}", expected=f"{LEAST_FIT} or more"
