@@ -15,7 +15,9 @@ def command(
     out: Path = typer.Argument(help="New folder for the virtual patients."),
     patients: int = typer.Option(12, "--patients", min=1, help="How many."),
     seed: int = typer.Option(0, "--seed", help="Which: the same seed gives the same bytes."),
-    region: str = typer.Option("head-neck", "--region", help="head-neck, whole-body or chest-xray (X-rays with reports)."),
+    region: str = typer.Option(
+        "head-neck", "--region", help="head-neck, whole-body or chest-xray (X-rays with reports)."
+    ),
     centres: str = typer.Option("", "--centres", help="Virtual centres in turn, e.g. VA,VA,VC; default VA,VB,VC,VD."),
     exams: int = typer.Option(2, "--exams", min=1, help="Most exams per patient; a third of the patients have them."),
     spacing: float = typer.Option(3.0, "--spacing", help="Least voxel edge in mm; 0: the protocols' own grids."),

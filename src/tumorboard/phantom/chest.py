@@ -107,7 +107,9 @@ def take(patient: ChestPatient, exam: int, *, size: int = 512, repeat: int = 0, 
     chest = Chest(build, tissues)
     view = _view(patient, build, projection, size, rng)
     if lateral:
-        view = replace(view, projection="LATERAL", half_depth_mm=view.half_depth_mm * 1.3, centre_mm=(0.0, view.centre_mm[1]))
+        view = replace(
+            view, projection="LATERAL", half_depth_mm=view.half_depth_mm * 1.3, centre_mm=(0.0, view.centre_mm[1])
+        )
     # samples of the cavity: one and a half to two pixels apart, whatever the size
     extras = extras_of(chest, patient.signs, exam)
     if projection == "AP" and rng.random() < 0.5:
@@ -161,7 +163,7 @@ def _view(patient: ChestPatient, build: ChestBuild, projection: str, size: int, 
     )
 
 
-_PROCESSING = {"XA": (4.2, 0.55, 1.0), "XB": (3.0, 0.25, 0.9), "XC": (3.8, 0.9, 0.8)}
+_PROCESSING = {"XA": (4.0, 1.1, 1.0), "XB": (3.0, 0.7, 0.9), "XC": (3.6, 1.8, 0.85)}
 """Contrast, boost and gamma of each clinic's machine."""
 
 
@@ -172,20 +174,24 @@ def _film(patient: ChestPatient, projection: str, view: View, rng: np.random.Gen
     margins = (0, 0, 0, 0)
     if rng.random() < 0.3:
         most = rng.uniform(0.0, 0.035, 4) * (rng.random(4) < 0.6)
-        margins = tuple(int(m * n) for m, n in zip(most, (columns, rows, columns, rows), strict=True))
+        a, b, c, d = (int(m * n) for m, n in zip(most, (columns, rows, columns, rows), strict=True))
+        margins = (a, b, c, d)
+    dim = rng.random() < 0.45  # stored with room at both ends of the scale
     left_marker = rng.random() < 0.6
     height = max(7, round(rng.uniform(0.03, 0.05) * rows))
     across = rng.uniform(0.86, 0.92) if left_marker else rng.uniform(0.03, 0.09)
     return Film(
         scatter=float(rng.uniform(0.5, 0.9) if portable else rng.uniform(0.25, 0.5)),
-        quanta=float(rng.uniform(9000, 18000) if portable else rng.uniform(18000, 40000)),
+        quanta=float(rng.uniform(2500, 6000) if portable else rng.uniform(7000, 16000)),
         blur_px=float(rng.uniform(0.8, 1.2) * (1.15 if portable else 0.9) / view.pixel_mm),
         low=float(rng.uniform(0.1, 1.5)),
         high=float(rng.uniform(97.5, 99.8)),
         contrast=float(contrast * rng.uniform(0.85, 1.15)),
         boost=float(boost * rng.uniform(0.7, 1.3)),
         gamma=float(gamma * rng.uniform(0.85, 1.2)),
-        margin_px=margins,  # type: ignore[arg-type]
+        floor=float(rng.uniform(0, 0.2)) * dim,
+        ceiling=1.0 - float(rng.uniform(0, 0.35)) * dim,
+        margin_px=margins,
         marker="L" if left_marker else "R",
         marker_at=(float(across), float(rng.uniform(0.03, 0.12))),
         marker_height_px=height,

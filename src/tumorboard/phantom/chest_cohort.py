@@ -60,10 +60,11 @@ def make_chest_cohort(
 ) -> Cohort:
     """Make virtual patients of a chest clinic below `out`; their cohort, saved there.
 
-    Each patient has 1 to `exams` exams, each a frontal X-ray (PNG), its lung mask, the boxes of `core.chest.BOX_LOCATIONS`
-    (run ``expert``), and a report in sections whose statements are `relations` (run ``expert``). The run ``truth`` holds every
-    planted sign and every change between exams, said or not. faults : names of `radiograph_faults.XRAY_FAULTS`, each planted
-    in the first exam of one patient. Patient i of a seed is the same in a cohort of any size.
+    Each patient has 1 to `exams` exams, each a frontal X-ray (PNG), its lung mask, the boxes of
+    `core.chest.BOX_LOCATIONS` (run ``expert``), and a report in sections whose statements are `relations` (run
+    ``expert``). The run ``truth`` holds every planted sign and every change between exams, said or not. faults : names
+    of `radiograph_faults.XRAY_FAULTS`, each planted in the first exam of one patient. Patient i of a seed is the same
+    in a cohort of any size.
 
     Errors: PHA101 unknown fault, PHA102 a fault without a patient or image for it.
     """
@@ -105,7 +106,7 @@ def make_chest_cohort(
             for p in drawn
         ],
         runs=[{"run_id": TRUTH, "task": "phantom", "kind": "truth"}],
-        **tables,
+        **tables,  # type: ignore[arg-type]
     )
     return save_cohort(cohort, root)
 
@@ -129,9 +130,7 @@ def _patient_rows(
     patient: ChestPatient, *, folder: Path, options: ChestOptions, faults: Mapping[str, str]
 ) -> dict[str, list[dict[str, Any]]]:
     """All rows of one patient by table; pictures are written below `folder`."""
-    rows: dict[str, list[dict[str, Any]]] = {
-        name: [] for name in ("exams", "images", "findings", "texts", "relations")
-    }
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ("exams", "images", "findings", "texts", "relations")}
     for n, exam in enumerate(patient.exams):
         rows["exams"].append(
             {"exam_id": exam.exam_id, "patient_id": patient.patient_id, "day": exam.day, "order": n, "kind": "X-ray"}

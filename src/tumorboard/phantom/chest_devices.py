@@ -14,7 +14,7 @@ from tumorboard.phantom.solids import Blob, Tube, ball, blob, tube
 __all__ = ["device_tubes", "lead_wires"]
 
 Piece = tuple[Blob | Tube, float]
-Points = Sequence[tuple[float, float, float]]
+Points = Sequence[Sequence[float]]
 _SIGN = dict(SIDES)
 _CATHETER, _STRIPE, _PLASTIC, _WIRE, _METAL = 0.22, 0.30, 0.02, 0.6, 0.35
 """Excess attenuation (1/mm) of barium-filled catheters, their stripes, plastic, leads and cans."""
@@ -36,19 +36,26 @@ def device_tubes(chest: Chest, sign: Sign) -> list[Piece]:
 
 
 def _run(points: Points, radius: float) -> Tube:
-    return tube([(*p, radius) for p in points], smooth=5)
+    return tube([(*p, radius) for p in _floats(points)], smooth=5)
+
+
+def _floats(path: Sequence[Sequence[float]]) -> list[tuple[float, float, float]]:
+    return [(float(x), float(y), float(z)) for x, y, z in path]
 
 
 def _endotracheal(chest: Chest, sign: Sign) -> list[Piece]:
-    tip = chest.carina + (0, -4, 30 + 35 * sign.place[0])
+    tip = chest.carina + np.array([0, -4, 30 + 35 * sign.place[0]])
     path = [(0, -20, -150), (0, -20, -240), (0, -16, -280), tuple(tip)]
-    points = [tuple(float(v) for v in p) for p in path]
+    points = _floats(path)
     return [(_run(points, 4.6), _PLASTIC), (_run([(x + 3.5, y, z) for x, y, z in points], 0.9), _STRIPE)]
 
 
 def _enteric(chest: Chest, sign: Sign) -> list[Piece]:
     lift = chest.build.lift_mm[0]
-    back = [(2.0, spine_y(z) - float(np.interp(-z, [250, 330, 420, 500], [14, 19, 26, 32])), float(z)) for z in range(-150, -471, -20)]
+    back = [
+        (2.0, spine_y(z) - float(np.interp(-z, [250, 330, 420, 500], [14, 19, 26, 32])), float(z))
+        for z in range(-150, -471, -20)
+    ]
     if sign.tip == "oesophagus":
         points = back[: 12 + int(3 * sign.place[0])]
     else:
@@ -68,11 +75,11 @@ def _line(chest: Chest, sign: Sign) -> list[Piece]:
     }
     inner: Points = [(54 * side, -23, -297)] if sign.kind != "ij line" else []
     across: Points = [(28, -26, -305), (4 + s, -42, -318)] if side > 0 else []
-    down = [(-24 + s, -30, -328), (-26 + s, -24, -360)]
+    down: list[Sequence[float]] = [(-24 + s, -30, -328), (-26 + s, -24, -360)]
     ends = {"svc": -378.0, "cavoatrial junction": -402.0, "right atrium": -428.0}
     down.append((-26 + s, -20, ends[sign.tip] + 6 * (sign.place[0] - 0.5)))
     points = [*entry[sign.kind], *inner, *across, *down]
-    pieces: list[Piece] = [(_run([tuple(map(float, p)) for p in points], 1.05), _CATHETER)]
+    pieces: list[Piece] = [(_run(_floats(points), 1.05), _CATHETER)]
     if sign.kind == "chest port":
         rim = [(78 * side + 12 * np.cos(a), -wall, -356 + 12 * np.sin(a), 1.8) for a in np.linspace(0, 2 * np.pi, 17)]
         pieces += [(tube(rim), 0.3), (blob(ball((78 * side, -wall, -356), (9, 4, 9))), 0.1)]
@@ -83,9 +90,11 @@ def _drain(chest: Chest, sign: Sign) -> list[Piece]:
     side, g = _SIGN[sign.side], chest.build.girth
     up = sign.place[0] < 0.65
     inside = [(128 * side * g, 0, -415), (118 * side * g, 10, -370)]
-    inside += [(86 * side, 8, -310), (58 * side, 4, -288)] if up else [(110 * side * g, 40, -430), (70 * side, 60, -450)]
+    inside += (
+        [(86 * side, 8, -310), (58 * side, 4, -288)] if up else [(110 * side * g, 40, -430), (70 * side, 60, -450)]
+    )
     points = [(190.0 * side * g, -20.0, -455.0), (150.0 * side * g, -10.0, -440.0), *inside]
-    points = [tuple(float(v) for v in p) for p in points]
+    points = _floats(points)
     return [(_run(points, 3.6), _PLASTIC), (_run(points, 0.9), _STRIPE)]
 
 
@@ -121,6 +130,6 @@ def lead_wires(chest: Chest, rng: np.random.Generator) -> list[Piece]:
         start = np.array([rng.choice([-1, 1]) * rng.uniform(70, 110), y, rng.uniform(-330, -300)])
         end = np.array([rng.uniform(-130, 130), y, -620.0])
         bend = (start + end) / 2 + (rng.normal(0, 35), 0, rng.normal(0, 20))
-        points = [tuple(float(v) for v in p) for p in (start, bend, end)]
+        points = _floats(np.stack([start, bend, end]).tolist())
         pieces += [(_run(points, 0.9), 0.15), (blob(ball(start, (5, 2, 5))), 0.12)]
     return pieces

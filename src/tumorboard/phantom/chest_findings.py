@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -14,11 +15,12 @@ from tumorboard.phantom.chest_devices import device_tubes
 from tumorboard.phantom.chest_plan import DEVICES, Sign
 from tumorboard.phantom.radiograph import Cavity, Effect, Extra
 from tumorboard.phantom.radiograph_body import SIDES, Chest, ChestBuild, attenuation_per_mm
-from tumorboard.phantom.solids import Loft, Tube, ball, blob, tube
+from tumorboard.phantom.solids import Blob, Loft, Tube, ball, blob, tube
 
 __all__ = ["apply_to_build", "effects_of", "extras_of", "vessels_of"]
 
 _SIGN = dict(SIDES)
+Array = NDArray[Any]
 _ZONE_Z = {"apical": -285.0, "upper": -325.0, "mid": -378.0, "lower": -436.0}
 
 
@@ -79,16 +81,16 @@ class _Lung:
     def hu(self) -> NDArray[np.float32]:
         return self.cavity.hu.ravel()[self.index]
 
-    def put(self, hu: NDArray) -> None:
+    def put(self, hu: Array) -> None:
         self.cavity.hu.reshape(-1)[self.index] = hu
 
-    def mix(self, weight: NDArray, hu: float | NDArray) -> None:
+    def mix(self, weight: Array, hu: float | Array) -> None:
         """Move HU towards a value by a weight of 0 to 1."""
         old = self.hu
         self.put((old + weight * (hu - old)).astype(np.float32))
 
 
-def _rho(shape: Loft, x: NDArray, y: NDArray, z: NDArray) -> NDArray:
+def _rho(shape: Loft, x: Array, y: Array, z: Array) -> Array:
     """Relative distance from the lung's axis: 1 at the pleura."""
     at = np.clip((z - shape.z_low) / shape.step, 0, len(shape.rows) - 1)
     station = np.arange(len(shape.rows))
@@ -97,7 +99,7 @@ def _rho(shape: Loft, x: NDArray, y: NDArray, z: NDArray) -> NDArray:
     return np.asarray((u**2.5 + v**2.5) ** 0.4)
 
 
-def _ripples(seed: str, x: NDArray, y: NDArray, z: NDArray, *, wave_mm: float) -> NDArray:
+def _ripples(seed: str, x: Array, y: Array, z: Array, *, wave_mm: float) -> Array:
     """A smooth random field of about unit SD: six plane waves of this length."""
     rng = np.random.default_rng(crc32(seed.encode()))
     total = np.zeros(x.shape, np.float32)
@@ -156,7 +158,7 @@ def _pneumothorax(cavity: Cavity, *, sign: Sign, grade: float) -> None:
         lung.put(hu)
 
 
-def _collapsed(grade: float, z: NDArray) -> tuple[NDArray, float]:
+def _collapsed(grade: float, z: Array) -> tuple[Array, float]:
     """Where the pleura of a partly collapsed lung is: relative radius by height, and its top."""
     high = np.clip((z + 500.0) / 220.0, 0, 1)
     return 1.0 - grade * (0.03 + 0.10 * high), -268.0 - 11.0 * grade
@@ -226,13 +228,13 @@ def _point(chest: Chest, sign: Sign, side: str) -> NDArray[np.float64]:
 def extras_of(chest: Chest, signs: Sequence[Sign], exam: int) -> list[Extra]:
     """Nodules, plates, fractures, calcium and devices of this exam, with their attenuation above what they replace."""
     found: list[Extra] = []
-    lung = float(attenuation_per_mm(chest.tissues["lung"].hu))
+    lung = attenuation_per_mm(chest.tissues["lung"].hu)
     for sign in signs:
         if not sign.present(exam):
             continue
         if sign.kind in ("nodule", "mass", "calcified nodule"):
             hu = 900.0 if sign.kind == "calcified nodule" else 35.0
-            found.append((_ball_of(chest, sign, exam), float(attenuation_per_mm(hu)) - lung))
+            found.append((_ball_of(chest, sign, exam), attenuation_per_mm(hu) - lung))
         elif sign.kind == "linear atelectasis":
             found += [(_plate(chest, sign, side), 0.75 * (0.0205 - lung)) for side in _sides(sign)]
         elif sign.kind == "rib fracture":
@@ -244,7 +246,7 @@ def extras_of(chest: Chest, signs: Sequence[Sign], exam: int) -> list[Extra]:
     return found
 
 
-def _ball_of(chest: Chest, sign: Sign, exam: int):
+def _ball_of(chest: Chest, sign: Sign, exam: int) -> Blob:
     """A nodule: three balls whose joint long axis is its size."""
     centre = _point(chest, sign, sign.side)
     half = sign.size_mm[exam] / 2 * chest.build.height_mm**-1 * 1750.0
@@ -264,7 +266,11 @@ def _plate(chest: Chest, sign: Sign, side: str) -> Tube:
     z = (-452.0 if side == "right" else -463.0) + lift + 9 + 14 * sign.place[0]
     x, length, fall = 50 + 20 * sign.place[1], 38 + 22 * sign.place[2], 12 * (sign.place[1] - 0.5)
     thick = 0.9 + 0.5 * max(sign.grades)
-    ends = [(x * outward, 0, z, thick), ((x + length / 2) * outward, 0, z + fall / 2 + 1.5, thick), ((x + length) * outward, 0, z + fall, thick)]
+    ends = [
+        (x * outward, 0, z, thick),
+        ((x + length / 2) * outward, 0, z + fall / 2 + 1.5, thick),
+        ((x + length) * outward, 0, z + fall, thick),
+    ]
     return tube(ends, smooth=3, stretch=(1.0, 9.0, 1.0))
 
 

@@ -48,10 +48,9 @@ _CHANGING = {"effusion", "pneumothorax", "consolidation", "linear atelectasis", 
 class Sign:
     """One finding or device of one patient.
 
-    name : unique within the patient. side : left, right or both (midline: both). zone : apical, upper, mid or lower, empty
-    where the kind has none. grades : 0 absent, 1 mild, 2 moderate, 3 severe, by exam; sizes change in quarters.
-    size_mm : of nodules and masses, by exam (0: absent). tip : where a device ends. place : random numbers in [0, 1) that
-    fix where exactly it lies.
+    name : unique within the patient. side : left, right or both (midline: both). zone : upper, mid or lower, empty
+    where the kind has none. grades : 0 absent, 1 mild, 2 moderate, 3 severe, by exam. size_mm : of nodules and masses,
+    by exam. tip : where a device ends. place : random numbers in [0, 1) that fix where exactly it lies.
     """
 
     name: str
@@ -133,9 +132,15 @@ def _device_share(device: str, *, ill: bool, kinds: Sequence[str], age_years: fl
 def _draw_sign(rng: np.random.Generator, kind: str, number: int, exams: int) -> Sign:
     side = _pick(rng, ("left", "right"))
     zone = ""
-    if kind in ("edema", "hyperinflation", "low volumes", "cardiomegaly", "tortuous aorta", "aortic calcium", "reticulation"):
-        side = "both"
-    elif kind in ("effusion", "linear atelectasis") and rng.random() < 0.3:
+    if kind in (
+        "edema",
+        "hyperinflation",
+        "low volumes",
+        "cardiomegaly",
+        "tortuous aorta",
+        "aortic calcium",
+        "reticulation",
+    ) or (kind in ("effusion", "linear atelectasis") and rng.random() < 0.3):
         side = "both"
     if kind in ("consolidation", "nodule", "mass", "calcified nodule"):
         zone = _pick(rng, ("upper", "mid", "lower"), (0.3, 0.3, 0.4))

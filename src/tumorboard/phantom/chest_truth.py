@@ -130,9 +130,7 @@ def _object(sign: Sign) -> str:
     return f"{CATEGORY_OF[attribute]}|{attribute}"
 
 
-def _row(
-    exam_id: str, name: str, predicate: str, to: str, facts: dict[str, Any], run_id: str
-) -> dict[str, Any]:
+def _row(exam_id: str, name: str, predicate: str, to: str, facts: dict[str, Any], run_id: str) -> dict[str, Any]:
     return {
         "relation_id": f"{exam_id}.{name}.{predicate}",
         "subject": exam_id,

@@ -54,9 +54,9 @@ def make_cohort(
     ----------
     out : folder of the cohort; images go to ``out/images``.
     patients, seed : how many, and which; patient i of a seed is the same in a cohort of any size.
-    region : ``head-neck`` (vertex to the upper chest), ``whole-body`` (vertex to mid-thigh), or ``chest-xray``: patients of
-        a chest clinic with X-rays and reports (`phantom.chest_cohort`; of the options below, exams, tables_only, faults and
-        the last three count).
+    region : ``head-neck`` (vertex to the upper chest), ``whole-body`` (vertex to mid-thigh), or ``chest-xray``:
+        patients of a chest clinic with X-rays and reports (`phantom.chest_cohort`; of the options below, exams,
+        tables_only, faults, map and those of X-rays count).
     centres : of `phantom.scanner.CENTRES`, used in turn; name one twice to double its share.
     exams, followed : most exams per patient, and the share of patients who have them.
     spacing_mm : no voxel edge is shorter; None keeps each protocol's own grids (slower).
@@ -65,7 +65,7 @@ def make_cohort(
     dose : plan an RT dose for each centre's share of patients.
     quirks : the centres' own habits that a check must notice (Bq/ml, stray labels).
     faults : names of `phantom.faults.FAULTS`, planted after the fact.
-    size_px, bits, masked_words : of X-rays (longer side, 8 or 16 bits per pixel) and their reports (XXXX for some words).
+    size_px, bits, masked_words : of X-rays (longer side, 8 or 16 bits per pixel) and reports (XXXX for some words).
     map : where the patients are scanned (an executor's ``map``); the result does not depend on it.
 
     Hidden truth carries the runs ``truth`` (the best risk of RFS, eta as endpoint ``recurrence``, complete

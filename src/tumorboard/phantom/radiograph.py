@@ -16,12 +16,13 @@ from tumorboard.phantom.radiograph_body import Chest, add_chords, attenuation_pe
 from tumorboard.phantom.radiograph_boxes import Shadows, shadows
 from tumorboard.phantom.radiograph_view import RayGrid, View
 from tumorboard.phantom.render import Painter, paint_all
-from tumorboard.phantom.solids import Blob, Solid, Tube
+from tumorboard.phantom.solids import Blob, Tube
 
 __all__ = ["Cavity", "Projection", "project"]
 
-_CONTRAST = {"vertebra": 0.5}
-"""Vertebrae of the phantom are cortex like a rib's throughout; behind the heart that would hide everything."""
+_CONTRAST = {"vertebra": 0.5, "rib": 1.3, "clavicle": 1.3}
+"""Vertebrae of the phantom have cortex as thick as a femur's, its ribs are slimmer (8 x 11 mm) than the reference's
+(7 x 13 mm, phantom.md): shadows as on real films."""
 _STANDARD_LOW = (-168.0, -112.0, -572.0)
 _STANDARD_HIGH = (168.0, 118.0, -258.0)
 
@@ -58,7 +59,8 @@ class Cavity:
         """What every ray (rows, columns of the grid) meets: bit n for the label n."""
         from tumorboard.phantom.radiograph_kernels import met
 
-        return met(self.painter.labels)
+        found: NDArray[np.uint64] = met(self.painter.labels)
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +111,7 @@ def project(
 
 def _attenuation(hu: NDArray[np.float32]) -> NDArray[np.float32]:
     """As `attenuation_per_mm`, without bone (there is none in the cavity)."""
-    return np.float32(0.02) * np.maximum(np.float32(0.0), np.float32(1.0) + hu * np.float32(0.001))
+    return np.asarray(np.float32(0.02) * np.maximum(np.float32(0.0), np.float32(1.0) + hu * np.float32(0.001)))
 
 
 def _wall(chest: Chest, view: View, *, coarse_mm: float) -> NDArray[np.float32]:
@@ -127,7 +129,7 @@ def _wall(chest: Chest, view: View, *, coarse_mm: float) -> NDArray[np.float32]:
 def _cavity(chest: Chest, view: View, *, fine_mm: float) -> Cavity:
     g = max(chest.build.girth, 0.9)
     low, high = (np.array(corner) * (g, g, 1.0) for corner in (_STANDARD_LOW, _STANDARD_HIGH))
-    grid = RayGrid.around(view, low, high, step_px=fine_mm / view.pixel_mm, depth_mm=4.0 * fine_mm)
+    grid = RayGrid.around(view, low.tolist(), high.tolist(), step_px=fine_mm / view.pixel_mm, depth_mm=4.0 * fine_mm)
     painter = Painter(
         grid.places(),
         grid,
@@ -143,9 +145,9 @@ def _cavity(chest: Chest, view: View, *, fine_mm: float) -> Cavity:
 def _add_bones(film: NDArray[np.float64], chest: Chest, view: View) -> None:
     """Every bone as the difference from what it lies in: cortex from muscle, marrow from cortex."""
     around: dict[int, float] = {}
-    muscle = float(attenuation_per_mm(chest.tissues["muscle"].hu))
+    muscle = attenuation_per_mm(chest.tissues["muscle"].hu)
     for solid in chest.bones:
-        own = float(attenuation_per_mm(chest.tissues[solid.tissue].hu))
+        own = attenuation_per_mm(chest.tissues[solid.tissue].hu)
         weight = (own - around.get(id(solid.shape), muscle)) * _CONTRAST.get((solid.label or "").split("-")[0], 1.0)
         add_chords(film, solid.shape, view, grow_mm=solid.grow_mm, weight=weight)
         around[id(solid.shape)] = own
@@ -153,15 +155,14 @@ def _add_bones(film: NDArray[np.float64], chest: Chest, view: View) -> None:
 
 def _add_lung_tubes(film: NDArray[np.float64], chest: Chest, view: View, vessels: Mapping[str, Tube]) -> None:
     """Vessels in the lungs (blood for lung), and air for soft tissue in trachea and main bronchi."""
-    inside = float(attenuation_per_mm(chest.tissues["lung-vessel"].hu) - attenuation_per_mm(chest.tissues["lung"].hu))
+    inside = attenuation_per_mm(chest.tissues["lung-vessel"].hu) - attenuation_per_mm(chest.tissues["lung"].hu)
     for tree in vessels.values():
         add_chords(film, tree, view, weight=inside)
     wide = chest.airways.segments[:, 3] > 4.8
     lumen = Tube(chest.airways.segments[wide])
-    soft = float(attenuation_per_mm(20.0))
+    soft = attenuation_per_mm(20.0)
     add_chords(film, lumen, view, weight=-soft)
     wall = Tube(chest.airways.segments[~wide])
     if len(wall.segments):
         add_chords(film, wall, view, grow_mm=1.2, weight=0.25 * inside)
         add_chords(film, wall, view, weight=-0.25 * inside)
-

@@ -17,11 +17,11 @@ from tumorboard.phantom.build import Build
 from tumorboard.phantom.radiograph_view import View
 from tumorboard.phantom.skeleton import skeleton
 from tumorboard.phantom.solids import Blob, Layer, Loft, Shape, Solid, Tube, ball, blob, tube
-from tumorboard.phantom.thorax import heart_parts, lung, thorax
+from tumorboard.phantom.thorax import heart_parts, lung, thorax, vessel_tree
 from tumorboard.phantom.tissue import TissueValues
 from tumorboard.phantom.trunk import trunk
 
-__all__ = ["Chest", "ChestBuild", "attenuation_per_mm", "chords", "moved"]
+__all__ = ["Chest", "ChestBuild", "add_chords", "attenuation_per_mm", "moved"]
 
 SIDES = (("left", 1.0), ("right", -1.0))
 WATER_PER_MM = 0.02
@@ -34,16 +34,16 @@ _ELSEWHERE = ("diaphragm", "abdomen", "trachea", "oesophagus")
 _HEART = ("heart", "myocardium")
 
 
-def attenuation_per_mm(hu: float | NDArray) -> NDArray:
+def attenuation_per_mm(hu: float) -> float:
     """Linear attenuation (1/mm) of tissue of this HU."""
-    hu = np.asarray(hu, np.float64)
-    return WATER_PER_MM * np.maximum(0.0, 1.0 + np.where(hu > 150, BONE_EXCESS, 1.0) * hu / 1000.0)
+    return WATER_PER_MM * max(0.0, 1.0 + (BONE_EXCESS if hu > 150 else 1.0) * hu / 1000.0)
 
 
 @dataclass(frozen=True)
 class ChestBuild(Build):
-    """A build whose organs disease has changed. factors : multiplies named traits (``heart``, ``aorta``). lift_mm : rise
-    of the left and right dome above the reference. shift_mm : of the mediastinum to the left. emphysema : 0 to 1."""
+    """A build whose organs disease has changed. factors : multiplies named traits (``heart``, ``aorta``). lift_mm : of
+    the left and right dome above the reference. shift_mm : of the mediastinum to the left. unfolded_aorta : how far
+    (mm) an aorta grown too long bends out."""
 
     factors: tuple[tuple[str, float], ...] = ()
     lift_mm: tuple[float, float] = (0.0, 0.0)
@@ -114,7 +114,10 @@ class Chest:
                 shown.append(replace(solid, tissue=tissue, rough_mm=0.0, label=None))
         for _, side in SIDES:  # trapezius: the slope from neck to shoulder
             slope = tube([(26 * side, 42, -225, 26), (80 * side, 40, -285, 34), (150 * side, 30, -318, 38)], smooth=3)
-            shown += [Solid(slope, "fat", layer=Layer.OUTLINE, grow_mm=self.build.fat_mm(2, 8)), Solid(slope, "muscle", layer=Layer.WALL)]
+            shown += [
+                Solid(slope, "fat", layer=Layer.OUTLINE, grow_mm=self.build.fat_mm(2, 8)),
+                Solid(slope, "muscle", layer=Layer.WALL),
+            ]
         return sorted(shown, key=lambda solid: solid.layer)
 
     @cached_property
@@ -148,13 +151,13 @@ class Chest:
         yield from self._gas()
 
     def _placed(self, solid: Solid) -> Shape:
-        """Where a part of the mediastinum lies: shifted by disease, the heart 5 mm further left than on a CT lying down,
+        """Where a part of the mediastinum lies: shifted by disease, the heart 5 mm further left than lying down,
         the fat narrower (in a standing patient heart and vessels make the border)."""
         aside = 5.0 if solid.label in _HEART or solid.tissue == "heart-cavity" else 0.0
         shape = moved(solid.shape, (self.build.shift_mm + aside, 0.0, 0.0))
         if solid.label == "mediastinum" and isinstance(shape, Loft):
             rows = shape.rows.copy()
-            rows[:, 2] *= 0.78
+            rows[:, 2] *= 0.64
             shape = replace(shape, rows=rows)
         if solid.label == "aorta" and isinstance(shape, Tube) and self.build.unfolded_aorta:
             shape = _unfolded(shape, self.build.unfolded_aorta)
@@ -198,9 +201,15 @@ class Chest:
 
     @cached_property
     def vessels(self) -> dict[str, Tube]:
-        """Pulmonary vessel tree of each side."""
-        trees = [solid.shape for solid in self.viscera if solid.tissue == "lung-vessel"]
-        return {name: shape for (name, _), shape in zip(SIDES, trees, strict=True) if isinstance(shape, Tube)}
+        """Pulmonary arteries and veins of each side."""
+        arteries = [solid.shape for solid in self.viscera if solid.tissue == "lung-vessel"]
+        trees = {}
+        for (name, side), tree in zip(SIDES, arteries, strict=True):
+            assert isinstance(tree, Tube)
+            veins = vessel_tree(self.build, f"veins-{name}", side)
+            thin = veins.segments[:, 3] < 3.6  # their trunks run with the arteries'
+            trees[name] = Tube(np.vstack([tree.segments, veins.segments[thin]]))
+        return trees
 
     @cached_property
     def airways(self) -> Tube:
@@ -223,14 +232,6 @@ class Chest:
         return [solid for solid in self.inner if solid.label == label]
 
 
-def chords(shape: Shape, view: View, *, grow_mm: float = 0.0, most_radius_mm: float = 1e9) -> NDArray[np.float64]:
-    """Path length (real mm) through a tube or an upright blob for every pixel of the picture."""
-    columns, rows = view.size
-    film = np.zeros((rows, columns))
-    add_chords(film, shape, view, grow_mm=grow_mm, weight=1.0)
-    return film
-
-
 def add_chords(
     film: NDArray[np.float64], shape: Shape, view: View, *, grow_mm: float = 0.0, weight: float = 1.0
 ) -> None:
@@ -241,10 +242,7 @@ def add_chords(
         ends, slant, run, stretch = _on_film(shape, view, grow_mm)
         if not len(ends):
             return
-        mine = np.zeros_like(film)
-        kernels.add_tube(mine, ends, stretch[0], stretch[2], stretch[1], slant, run)
-        # radii are in pixels: back to real mm at the structure's place
-        film += weight * mine
+        kernels.add_tube(film, ends, stretch[0], stretch[2], stretch[1], slant, run, weight)
         return
     if isinstance(shape, Blob):
         centre = view.project(shape.parts[:, :3])
@@ -258,17 +256,16 @@ def add_chords(
                 radii[:, 2] * centre[:, 2],
                 radii[:, 1] / view.scale,
                 shape.parts[:, 15],
-                np.full(len(radii), 1.0),
             ]
         )
-        mine = np.zeros_like(film)
-        kernels.add_blobs(mine, parts, True)
-        film += weight * mine
+        kernels.add_blobs(film, parts, weight)
         return
     raise TypeError("lofts are sampled along the rays")
 
 
-def _on_film(shape: Tube, view: View, grow_mm: float) -> tuple[NDArray, NDArray, NDArray, tuple[float, float, float]]:
+def _on_film(
+    shape: Tube, view: View, grow_mm: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], tuple[float, float, float]]:
     """Pieces of a tube on the picture: ends in pixels, slant times mm per pixel, run, stretch (across, deep, down)."""
     segments = shape.segments
     first, second = view.project(segments[:, :3]), view.project(segments[:, 4:7])

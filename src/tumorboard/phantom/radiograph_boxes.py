@@ -4,13 +4,13 @@ Definitions (what a radiologist would point at; boxes are pixel edges x1, y1, x2
 
 - lungs: the visible lung field, i.e. rays through lung that meet neither heart, mediastinum nor the space below a dome.
   Disease that hides lung (fluid, opacity, collapse) does not shrink it.
-- clavicles: shadow of the bone from its medial end to the edge of the lung field and beyond, as far as it is on the film.
+- clavicles: shadow of the whole bone, as far as it is on the film.
 - apical zone: lung field above the clavicle's upper edge; upper zone: from there to the top of the hilum; mid zone: at
   the hilum's height; lower zone: below it. Edges are horizontal lines.
-- hilar structures: main and lobar bronchi, pulmonary artery and vein and the first vessels, within 42 mm of the hilum
+- hilar structures: main and lobar bronchi, pulmonary artery and vein and the first vessels, within 36 mm of the hilum
   and at least 12 mm from the carina's midline.
-- costophrenic angle: a square, 0.22 of the lung's width, whose centre is the lowest point of the lung field in its lateral
-  third. cardiophrenic angle: the same size, about the field's lowest medial point.
+- costophrenic angle: a square, 0.22 of the lung's width, whose centre is the lowest point of the lung field in its
+  lateral third. cardiophrenic angle: the same size, about the field's lowest medial point.
 - hemidiaphragm: lower border of the lung field, 10 mm above and below it.
 - trachea: the tube from the larynx (or the film's edge) to the carina; carina: 24 mm square about the bifurcation.
 - spine: vertebral bodies on the film. aortic arch: the arch left of the midline, the knob. descending aorta: from
@@ -37,7 +37,6 @@ from tumorboard.core.chest import BOX_LOCATIONS
 from tumorboard.phantom.radiograph_body import SIDES, Chest, add_chords
 from tumorboard.phantom.radiograph_view import View
 from tumorboard.phantom.solids import Blob, Tube
-from tumorboard.phantom.thorax import heart_parts
 
 if TYPE_CHECKING:
     from tumorboard.phantom.radiograph import Cavity
@@ -105,14 +104,18 @@ def _spans(chest: Chest, view: View) -> dict[str, Box]:
     aorta = chest.solid_labelled("aorta")[0].shape
     cava = chest.solid_labelled("svc")[0].shape
     assert isinstance(aorta, Tube) and isinstance(cava, Tube)
-    x, z = aorta.segments[:, [0, 4]].mean(axis=1), aorta.segments[:, [2, 6]].mean(axis=1)
+    z = aorta.segments[:, [2, 6]].mean(axis=1)
     thoracic = np.arange(len(z)) < 40
     top = np.argmax(np.where(thoracic, z, -1e9))
     arch = (np.arange(len(z)) >= top) & (z > z[top] - 40) & thoracic
     spans["arch"] = _span(view, aorta.segments[arch])
-    spans["descending"] = _span(view, aorta.segments[thoracic & (np.arange(len(z)) >= top) & (z < z[top] - 30) & (z > -480)])
+    spans["descending"] = _span(
+        view, aorta.segments[thoracic & (np.arange(len(z)) >= top) & (z < z[top] - 30) & (z > -480)]
+    )
     spans["svc"] = _span(view, cava.segments)
-    bodies = [s.shape for s in chest.bones if s.label and s.label.startswith("vertebra-T") and isinstance(s.shape, Blob)]
+    bodies = [
+        s.shape for s in chest.bones if s.label and s.label.startswith("vertebra-T") and isinstance(s.shape, Blob)
+    ]
     bodies += [s.shape for s in chest.bones if s.label in ("vertebra-C7", "vertebra-L1") and isinstance(s.shape, Blob)]
     spans["spine"] = _union([_ball_span(view, body) for body in bodies])
     atrium = chest.solid_labelled("right-atrium")[0].shape
@@ -125,14 +128,19 @@ def _spans(chest: Chest, view: View) -> dict[str, Box]:
 
 def _beside(box: Box, chest: Chest, view: View, side: float) -> Box:
     """The part of a box that is 12 mm or more from the carina, on one side."""
-    edge = float(view.project((chest.carina + (12.0 * side, 0, 0))[None])[0, 0])
+    edge = float(view.project((chest.carina + np.array([12.0 * side, 0, 0]))[None])[0, 0])
     x1, y1, x2, y2 = box
-    return (max(x1, edge), y1, x2, y2) if side * (1 if view.projection != "LATERAL" else -1) > 0 else (x1, y1, min(x2, edge), y2)
+    return (
+        (max(x1, edge), y1, x2, y2)
+        if side * (1 if view.projection != "LATERAL" else -1) > 0
+        else (x1, y1, min(x2, edge), y2)
+    )
 
 
 def _upper(tube: Tube, *, to_z: float) -> NDArray[np.float64]:
     trunk = np.cumsum(tube.segments[:, 6] <= to_z + 2.0) <= 1  # up to the first piece that ends at the carina
-    return tube.segments[trunk]
+    chosen: NDArray[np.float64] = tube.segments[trunk]
+    return chosen
 
 
 def _hilum(chest: Chest, name: str, side: float) -> NDArray[np.float64]:
@@ -146,7 +154,8 @@ def _hilum(chest: Chest, name: str, side: float) -> NDArray[np.float64]:
     near = np.linalg.norm((middle - hilum) * (1.0, 0.6, 1.0), axis=1) < 36.0
     beside = (middle[:, 0] - chest.carina[0]) * side > 12.0
     wide = np.maximum(segments[:, 3], segments[:, 7]) > 2.6
-    return segments[near & beside & wide]
+    chosen: NDArray[np.float64] = segments[near & beside & wide]
+    return chosen
 
 
 def _span(view: View, segments: NDArray[np.float64]) -> Box:
@@ -289,7 +298,7 @@ def _square(x: float, y: float, half: float) -> Box:
 def _middle_regions(found: Shadows, fields: Mapping[str, NDArray[np.bool_]]) -> dict[str, Box | None]:
     heart = _mask_box(found.masks["heart"])
     both = _mask_box(fields["left"] | fields["right"])
-    rows, columns = found.masks["heart"].shape
+    rows = found.masks["heart"].shape[0]
     half = 12.0 / found.mm
     named: dict[str, Box | None] = {
         "trachea": found.spans["trachea"],
@@ -317,7 +326,9 @@ def _middle_regions(found: Shadows, fields: Mapping[str, NDArray[np.bool_]]) -> 
         own = _mask_box(found.masks[f"below-{side}"])
         if own is not None:
             edge = (middle, own[1], max(own[2], middle + 1), float(rows))
-            named[f"{side} upper abdomen"] = edge if side == "left" else (min(own[0], middle - 1), own[1], middle, float(rows))
+            named[f"{side} upper abdomen"] = (
+                edge if side == "left" else (min(own[0], middle - 1), own[1], middle, float(rows))
+            )
     halves = [box for side in ("left", "right") if (box := named.get(f"{side} upper abdomen")) is not None]
     if halves:
         named["abdomen"] = _union(halves)

@@ -97,7 +97,9 @@ XRAY_FAULTS: Mapping[str, XrayFault] = {
     for fault in (
         XrayFault("xray-turned", "an X-ray is stored turned by 90 degrees", _turned),
         XrayFault("xray-upside-down", "an X-ray is stored upside down", _upside_down),
-        XrayFault("xray-inverted", "an X-ray is stored with black for dense (MONOCHROME1 taken for MONOCHROME2)", _inverted),
+        XrayFault(
+            "xray-inverted", "an X-ray is stored with black for dense (MONOCHROME1 taken for MONOCHROME2)", _inverted
+        ),
         XrayFault("xray-mirrored", "an X-ray is stored with left and right exchanged", _mirrored),
         XrayFault("xray-cut-off", "part of the lungs is outside an X-ray's field", _cut_off),
         XrayFault("xray-lateral", "a lateral view says that it is frontal"),

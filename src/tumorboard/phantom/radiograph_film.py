@@ -21,7 +21,8 @@ class Film:
 
     scatter : scattered over primary signal behind the chest. veil_mm : reach of scatter (FWHM). quanta : detected per
     pixel behind 50 mm of water. blur_px : FWHM of focus, motion and detector. low, high : percentiles of the body's
-    densities that become black and white. gamma : above 1 darkens the lungs. boost : of local contrast. margin_px :
+    densities that become black and white. gamma : above 1 darkens the lungs. boost : of local contrast. floor,
+    ceiling : grey of the lightest and densest ray. margin_px :
     width of the collimated border (left, top, right, bottom); black. marker : letter burnt in; marker_at : its
     place as shares of width and height.
     """
@@ -35,6 +36,8 @@ class Film:
     gamma: float = 1.0
     contrast: float = 4.0
     boost: float = 0.5
+    floor: float = 0.0
+    ceiling: float = 1.0
     margin_px: tuple[int, int, int, int] = (0, 0, 0, 0)
     marker: str = "L"
     marker_at: tuple[float, float] = (0.93, 0.06)
@@ -62,12 +65,12 @@ def develop(path: NDArray[np.float32], film: Film, rng: np.random.Generator, *, 
     curve = 1.0 / (1.0 + np.exp(-film.contrast * (share - 0.5)))
     ends = 1.0 / (1.0 + np.exp(film.contrast * np.array([0.53, -0.53])))
     grey = np.clip((curve - ends[0]) / (ends[1] - ends[0]), 0.0, 1.0) ** film.gamma
-    return _bordered(grey, film)
+    return _bordered(film.floor + (film.ceiling - film.floor) * grey, film)
 
 
 def _scatter_share(path: NDArray[np.float32]) -> NDArray[np.float32]:
-    """No scatter builds up where there is no body to scatter in; behind thick parts it does not fall as primary does."""
-    return np.clip(path / 1.5, 0.05, 1.0).astype(np.float32)
+    """No scatter builds up where there is no body to scatter in; behind thick parts it does not fall as primary."""
+    return np.asarray(np.clip(path / 1.5, 0.05, 1.0), np.float32)
 
 
 def _wide_blur(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:

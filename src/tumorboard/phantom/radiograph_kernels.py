@@ -76,8 +76,8 @@ def to_posed(points, tile, warp):
 
 
 @njit(cache=True)
-def add_tube(film, ends, wide, high, deep, slant, run):
-    """Add chords (mm) through one tube of round cones to `film` (rows down, columns right).
+def add_tube(film, ends, wide, high, deep, slant, run, weight):
+    """Add `weight` times the chords (mm) through one tube of round cones to `film` (rows down, columns right).
 
     ends (n, 6): column, row and radius in pixels of both ends. wide, high: stretch of the section across and down the
     film, deep: along the ray, in mm per pixel of radius. slant (n,): 1 / sine of the angle between ray and piece. run
@@ -98,15 +98,15 @@ def add_tube(film, ends, wide, high, deep, slant, run):
             high_i = max(high_i, max(ends[n, 0], ends[n, 3]) + reach_i)
             low_j = min(low_j, min(ends[n, 1], ends[n, 4]) - reach_j)
             high_j = max(high_j, max(ends[n, 1], ends[n, 4]) + reach_j)
-        i0, i1 = max(0, int(math.floor(low_i))), min(columns, int(math.ceil(high_i)) + 1)
-        j0, j1 = max(0, int(math.floor(low_j))), min(rows, int(math.ceil(high_j)) + 1)
+        i0, i1 = max(0, math.floor(low_i)), min(columns, math.ceil(high_i) + 1)
+        j0, j1 = max(0, math.floor(low_j)), min(rows, math.ceil(high_j) + 1)
         if i1 > i0 and j1 > j0:
             most = np.zeros((j1 - j0, i1 - i0))
             for n in range(first, last):
                 _piece(most, i0, j0, ends[n], wide, high, deep * slant[n])
             for j in range(j0, j1):
                 for i in range(i0, i1):
-                    film[j, i] += most[j - j0, i - i0]
+                    film[j, i] += weight * most[j - j0, i - i0]
         first = last
 
 
@@ -115,10 +115,10 @@ def _piece(most, i0, j0, end, wide, high, deep):
     """One cone into the block `most` whose first pixel is (j0, i0); half-pixel softening keeps thin wires visible."""
     rows, columns = most.shape
     r = max(end[2], end[5])
-    ai = max(0, int(math.floor(min(end[0], end[3]) - r * wide - 1)) - i0)
-    bi = min(columns, int(math.ceil(max(end[0], end[3]) + r * wide + 1)) + 1 - i0)
-    aj = max(0, int(math.floor(min(end[1], end[4]) - r * high - 1)) - j0)
-    bj = min(rows, int(math.ceil(max(end[1], end[4]) + r * high + 1)) + 1 - j0)
+    ai = max(0, math.floor(min(end[0], end[3]) - r * wide - 1) - i0)
+    bi = min(columns, math.ceil(max(end[0], end[3]) + r * wide + 1) + 1 - i0)
+    aj = max(0, math.floor(min(end[1], end[4]) - r * high - 1) - j0)
+    bj = min(rows, math.ceil(max(end[1], end[4]) + r * high + 1) + 1 - j0)
     sx, sy = end[0] / wide, end[1] / high
     vx, vy = end[3] / wide - sx, end[4] / high - sy
     length = vx * vx + vy * vy + 1e-9
@@ -138,24 +138,26 @@ def _piece(most, i0, j0, end, wide, high, deep):
 
 
 @njit(cache=True)
-def add_blobs(film, parts, joined):
-    """Add chords (mm) through superquadrics whose axes lie along film and ray; parts (n, 7): column, row, half width
-    and half height (pixels), half depth (mm), exponent, weight. `joined`: the longest chord counts, not the sum."""
+def add_blobs(film, parts, weight):
+    """Add `weight` times the chords (mm) through a union of superquadrics whose axes lie along film and ray (where
+    parts overlap the longest chord counts). parts (n, 6): column, row, half width and half height (pixels), half depth
+    (mm), exponent."""
     rows, columns = film.shape
-    for n in range(parts.shape[0]):
-        ci, cj, a, b, deep, power, weight = parts[n]
-        i0, i1 = max(0, int(math.floor(ci - a))), min(columns, int(math.ceil(ci + a)) + 1)
-        j0, j1 = max(0, int(math.floor(cj - b))), min(rows, int(math.ceil(cj + b)) + 1)
-        for j in range(j0, j1):
-            for i in range(i0, i1):
-                rest = 1.0 - abs((i - ci) / a) ** power - abs((j - cj) / b) ** power
-                if rest <= 0:
-                    continue
-                chord = weight * 2.0 * deep * rest ** (1.0 / power)
-                if joined:
-                    film[j, i] = max(film[j, i], chord)
-                else:
-                    film[j, i] += chord
+    i0 = max(0, math.floor((parts[:, 0] - parts[:, 2]).min()))
+    i1 = min(columns, math.ceil((parts[:, 0] + parts[:, 2]).max()) + 1)
+    j0 = max(0, math.floor((parts[:, 1] - parts[:, 3]).min()))
+    j1 = min(rows, math.ceil((parts[:, 1] + parts[:, 3]).max()) + 1)
+    for j in range(j0, j1):
+        for i in range(i0, i1):
+            most = 0.0
+            for n in range(parts.shape[0]):
+                power = parts[n, 5]
+                rest = (
+                    1.0 - abs((i - parts[n, 0]) / parts[n, 2]) ** power - abs((j - parts[n, 1]) / parts[n, 3]) ** power
+                )
+                if rest > 0:
+                    most = max(most, 2.0 * parts[n, 4] * rest ** (1.0 / power))
+            film[j, i] += weight * most
 
 
 @njit(cache=True)

@@ -16,8 +16,8 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, eq=False)
 class Radiograph:
-    """A picture and its truth. image : uint8 (rows, columns), brighter = denser. boxes : x1, y1, x2, y2 in pixel edges by
-    name. lungs : visible lung fields (rows, columns) by side."""
+    """A picture and its truth. image : uint8 (rows, columns), brighter = denser. boxes : by name of
+    `core.chest.BOX_LOCATIONS`. lungs : visible lung fields (rows, columns) by side. view : PA, AP, or LL (lateral)."""
 
     image: NDArray[np.uint8]
     boxes: Mapping[str, Box]

@@ -127,7 +127,9 @@ class RayGrid:
     depth_mm: tuple[float, float]
 
     @classmethod
-    def around(cls, view: View, low: Sequence[float], high: Sequence[float], *, step_px: float, depth_mm: float) -> RayGrid:
+    def around(
+        cls, view: View, low: Sequence[float], high: Sequence[float], *, step_px: float, depth_mm: float
+    ) -> RayGrid:
         """A grid that holds the box low-high of the standard body, as far as the picture shows it."""
         columns, rows = view.size
         u, v, w = _box_on_film(view, np.asarray(low, float)[None], np.asarray(high, float)[None])
@@ -202,7 +204,7 @@ def _interpolate(array: NDArray[np.float32], at: NDArray[np.float64], axis: int)
     share = (at - low).astype(np.float32)
     share = share[:, None] if axis == 0 else share[None, :]
     high = np.minimum(low + 1, array.shape[axis] - 1)
-    return array.take(low, axis) * (1 - share) + array.take(high, axis) * share
+    return np.asarray(array.take(low, axis) * (1 - share) + array.take(high, axis) * share)
 
 
 def _box_on_film(

@@ -1,7 +1,7 @@
 """A virtual radiologist's report of one exam: sections of text, and the graph that the sentences say.
 
-The graph is made from the plan with the words, never by reading them. Authors differ in habits (order, style, lists), and
-leave some things out: the plan's own rows (run ``truth``) hold those too.
+The graph is made from the plan with the words, never by reading them. Authors differ in habits (order, style, lists),
+and leave some things out: the plan's own rows (run ``truth``) hold those too.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from tumorboard.core.tables import EXPERT
 from tumorboard.phantom.chest import ChestPatient
 from tumorboard.phantom.chest_plan import DEVICES, Sign
 from tumorboard.phantom.chest_truth import change_of
-from tumorboard.phantom.report_frames import FILLERS, NORMAL_IMPRESSIONS, REASONS
+from tumorboard.phantom.report_frames import FILLERS, REASONS
 from tumorboard.phantom.report_grammar import Said, Sentence, pick, say
-from tumorboard.phantom.report_sentences import advice, denial, history, normal, sign_sentences
+from tumorboard.phantom.report_sentences import advice, conclusion, denial, history, normal, sign_sentences
 
 __all__ = ["Report", "ReportOptions", "write_report"]
 
@@ -129,12 +129,14 @@ class Report:
                 "start": placed.start,
                 "end": placed.end,
                 "confidence": 1.0,
-                "attributes": _encode({
+                "attributes": _encode(
+                    {
                         "location": location,
                         "category": said.category,
                         "attribute": said.attribute,
                         "source": "text",
-                    }),
+                    }
+                ),
             }
             for location in said.locations
         ]
@@ -175,9 +177,7 @@ def _comparison(rng: Random, patient: ChestPatient, exam: int, masked: Any) -> s
     return str(pick(rng, (f"Chest radiograph, {when}.", f"{when}.", f"Prior exam {when}.")))
 
 
-def _findings(
-    rng: Random, patient: ChestPatient, told: Sequence[Sign], exam: int, masked: Any
-) -> list[Sentence]:
+def _findings(rng: Random, patient: ChestPatient, told: Sequence[Sign], exam: int, masked: Any) -> list[Sentence]:
     """Heart and vessels, lungs, pleura and bones, devices; what is not there; things that say nothing."""
     now = [sign for sign in patient.signs if sign.present(exam)]
     kinds = {sign.kind for sign in now}
@@ -232,7 +232,9 @@ def _lungs(rng: Random, now: Sequence[Sign]) -> list[Sentence]:
 def _absent(rng: Random, patient: ChestPatient, now: Sequence[Sign]) -> list[list[str]]:
     """Groups of findings to deny: nothing that is there, and nothing that was planted at any exam."""
     planted = {sign.kind for sign in patient.signs}
-    free = [name for name in ("effusion", "pneumothorax", "consolidation", "edema", "rib fracture") if name not in planted]
+    free = [
+        name for name in ("effusion", "pneumothorax", "consolidation", "edema", "rib fracture") if name not in planted
+    ]
     free += ["congestion"] * ("edema" not in planted) + ["free air"] * bool(rng.random() < 0.3)
     if not planted & {"consolidation", "collapse"}:
         free += ["pneumonia", "infiltrate"]
@@ -256,7 +258,7 @@ def _impression(rng: Random, told: Sequence[Sign], exam: int, masked: Any) -> li
     wanted = [s for s in wanted if s.present(exam) or change_of(s, exam) in ("resolved", "removed")]
     sentences = [sentence for sign in wanted[:4] for sentence in sign_sentences(rng, sign, exam, masked)]
     if not sentences:
-        return [say(pick(rng, NORMAL_IMPRESSIONS), [], masked=masked)]
+        return [conclusion(rng, masked)]
     watched = [s for s in wanted if s.kind in ("nodule", "mass", "consolidation") and s.present(exam)]
     if watched and rng.random() < 0.35:
         sentences.append(advice(rng, watched[0]))

@@ -3,7 +3,17 @@ article, {bare} without one, {the} with the definite one; {is}, {has}, {was} agr
 
 from __future__ import annotations
 
-__all__ = ["ADVICE", "CHANGED", "DENIED", "DEVICE_CHANGED", "DOUBTED", "FILLERS", "NORMAL_IMPRESSIONS", "PRESENT", "REASONS"]
+__all__ = [
+    "ADVICE",
+    "CHANGED",
+    "DENIED",
+    "DEVICE_CHANGED",
+    "DOUBTED",
+    "FILLERS",
+    "NORMAL_IMPRESSIONS",
+    "PRESENT",
+    "REASONS",
+]
 
 PRESENT: tuple[str, ...] = (
     "there {is} {np}",
@@ -111,10 +121,18 @@ ADVICE: tuple[str, ...] = (
     "if the [{noun}] persists, CT should be considered",
 )
 NORMAL_IMPRESSIONS: tuple[str, ...] = (
-    "no acute cardiopulmonary ~process~",
-    "no acute cardiopulmonary abnormality",
-    "no acute disease",
-    "normal chest",
-    "no acute ~intrathoracic~ process",
+    "[no acute cardiopulmonary ~process~]",
+    "[no acute cardiopulmonary abnormality]",
+    "[no acute disease]",
+    "[normal chest]",
+    "[no acute ~intrathoracic~ process]",
 )
-REASONS: tuple[str, ...] = ("cough", "shortness of breath", "chest pain", "fever", "fall", "line placement", "preoperative exam")
+REASONS: tuple[str, ...] = (
+    "cough",
+    "shortness of breath",
+    "chest pain",
+    "fever",
+    "fall",
+    "line placement",
+    "preoperative exam",
+)

@@ -15,7 +15,18 @@ from tumorboard.phantom.report_phrases import DEGREES, NOUNS
 
 __all__ = ["Said", "Sentence", "noun_phrase", "pick", "say", "severity_word"]
 
-_COUNTED = ("effusion", "collection", "pneumothorax", "PTX", "opacity", "density", "infiltrate", "nodule", "mass", "granuloma")
+_COUNTED = (
+    "effusion",
+    "collection",
+    "pneumothorax",
+    "PTX",
+    "opacity",
+    "density",
+    "infiltrate",
+    "nodule",
+    "mass",
+    "granuloma",
+)
 _PLURALS = {"opacity": "opacities", "density": "densities", "mass": "masses", "pneumothorax": "pneumothoraces"}
 _SCALE = {"effusion": "amount", "pneumothorax": "size"}
 
@@ -83,9 +94,7 @@ def severity_word(rng: Random, sign: Sign, exam: int) -> tuple[str, str]:
     return str(pick(rng, DEGREES[_SCALE.get(sign.kind, "degree")][grade])), grade
 
 
-def noun_phrase(
-    rng: Random, sign: Sign, exam: int, *, graded: bool = True, placed: bool = True
-) -> _Phrase:
+def noun_phrase(rng: Random, sign: Sign, exam: int, *, graded: bool = True, placed: bool = True) -> _Phrase:
     """A noun phrase for one sign at one exam. graded : may name the degree or size. placed : names side and zone."""
     noun, attribute = pick(rng, NOUNS[sign.kind])
     before, after, locations = _place(rng, sign) if placed else ("", "", locations_of(sign))
@@ -99,9 +108,9 @@ def noun_phrase(
     plural = noun.endswith(("opacities", "markings"))
     if sign.side == "both" and counted:
         noun, plural = noun[: -len(last)] + _PLURALS.get(last, last + "s"), True
-    words = [adjective, before, f"[{noun}]", after]
+    parts = [adjective, before, f"[{noun}]", after]
     said = Said(attribute, CATEGORY_OF[attribute], locations, severity=grade or None, measures=measures, sign=sign.name)
-    return _Phrase(" ".join(word for word in words if word), counted, plural, said)
+    return _Phrase(" ".join(part for part in parts if part), counted, plural, said)
 
 
 def _sized(rng: Random, size: float, after: str) -> tuple[str, str, tuple[tuple[str, float], ...]]:
@@ -119,6 +128,7 @@ def _sized(rng: Random, size: float, after: str) -> tuple[str, str, tuple[tuple[
 def _place(rng: Random, sign: Sign) -> tuple[str, str, tuple[str, ...]]:
     """(words before the noun, words after it, locations): the place in one of many forms."""
     side = sign.side
+    choices: tuple[tuple[str, str], ...]
     if sign.kind == "effusion":
         choices = _BOTH_PLEURA if side == "both" else _ONE_PLEURA
     elif sign.kind == "pneumothorax":
@@ -199,4 +209,3 @@ def say(template: str, said: Sequence[Said], *, masked: Random | None = None) ->
     if not plain.endswith("."):
         plain += "."
     return Sentence(plain[0].upper() + plain[1:], tuple(mentions), tuple(said))
-

@@ -1,5 +1,5 @@
-"""Words that virtual radiologists use: nouns, places, degrees. Our own list, made for this generator alone; the reader that
-is tested on it has another. A word in square brackets is the mention that a statement rests on."""
+"""Words that virtual radiologists use: nouns, places, degrees. Our own list, made for this generator alone; the reader
+that is tested on it has another. Words in square brackets are the mention that a statement rests on."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ NEGATIVES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "congestion": ("vascular congestion", "lung", ("vascular congestion", "pulmonary vascular congestion")),
     "pneumonia": ("pneumonia", "lung", ("pneumonia", "lobar pneumonia")),
     "nodule": ("mass/nodule (not otherwise specified)", "lung", ("suspicious nodule", "lung mass", "pulmonary nodule")),
-    "free air": ("sub-diaphragmatic air", "hemidiaphragm", ("free subdiaphragmatic air", "free air under the diaphragm")),
+    "free air": ("sub-diaphragmatic air", "abdomen", ("free subdiaphragmatic air", "free air under the diaphragm")),
     "rib fracture": ("rib fracture", "chest wall", ("displaced rib fracture", "acute rib fracture", "rib fracture")),
     "infiltrate": ("infiltration", "lung", ("infiltrate", "focal infiltrate")),
 }

@@ -1,4 +1,4 @@
-"""The sentences of a virtual report: what an author says about each sign, its change, its absence, and what else there is."""
+"""The sentences of a virtual report: what an author says of each sign, of its change and absence, and what else."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ from random import Random
 from tumorboard.core.chest import CATEGORY_OF
 from tumorboard.phantom.chest_plan import DEVICES, Sign
 from tumorboard.phantom.chest_truth import change_of, locations_of
-from tumorboard.phantom.report_frames import ADVICE, CHANGED, DENIED, DEVICE_CHANGED, DOUBTED, PRESENT
+from tumorboard.phantom.report_frames import (
+    ADVICE,
+    CHANGED,
+    DENIED,
+    DEVICE_CHANGED,
+    DOUBTED,
+    NORMAL_IMPRESSIONS,
+    PRESENT,
+)
 from tumorboard.phantom.report_grammar import Said, Sentence, noun_phrase, pick, say, severity_word
 from tumorboard.phantom.report_phrases import HISTORIES, NEGATIVES, NORMALS, NOUNS, QUESTIONS, WHOLE
 
-__all__ = ["advice", "denial", "history", "normal", "sign_sentences"]
+__all__ = ["advice", "conclusion", "denial", "history", "normal", "sign_sentences"]
 
 Stream = Random
 _MISLY = {"small": "mildly", "tiny": "minimally", "slight": "slightly", "mild": "mildly", "minimal": "minimally"}
@@ -80,7 +88,9 @@ def _with_guess(rng: Stream, sentence: Sentence) -> Sentence:
     text = sentence.text.removesuffix(".") + words + "."
     end = len(text) - 1
     first = sentence.said[0]
-    guess = Said("pneumonia", CATEGORY_OF["pneumonia"], first.locations, polarity="uncertain", mention=1, sign=first.sign)
+    guess = Said(
+        "pneumonia", CATEGORY_OF["pneumonia"], first.locations, polarity="uncertain", mention=1, sign=first.sign
+    )
     return Sentence(text, (*sentence.mentions, (end - len("pneumonia"), end)), (*sentence.said, guess))
 
 
@@ -123,7 +133,7 @@ def _device(rng: Stream, sign: Sign, change: str | None, masked: Stream | None) 
 
 
 def _newly(rng: Stream, text: str) -> str:
-    return text + pick(rng, (", new since the prior exam", ", newly placed", ", which is new"))
+    return text + str(pick(rng, (", new since the prior exam", ", newly placed", ", which is new")))
 
 
 _DEFAULTS = {
@@ -145,7 +155,7 @@ def denial(rng: Stream, names: Sequence[str], masked: Stream | None) -> Sentence
     for n, name in enumerate(names):
         attribute, place, forms = NEGATIVES[name]
         words.append(f"[{pick(rng, forms)}]")
-        locations = tuple(f"{side} {place}" for side in _BOTH)
+        locations = (place,) if place == "abdomen" else tuple(f"{side} {place}" for side in _BOTH)
         said.append(Said(attribute, CATEGORY_OF[attribute], locations, polarity="no", mention=n))
     if len(words) == 1:
         joined = words[0]
@@ -157,7 +167,7 @@ def denial(rng: Stream, names: Sequence[str], masked: Stream | None) -> Sentence
 
 
 def normal(rng: Stream, region: str, *, side: str = "") -> Sentence:
-    """A normal statement about heart, mediastinum, hila, both lungs or one. Clear lungs deny opacity."""
+    """A normal statement about heart, mediastinum, hila, both lungs or one, and what it denies by convention."""
     text = pick(rng, NORMALS[region]).format(side=side)
     where: dict[str, tuple[str, ...]] = {
         "heart": ("cardiac silhouette",),
@@ -167,11 +177,32 @@ def normal(rng: Stream, region: str, *, side: str = "") -> Sentence:
         "one lung": (f"{side} lung",),
     }
     said = [Said("normal", "nlp", where[region])]
-    if region in ("lungs", "one lung"):
-        said.append(Said("lung opacity", "anatomicalfinding", where[region], polarity="no", implied=True))
-    if region == "heart":
-        said.append(Said("enlarged cardiac silhouette", "anatomicalfinding", where[region], polarity="no", implied=True))
+    if "not enlarged" in text:
+        said = []
+    for attribute in _DENIED_BY[region]:
+        denied = Said(attribute, CATEGORY_OF[attribute], where[region], polarity="no", implied=bool(said))
+        said.append(denied)
     return say(text, said)
+
+
+_DENIED_BY = {
+    "heart": ("enlarged cardiac silhouette",),
+    "mediastinum": ("mediastinal widening",),
+    "hila": ("enlarged hilum",),
+    "lungs": ("lung opacity",),
+    "one lung": ("lung opacity",),
+}
+"""What a normal region has not, by convention."""
+
+
+def conclusion(rng: Stream, masked: Stream | None) -> Sentence:
+    """That there is nothing: the chest is normal, or no abnormality is seen in lungs, heart and mediastinum."""
+    text = pick(rng, NORMAL_IMPRESSIONS)
+    where = ("right lung", "left lung", "cardiac silhouette", "mediastinum")
+    said = Said("normal", "nlp", where, implied=True)
+    if text.startswith("[no "):
+        said = Said("abnormal", "nlp", where, polarity="no", implied=True)
+    return say(text, [said], masked=masked)
 
 
 def history(rng: Stream) -> Sentence:
@@ -192,7 +223,9 @@ def history(rng: Stream) -> Sentence:
 def advice(rng: Stream, sign: Sign) -> Sentence:
     """A recommendation: it names the finding under a condition and states nothing new."""
     noun, attribute = pick(rng, NOUNS[sign.kind])
-    said = Said(attribute, CATEGORY_OF[attribute], _anywhere(sign), tense="hypothetical", polarity="uncertain", sign=sign.name)
+    said = Said(
+        attribute, CATEGORY_OF[attribute], _anywhere(sign), tense="hypothetical", polarity="uncertain", sign=sign.name
+    )
     return say(pick(rng, ADVICE).format(noun=noun), [said])
 
 

@@ -69,7 +69,7 @@ class Loft:
 
     def section(self, z: float) -> NDArray[np.float64]:
         """cx, cy, half width, half depth, exponent at one height (the nearest end outside the stack)."""
-        t = np.clip((z - self.z_low) / self.step, 0, len(self.rows) - 1)
+        t = min(max((float(z) - self.z_low) / self.step, 0.0), len(self.rows) - 1.0)
         index = min(int(t), len(self.rows) - 2)
         row: NDArray[np.float64] = self.rows[index] + (t - index) * (self.rows[index + 1] - self.rows[index])
         return row

@@ -11,7 +11,7 @@ from tumorboard.phantom.build import Build
 from tumorboard.phantom.frame import spine_y
 from tumorboard.phantom.solids import Layer, Loft, Solid, Tube, ball, blob, loft, tube
 
-__all__ = ["heart_parts", "lung", "thorax"]
+__all__ = ["heart_parts", "lung", "thorax", "vessel_tree"]
 
 SIDES = (("left", 1.0), ("right", -1.0))
 _HEART_AXIS = np.array([0.66, -0.52, -0.54])
@@ -49,7 +49,7 @@ def _lungs(build: Build) -> Iterator[Solid]:
         yield Solid(shape, "muscle", layer=Layer.CAVITY, grow_mm=3.0)
         yield Solid(shape, "fat", layer=Layer.CAVITY, grow_mm=1.2)
         yield Solid(shape, "lung", layer=Layer.LUNG, label=f"lung-{name}")
-        yield Solid(_tree(build, name, side), "lung-vessel", layer=Layer.LUNG)
+        yield Solid(vessel_tree(build, name, side), "lung-vessel", layer=Layer.LUNG)
     # Diaphragm: everything below the domes is abdomen, painted as fat; viscera follow.
     lift = 4.0 * (build.bmi - 25) / 5
     for _, side, top, wide in (("right", -1.0, -452.0, 1.0), ("left", 1.0, -466.0, 0.95)):
@@ -60,7 +60,7 @@ def _lungs(build: Build) -> Iterator[Solid]:
         yield Solid(dome, "visceral-fat", layer=Layer.LUNG, planes=above, label="abdomen")
 
 
-def _tree(build: Build, name: str, side: float) -> Tube:
+def vessel_tree(build: Build, name: str, side: float) -> Tube:
     """Pulmonary vessels: five generations of branching, about 0.8 in calibre, from the hilum to near the pleura."""
     rng = build.rng(f"lung-vessels-{name}")
     hilum = np.array([34.0 * side, 10.0, -376.0])
@@ -88,14 +88,15 @@ def _tree(build: Build, name: str, side: float) -> Tube:
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:
-    return vector / np.linalg.norm(vector)
+    return vector / float(vector @ vector) ** 0.5
 
 
 def _outside(shape: Loft, point: np.ndarray, *, margin: float) -> bool:
-    cx, cy, a, b, n = shape.section(point[2])
-    if not shape.z_low + margin < point[2] < shape.z_low + shape.step * (len(shape.rows) - 1) - margin:
+    x, y, z = point.tolist()
+    if not shape.z_low + margin < z < shape.z_low + shape.step * (len(shape.rows) - 1) - margin:
         return True
-    return abs((point[0] - cx) / (a - margin)) ** n + abs((point[1] - cy) / (b - margin)) ** n > 1
+    cx, cy, a, b, n = shape.section(z).tolist()
+    return bool(abs((x - cx) / (a - margin)) ** n + abs((y - cy) / (b - margin)) ** n > 1)
 
 
 def _mediastinum(build: Build) -> Iterator[Solid]:
