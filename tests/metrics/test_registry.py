@@ -14,7 +14,7 @@ def test_names_carry_their_unit() -> None:
     for name, metric in METRICS.items():
         assert metric.name == name
         assert metric.better in {"higher", "lower", "zero", "none"}
-        assert (metric.unit in ("mm", "ml")) == name.endswith(f"_{metric.unit}")
+        assert (metric.unit in ("mm", "ml", "px")) == name.endswith(f"_{metric.unit}")
         assert metric.meaning
         assert metric.empty
 
