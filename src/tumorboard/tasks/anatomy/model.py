@@ -38,7 +38,7 @@ _ZOOMS = (1.2, 1.4)
 """Sides of the second look's windows, in parts of the longer side of the box round both lungs."""
 _LEAST_LUNG = 0.01
 """Of the window: a smaller lung was not found."""
-_SURE = 2.0
+_SURE = 4.0
 """Difference of the logits of exchanged sides, of picture and mirror image, above which it is told."""
 
 Floats = NDArray[np.float64]
