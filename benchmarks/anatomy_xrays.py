@@ -1,10 +1,11 @@
-"""Anatomical boxes: lungs on real masks and all locations on virtual patients, out of fold, and which pictures are flagged.
+"""Anatomical boxes: lungs on real masks and all locations on virtual patients, out of fold, and which pictures are
+flagged.
 
     python benchmarks/anatomy_xrays.py DATA/cxr --out OUT [--patients 40] [--set key=value ...] [--write]
 
-Reads DATA/covid_ccby (lung masks) and DATA/nih (pictures of which five lie on their side); draws virtual patients of other
-seeds than the training's. Weights learnt on virtual X-rays are worked out once and shared. `--write` puts the tables into
-benchmarks/results/anatomy_xrays.md.
+Reads DATA/covid_ccby (lung masks) and DATA/nih (pictures of which five lie on their side); draws virtual patients of
+other seeds than the training's. Weights learnt on virtual X-rays are worked out once and shared. `--write` puts the
+tables into benchmarks/results/anatomy_xrays.md.
 """
 
 from __future__ import annotations
