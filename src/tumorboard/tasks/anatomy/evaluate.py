@@ -29,8 +29,8 @@ LARGE = frozenset(
         *("cardiac silhouette", "left cardiac silhouette", "abdomen", "right upper abdomen", "left upper abdomen"),
     }
 )
-"""Boxes whose shorter side is a quarter of the thorax' width or more, in the median of 150 virtual patients. All others are
-small or thin: apical, upper and lower zones too, whose height is an eighth to a quarter of it."""
+"""Boxes whose shorter side is a quarter of the thorax' width or more, in the median of 150 virtual patients. All others
+are small or thin: apical, upper and lower zones too, whose height is an eighth to a quarter of it."""
 GROUPS = {"large regions": LARGE, "small regions": frozenset(BOX_LOCATIONS) - LARGE}
 
 Predicted = Mapping[str, Mapping[str, Sequence[float]]]
