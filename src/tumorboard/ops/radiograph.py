@@ -269,8 +269,9 @@ def _draw(n: int, m: int) -> Floats:
 
 
 def _draw_lateral(n: int, m: int, air: float) -> Floats:
-    """A chest from the side, facing left: one lung field -0.5 with the heart 0 in it, abdomen 1 rising to the front, neck
-    and arms 0.7, soft tissue 0.3, air -1 beyond `air`. u from -1 (front) to 1 (back), v as above; our own drawing."""
+    """A chest from the side, facing left: one lung field -0.5 with the heart 0 in it, abdomen 1 rising to the front,
+    neck and arms 0.7, soft tissue 0.3, air -1 beyond `air`. u from -1 (front) to 1 (back), v as above; our own
+    drawing."""
     v, u = np.meshgrid(np.linspace(-0.3, 1.3, n), np.linspace(-1, 1, m), indexing="ij")
     base = 0.8 + 0.3 * u
     lung = ((u / 0.55) ** 2 + ((v - 0.5) / 0.55) ** 2 < 1) & (v < base)
