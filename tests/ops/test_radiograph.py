@@ -70,6 +70,15 @@ def test_virtual_chests_are_recognised_in_every_turn(virtual: list[np.ndarray]) 
         assert (look.margin > 0.05) == ((turns, inverted) != (0, False))
 
 
+def test_a_view_from_the_side_is_told_from_a_frontal_one(virtual: list[np.ndarray]) -> None:
+    from tumorboard.phantom.chest import draw_chest_patient, take
+
+    assert not any(look_at(picture).is_lateral for picture in virtual)
+    for index in (20, 21):
+        patient = draw_chest_patient(5, index, exams=1)
+        assert look_at(take(patient, 0, size=128, lateral=True).image).is_lateral
+
+
 def test_noise_is_no_chest() -> None:
     noise = np.random.default_rng(0).normal(100, 20, (256, 256))
     assert look_at(noise).score < 0.45
@@ -104,4 +113,5 @@ def test_real_pictures_that_are_turned_are_found_and_no_others(real_data: Path) 
     for path in sorted((real_data / "cxr/nih/images").glob("*.png")):
         look = look_at(read_radiograph(path, unit=Unit.GREY8).array[:, :, 0].T)
         found[path.stem] = look.margin >= 0.05
+        assert not look.is_lateral, path.stem
     assert {name for name, turned in found.items() if turned} == set(TURNED) & set(found)

@@ -62,14 +62,12 @@ def score_location(
     distance = centre_distance(truth, predicted)
     pixels = patient_means(patients, distance)
     shares = patient_means(patients, distance / np.asarray(thorax_px, float))
-    return BoxScore(
-        *(
-            bootstrap_mean(list(values.values()), seed=seed, resamples=resamples, undefined="omit")
-            for values in (iou, pixels, shares)
-        ),
-        patients=len(iou),
-        found=int(np.isfinite(list(pixels.values())).sum()),
-    )
+    intervals = [
+        bootstrap_mean(list(values.values()), seed=seed, resamples=resamples, undefined="omit")
+        for values in (iou, pixels, shares)
+    ]
+    found = int(np.isfinite(list(pixels.values())).sum())
+    return BoxScore(intervals[0], intervals[1], intervals[2], patients=len(iou), found=found)
 
 
 def patient_means(patients: Sequence[str], values: ArrayLike) -> Mapping[str, float]:

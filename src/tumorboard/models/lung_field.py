@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from torch.nn import Module
 
 __all__ = ["HALVINGS", "REACH", "build_lung_field"]
@@ -55,7 +56,7 @@ def build_lung_field(*, boxes: int, channels: Sequence[int] = (16, 24, 48, 64)) 
             self.corners = nn.Sequential(block(eighth + 2, 2 * eighth), nn.Conv2d(2 * eighth, 2 * boxes, 1))
             self.side = nn.Linear(sixteenth * 4, 1)
 
-        def forward(self, x):  # type: ignore[no-untyped-def]
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             levels = [self.stem(x)]
             for down in self.down:
                 levels.append(down(levels[-1]))
@@ -71,7 +72,7 @@ def build_lung_field(*, boxes: int, channels: Sequence[int] = (16, 24, 48, 64)) 
             pooled = functional.adaptive_avg_pool2d(deep, 2).flatten(1)
             return lungs, self._expected(maps), self.side(pooled)[:, 0]
 
-        def _expected(self, maps):  # type: ignore[no-untyped-def]
+        def _expected(self, maps: Tensor) -> Tensor:
             """Expectation of every map's place: (batch, 2 x boxes, r, c) -> (batch, boxes, 4)."""
             batch, count, rows, columns = maps.shape
             weights = torch.softmax(maps.float().flatten(2), 2).view(batch, count, rows, columns)
@@ -81,7 +82,7 @@ def build_lung_field(*, boxes: int, channels: Sequence[int] = (16, 24, 48, 64)) 
             place = torch.stack([(weights.sum(2) * x).sum(2), (weights.sum(3) * y).sum(2)], 2)
             return place.view(batch, count // 2, 4)
 
-    def _places(features):  # type: ignore[no-untyped-def]
+    def _places(features: Tensor) -> Tensor:
         """Two channels that say where a pixel is, -1 to 1."""
         rows, columns = features.shape[2:]
         y = torch.linspace(-1, 1, rows).to(features).view(1, 1, rows, 1).expand(len(features), 1, rows, columns)

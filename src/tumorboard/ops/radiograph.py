@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 __all__ = ["Hanging", "Look", "hanging_of", "look_at", "resized", "shrink", "trim_borders"]
 
 Floats = NDArray[np.float64]
+Drawings = tuple[tuple[tuple[int, int], NDArray[np.complex128]], ...]
+"""(rows, columns) of a drawing and its spectrum, for each size."""
 
 EDGE = 32
 """Longest side of the picture that is looked at."""
@@ -24,6 +26,8 @@ _PAD = 5
 _FFT = 64
 _SIZES = tuple((n, m) for n in (20, 24, 28, 32, 36) for m in (20, 24, 28, 32) if 0.7 < n / m < 1.5)
 """Heights and widths of the drawing, in pixels of the small picture."""
+_LATERAL_SIZES = tuple((n, m) for n in (24, 28, 32, 36, 40) for m in (18, 22, 26, 30, 34) if 0.9 < n / m < 1.9)
+_CLEARLY_LATERAL = 0.03
 _DETAIL_EDGE, _DETAIL_SIGMA = 256, 4.0
 _LEAST_VARIANCE = 0.02
 """Of a window (grey values 0 to 1): below it there is nothing to correlate with."""
@@ -97,6 +101,13 @@ class Look:
     scores: Floats
     border: float
     detail: float
+    lateral: float = -1.0
+    """Correlation of the drawing of a chest seen from the side, upright."""
+
+    @property
+    def is_lateral(self) -> bool:
+        """Whether the view from the side fits clearly better than every turn of the frontal one."""
+        return self.lateral - self.score > _CLEARLY_LATERAL
 
     @property
     def best(self) -> Hanging:
@@ -151,8 +162,9 @@ def look_at(picture: NDArray[np.generic]) -> Look:
     part = values[inside]
     border = 1 - part.size / values.size
     small = np.pad(shrink(part, EDGE), _PAD, mode="edge")
-    scores = np.array([_fit(np.rot90(small, turns)) for turns in range(4)])
-    return Look(scores, border, _detail(part))
+    scores = np.array([_fit(np.rot90(small, turns), _drawings("frontal")) for turns in range(4)])
+    lateral, _ = _fit(small, _drawings("lateral"))
+    return Look(scores, border, _detail(part), lateral)
 
 
 def _detail(picture: NDArray[np.generic]) -> float:
@@ -193,12 +205,12 @@ def trim_borders(picture: NDArray[np.generic]) -> tuple[slice, slice]:
     return keep[0], keep[1]
 
 
-def _fit(small: Floats) -> tuple[float, float]:
+def _fit(small: Floats, drawings: Drawings) -> tuple[float, float]:
     """Highest correlation with the drawing over sizes and places, for the positive and for the negative."""
     spectrum = np.fft.rfft2(small, (_FFT, _FFT))
     sums, squares = (np.pad(a, ((1, 0), (1, 0))).cumsum(0).cumsum(1) for a in (small, small * small))
     positive = negative = -1.0
-    for (n, m), drawing in _drawings():
+    for (n, m), drawing in drawings:
         if n > small.shape[0] or m > small.shape[1]:
             continue
         found = np.fft.irfft2(spectrum * drawing, (_FFT, _FFT))[: small.shape[0] - n + 1, : small.shape[1] - m + 1]
@@ -213,17 +225,28 @@ def _windows(sums: Floats, n: int, m: int) -> Floats:
 
 
 @cache
-def _drawings() -> tuple[tuple[tuple[int, int], NDArray[np.complex128]], ...]:
-    """Conjugate spectra of the drawing in all sizes, zero mean and unit norm."""
-    return tuple(((n, m), np.conj(np.fft.rfft2(drawing, (_FFT, _FFT)))) for (n, m), drawing in _sized())
+def _drawings(view: str) -> Drawings:
+    """Conjugate spectra of the drawings of one view in all sizes, zero mean and unit norm."""
+    made = []
+    for drawing in _frontal_sizes() if view == "frontal" else _lateral_sizes():
+        centred = drawing - drawing.mean()
+        spectrum = np.fft.rfft2(centred / np.sqrt((centred**2).sum()), (_FFT, _FFT))
+        made.append((drawing.shape, np.conj(spectrum)))
+    return tuple(made)
 
 
-def _sized() -> Iterator[tuple[tuple[int, int], Floats]]:
+def _frontal_sizes() -> Iterator[Floats]:
     for n, m in _SIZES:
         drawing = _draw(n, m)
-        drawing = (drawing + drawing[:, ::-1]) / 2  # what both sides share: the heart's side says too little
-        drawing = drawing - drawing.mean()
-        yield (n, m), drawing / np.sqrt((drawing**2).sum())
+        yield (drawing + drawing[:, ::-1]) / 2  # what both sides share: the heart's side says too little
+
+
+def _lateral_sizes() -> Iterator[Floats]:
+    """Facing either way, with much air beside the body, little, or none."""
+    for n, m in _LATERAL_SIZES:
+        for air in (0.72, 0.9, 2.0):
+            drawing = _draw_lateral(n, m, air)
+            yield from (drawing, drawing[:, ::-1])
 
 
 def _draw(n: int, m: int) -> Floats:
@@ -242,4 +265,19 @@ def _draw(n: int, m: int) -> Floats:
     drawing[(v >= base) & (side < 0.85)] = 0.9
     drawing[(v < 0) & (side > 0.55)] = 0.0
     drawing[side > 0.97] = -0.1
+    return drawing
+
+
+def _draw_lateral(n: int, m: int, air: float) -> Floats:
+    """A chest from the side, facing left: one lung field -0.5 with the heart 0 in it, abdomen 1 rising to the front,
+    neck and arms 0.7, soft tissue 0.3, air -1 beyond `air`. u from -1 (front) to 1 (back), v as above; our own
+    drawing."""
+    v, u = np.meshgrid(np.linspace(-0.3, 1.3, n), np.linspace(-1, 1, m), indexing="ij")
+    base = 0.8 + 0.3 * u
+    lung = ((u / 0.55) ** 2 + ((v - 0.5) / 0.55) ** 2 < 1) & (v < base)
+    drawing = np.where(lung, -0.5, 0.3)
+    drawing[lung & (((u + 0.25) / 0.3) ** 2 + ((v - 0.65) / 0.22) ** 2 < 1)] = 0.0
+    drawing[(v >= base) & (np.abs(u) < 0.7)] = 1.0
+    drawing[(v < 0.08) & (np.abs(u) < 0.45)] = 0.7
+    drawing[np.abs(u) > air] = -1.0
     return drawing

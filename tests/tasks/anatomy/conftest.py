@@ -10,11 +10,6 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-LIGHT: dict[str, Any] = {
-    "virtual_patients": 0, "steps": 80, "edge": 48, "channels": (8, 12, 16, 16), "folds": 2, "batch": 4,
-    "learning_rate": 1e-2,
-}  # fmt: skip
-
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Any:
@@ -26,5 +21,5 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     folder = tmp_path_factory.mktemp("drawn")
     cohort = chests.cohort_of(folder / "source")
-    model = train(cohort, folder / "run", config=AnatomyConfig(**LIGHT))
+    model = train(cohort, folder / "run", config=AnatomyConfig(**chests.LIGHT))
     return cohort, folder / "run", model

@@ -9,8 +9,8 @@ from typing import Any
 import chests
 import numpy as np
 import pytest
+from chests import LIGHT
 
-from conftest import LIGHT
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.registry import tasks
 from tumorboard.io.radiograph import frontal_affine

@@ -22,7 +22,7 @@ def find(case: Case) -> Iterator[CheckFinding]:
     for row in case.images:
         statistics = case.statistics.get(row["image_id"])
         look = statistics.look if statistics is not None else None
-        if look is None or look.margin < CLEARLY_BETTER:
+        if look is None or look.is_lateral or look.margin < CLEARLY_BETTER:
             continue
         yield finding(
             CODE,

@@ -32,7 +32,12 @@ def find(case: Case) -> Iterator[CheckFinding]:
             continue
         statistics = case.statistics.get(row["image_id"])
         look = statistics.look if statistics is not None else None
-        if look is not None and look.score < LOWEST_FIT:
+        if look is not None and look.is_lateral:
+            found = (
+                f"a picture that a view from the side fits with {look.lateral:.2f}, a frontal one with {look.score:.2f}"
+            )
+            yield finding(CODE, "warning", where, found=found, expected="a frontal chest")
+        elif look is not None and look.score < LOWEST_FIT:
             yield finding(
                 CODE,
                 "warning",

@@ -115,7 +115,7 @@ def load_channels(path: Path, *counts: int) -> NDArray[Any]:
             io_codes.FILE_TOO_LARGE, path, found=f"{path.stat().st_size:,} bytes", expected=f"at most {MAX_BYTES:,}"
         )
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         objects = "pickle" in str(error).lower() or "Python objects" in str(error)
         code = io_codes.FILE_PICKLE if objects else io_codes.FILE_FORMAT

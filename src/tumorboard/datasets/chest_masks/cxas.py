@@ -90,12 +90,12 @@ def _boxes(rows: BoxRows, image: dict[str, Any], paths: list[Path]) -> dict[str,
     found: dict[str, Box] = {}
     if paths[0].suffix.lower() == ".npy":
         channels = load_channels(paths[0], _COUNT)
-        rows.require_size(image, *channels.shape[1:], str(paths[0]))
+        rows.require_size(image, channels.shape[1], channels.shape[2], str(paths[0]))
         masks: Iterator[tuple[str, Any]] = ((location, channels[i] > 0) for i, (_, location) in CLASSES.items())
     else:
         masks = ((_OF_NAME[path.stem], read_radiograph(path, unit=Unit.LABEL).array[:, :, 0].T > 0) for path in paths)
     for location, mask in masks:
-        rows.require_size(image, *mask.shape, f"{paths[0]}, {location}")
+        rows.require_size(image, mask.shape[0], mask.shape[1], f"{paths[0]}, {location}")
         box = box_of(mask)
         if box is not None:
             found[location] = box

@@ -14,7 +14,7 @@ __all__ = ["AnatomyConfig"]
 class AnatomyConfig(BaseModel):
     """Settings of one training, and of the cross-validation round it.
 
-    Defaults train in about six minutes of one core; with the number of steps fixed, the result depends on the data and
+    Defaults train in about nine minutes of one core; with the number of steps fixed, the result depends on the data and
     the seed alone.
     """
 
@@ -28,7 +28,7 @@ class AnatomyConfig(BaseModel):
     virtual_patients: int = Field(
         240, ge=0, description="Virtual X-rays that the network learns from first; 0: the cohort alone."
     )
-    virtual_steps: int = Field(900, ge=0)
+    virtual_steps: int = Field(1500, ge=0)
     steps: int = Field(200, ge=1, description="On the cohort, mixed with virtual X-rays.")
     edge: int = Field(128, ge=32, description="Pixels of the square that the network looks at.")
     channels: tuple[int, int, int, int] = (16, 24, 48, 64)

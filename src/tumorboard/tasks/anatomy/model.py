@@ -34,11 +34,13 @@ _KIND = "anatomy"
 LEAST_FIT, CLEARLY_TURNED = 0.45, 0.05
 """As in the checks XRY202 and XRY201."""
 _LATERAL = ("LL", "RL", "LAT", "LATERAL", "L", "LLD", "RLD", "LEFT LATERAL", "RIGHT LATERAL")
+_FIRST_ZOOMS = (1.0, 1.2, 0.85)
+"""Sides of the first look's windows, in parts of the picture's: the next is tried where one shows no two lungs."""
 _ZOOMS = (1.2, 1.4)
 """Sides of the second look's windows, in parts of the longer side of the box round both lungs."""
 _LEAST_LUNG = 0.01
 """Of the window: a smaller lung was not found."""
-_SURE = 2.0
+_SURE = 4.0
 """Difference of the logits of exchanged sides, of picture and mirror image, above which it is told."""
 
 Floats = NDArray[np.float64]
@@ -72,6 +74,9 @@ def require_upright(picture: NDArray[Any], affine: Floats, view: str, *, where: 
             expected="PA or AP",
         )
     look = look_at(stated.apply(picture))
+    if look.is_lateral:
+        found = f"a fit of {look.lateral:.2f} from the side, {look.score:.2f} from the front"
+        raise TumorboardError(codes.NOT_FRONTAL, where, found=found, expected="a frontal chest")
     if look.score < LEAST_FIT:
         raise TumorboardError(
             codes.NOT_FRONTAL, where, found=f"a best fit of {look.score:.2f}", expected=f"{LEAST_FIT} or more"
@@ -139,9 +144,7 @@ class AnatomyModel:
     def _locate(self, hung: NDArray[Any], where: str) -> tuple[dict[str, Box], NDArray[np.bool_], float]:
         """Boxes and lung masks on the hung picture: a look at the whole, then closer ones round the lungs."""
         low, high = grey_range(hung)
-        window = whole_window(hung)
-        shares, _, _ = self._run([cut(hung, window, self.config.edge, low=low, high=high)])
-        thorax = both_lungs(_lung_boxes(shares[0], window))
+        thorax = self._thorax(hung, low, high)
         if thorax is None:
             raise TumorboardError(codes.NO_LUNGS, where, found="no two lungs", expected="both lungs in the picture")
         windows = [_round(thorax, zoom) for zoom in _ZOOMS]
@@ -162,6 +165,19 @@ class AnatomyModel:
             placed |= learnt
         masks = _pasted(shares, windows, hung.shape)
         return placed, masks, float(np.mean(sides))
+
+    def _thorax(self, hung: NDArray[Any], low: float, high: float) -> Floats | None:
+        """The box round both lungs: a look at the whole picture, and where that fails from further off and closer."""
+        whole = whole_window(hung)
+        x, y = whole.x + whole.side / 2, whole.y + whole.side / 2
+        for zoom in _FIRST_ZOOMS:
+            side = zoom * whole.side
+            window = Window(x - side / 2, y - side / 2, side)
+            shares, _, _ = self._run([cut(hung, window, self.config.edge, low=low, high=high)])
+            thorax = both_lungs(_lung_boxes(shares[0], window))
+            if thorax is not None:
+                return thorax
+        return None
 
     def _run(self, looks: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], Floats, Floats]:
         """Shares of both lungs (n, 2, e, e), corners (n, 36, 4), and how much rather sides are exchanged (n,)."""

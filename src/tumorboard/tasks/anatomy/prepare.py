@@ -61,7 +61,7 @@ def grey_range(picture: NDArray[np.generic]) -> tuple[float, float]:
     """1st and 99th percentile of the picture without its borders."""
     inside = trim_borders(picture)
     step = max(1, max(picture.shape) // 512)
-    low, high = np.percentile(picture[inside][::step, ::step], [1, 99])
+    low, high = np.percentile(np.asarray(picture[inside][::step, ::step], np.float32), [1, 99])
     return float(low), float(max(high, low + 1e-6))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,7 +129,7 @@ def _moved(boxes: Singles, matrix: NDArray[np.float64]) -> Singles:
 def _varied(picture: Singles, shade: Singles, random: np.random.Generator) -> Singles:
     """Another exposure, contrast, shading, haze, noise; sometimes wires, markers and collimator blades."""
     edge = len(picture)
-    seen = np.clip(picture, 0, 1) ** np.exp(random.uniform(-0.6, 0.6))
+    seen: NDArray[Any] = np.clip(picture, 0, 1) ** np.exp(random.uniform(-0.6, 0.6))
     seen = (seen - 0.5) * random.uniform(0.5, 1.3) + 0.5 + random.uniform(-0.2, 0.2) + shade * random.uniform(0, 0.2)
     y, x = np.mgrid[0:edge, 0:edge] / edge
     for _ in range(int(random.integers(0, 3))):  # soft shadows, as of consolidation or effusion
