@@ -159,3 +159,25 @@ def test_what_a_closure_added_is_not_scored_twice() -> None:
     added = {**row, "relation_id": "more", "attributes": row["attributes"][:-1] + ', "derived_from": "x"}'}
     found = statements_of_run(cohort(relations=[row, added]), "expert")
     assert len(found.statements["p.0"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("reference", "prediction", "expected"),
+    [
+        ("worsened", "new", 1.0),
+        ("improved", "resolved", 1.0),
+        ("improved", "new", 0.0),
+        ("new", "new", 1.0),
+        ("new", "worsened", 0.0),
+        ("resolved", "improved", 0.0),
+    ],
+)
+def test_changes_are_scored_in_the_words_of_the_reference(
+    chest: Ontology, reference: str, prediction: str, expected: float
+) -> None:
+    """A published reference knows three words; one of ours knows six."""
+    expert, said = (
+        run("r", plain("goiter", "neck"), changes={("neck", "goiter", word): {"text"}})
+        for word in (reference, prediction)
+    )
+    assert scores(expert, said, chest)["comparison_f1"] == expected

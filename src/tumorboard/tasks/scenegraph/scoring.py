@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
+from tumorboard.core.chest import PUBLISHED_CHANGES
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.scenegraph import Polarity, Statement, Tense
@@ -23,6 +24,8 @@ __all__ = ["RunStatements", "count_row", "polarities", "score_rows", "statements
 
 Change = tuple[str, str, str]
 """(location, attribute, word)."""
+_PUBLISHED = {"new": "worsened", "resolved": "improved", "removed": ""}
+"""Our further words of change in the published three."""
 _SCORED_NOT = "nlp"
 """The category normal/abnormal says nothing of its own."""
 
@@ -68,13 +71,22 @@ def _change_of(row: Mapping[str, Any]) -> tuple[Change, str]:
         ) from error
 
 
-def _changes(run: RunStatements, exams: Iterable[str], *, text_alone: bool) -> dict[str, set[Change]]:
-    return {
-        exam: {
-            change for change, sources in run.changes.get(exam, {}).items() if not text_alone or sources != {"graphs"}
-        }
-        for exam in exams
-    }
+def _change_pair(
+    reference: RunStatements, prediction: RunStatements, exams: Sequence[str]
+) -> list[dict[str, set[Change]]]:
+    """Both sides' changes in the words and from the sources that the reference has."""
+    words = {change[2] for of in reference.changes.values() for change in of}
+    text_alone = all(sources == {"text"} for of in reference.changes.values() for sources in of.values())
+    sides = []
+    for run in (reference, prediction):
+        side: dict[str, set[Change]] = {exam: set() for exam in exams}
+        for exam in exams:
+            for (location, attribute, word), sources in run.changes.get(exam, {}).items():
+                said = _PUBLISHED.get(word, word) if words <= set(PUBLISHED_CHANGES) else word
+                if said and not (text_alone and sources == {"graphs"}):
+                    side[exam].add((location, attribute, said))
+        sides.append(side)
+    return sides
 
 
 def score_rows(
@@ -90,7 +102,8 @@ def score_rows(
 ) -> list[dict[str, Any]]:
     """All figures of `prediction` against `reference`, over the exams that the reference speaks of; intervals draw
     patients (`patients`: exam -> patient). Where the reference's changes are all from text, changes that only the
-    prediction's graphs show do not count."""
+    prediction's graphs show do not count; where it knows the three published words alone, new counts as worsened,
+    resolved as improved, and removed not at all."""
     exams = sorted(reference.exams)
     groups = {exam: patients.get(exam, exam) for exam in exams}
     options: dict[str, Any] = {"groups": groups, "seed": seed, "resamples": resamples}
@@ -112,9 +125,7 @@ def score_rows(
         ),
     ]
     if reference.changes:
-        text_alone = all(found == {"text"} for of in reference.changes.values() for found in of.values())
-        changes = [_changes(run, exams, text_alone=text_alone) for run in (reference, prediction)]
-        rows.append(_f1("comparison_f1", graph_score(*changes, **options)))
+        rows.append(_f1("comparison_f1", graph_score(*_change_pair(reference, prediction, exams), **options)))
     rows += _agreement_rows(said[0], said[1], groups, seed)
     for place in (1, 0):  # per attribute, then per location
         for name, score in scores_by(triples[0], triples[1], itemgetter(place), **options).items():
