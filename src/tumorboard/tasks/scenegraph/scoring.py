@@ -48,12 +48,13 @@ class RunStatements:
 def statements_of_run(cohort: Cohort, run_id: str) -> RunStatements:
     """The statements and changes of a run. What a closure added is left out: scoring closes both sides itself."""
     found = RunStatements(run_id)
+    bodies = dict(zip(cohort.texts["text_id"].to_pylist(), cohort.texts["body"].to_pylist(), strict=True))
     for row in cohort.rows("relations", run_id=run_id):
         if is_change(row):
             change, source = _change_of(row)
             found.changes.setdefault(row["subject"], {}).setdefault(change, set()).add(source)
         elif is_statement(row) and '"derived_from"' not in (row["attributes"] or ""):
-            found.statements.setdefault(row["subject"], []).append(statement_of(row))
+            found.statements.setdefault(row["subject"], []).append(statement_of(row, bodies))
             found.texts.setdefault(row["subject"], []).append(row["text_id"] or "")
     return found
 
@@ -121,7 +122,7 @@ def score_rows(
         _f1("location_f1", graph_score(*(_without(side, 1) for side in triples), **options)),
         _f1(
             "sentence_f1",
-            graph_score(*(_sentences(run, exams, uncertain) for run in (reference, prediction)), **options),
+            graph_score(*(_sentences(run, reference, exams, uncertain) for run in (reference, prediction)), **options),
         ),
     ]
     if reference.changes:
@@ -170,18 +171,30 @@ def _without(side: Mapping[str, set[tuple[str, ...]]], place: int) -> dict[str, 
     return {exam: {(*t[:place], *t[place + 1 :]) for t in triples} for exam, triples in side.items()}
 
 
-def _sentences(run: RunStatements, exams: Iterable[str], uncertain: str) -> dict[str, set[tuple[str, ...]]]:
-    """(text, first character of the sentence, location, attribute, polarity) of every current statement."""
+def _sentences(
+    run: RunStatements, reference: RunStatements, exams: Iterable[str], uncertain: str
+) -> dict[str, set[tuple[str, ...]]]:
+    """(text, first character of the sentence, location, attribute, polarity) of every current statement. The sentence
+    is the reference's one in which the statement stands, so that a list number taken in or not is no difference."""
     found: dict[str, set[tuple[str, ...]]] = {}
     for exam in exams:
+        spans: dict[str, list[tuple[int, int]]] = {}
+        for s, text in zip(reference.statements.get(exam, ()), reference.texts.get(exam, ()), strict=True):
+            spans.setdefault(text, []).append((s.sentence_start, s.sentence_start + len(s.sentence)))
         pairs = zip(run.statements.get(exam, ()), run.texts.get(exam, ()), strict=True)
         found[exam] = {
-            (text, str(s.sentence_start), location, s.attribute, _polarity(s.polarity, uncertain))
+            (text, str(_first_of(s, spans.get(text, ()))), location, s.attribute, _polarity(s.polarity, uncertain))
             for s, text in pairs
             if s.tense is Tense.CURRENT and s.attribute and s.category != _SCORED_NOT
             for location in s.locations
         }
     return found
+
+
+def _first_of(statement: Statement, spans: Iterable[tuple[int, int]]) -> int:
+    """First character of the span that holds the statement's words; of its own sentence where none does."""
+    place = statement.start or statement.sentence_start
+    return next((first for first, last in spans if first <= place < last), statement.sentence_start)
 
 
 def _agreement_rows(
