@@ -57,6 +57,14 @@ def test_offsets_are_those_of_the_text() -> None:
             assert s.rules and 0 < s.confidence <= 1, line.id
 
 
+def test_sentences_that_no_rule_was_written_for() -> None:
+    """The last hold-out: mini-reports that were scored once before anybody who writes rules saw them (39 of 48 right;
+    lexicon chest-xray 020664cb6d01). It may only get better."""
+    unseen = hard.load(hard.GOLDEN / "hard_sentences_unseen.tsv")
+    right = [line.id for line in unseen if not hard.faults(line, read(line.text).statements)]
+    assert len(unseen) == 48 and len(right) >= 39
+
+
 def test_the_suite_itself() -> None:
     """More than 300 lines, at least 25 of each trap, no text twice, no name that an engine could not give."""
     counts = Counter(line.trap for line in SUITE)

@@ -64,6 +64,11 @@ def plain_report(report_id: str, text: str, *, where: str = "") -> Report | Tumo
         return TumorboardError(codes.REPORT_UNREADABLE, where, found=found, expected="text")
     if len(text) > MAX_REPORT_BYTES:
         return _too_large(where, len(text))
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:  # half a character, from bytes that a shell passed on
+        found = f"no character at {error.start}"
+        return TumorboardError(codes.REPORT_UNREADABLE, where, found=found, expected="text")
     return Report(report_id, text)
 
 
