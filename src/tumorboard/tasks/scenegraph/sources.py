@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -107,7 +106,7 @@ def _marked(data: bytes) -> str:
 
 
 def _table(path: Path, encoding: str, id_column: str, text_columns: list[str]) -> Source:
-    csv.field_size_limit(min(MAX_REPORT_BYTES + 1, sys.maxsize))
+    usual = csv.field_size_limit(MAX_REPORT_BYTES + 1)
     try:
         with _opened(path, encoding) as stream:
             first = stream.readline(MAX_REPORT_BYTES)
@@ -126,6 +125,8 @@ def _table(path: Path, encoding: str, id_column: str, text_columns: list[str]) -
     except (OSError, EOFError, zlib.error) as error:
         found = f"{type(error).__name__}: {error}"
         raise TumorboardError(codes.REPORT_UNREADABLE, path, found=found, expected="a readable file") from error
+    finally:
+        csv.field_size_limit(usual)
 
 
 def _opened(path: Path, encoding: str) -> IO[str]:
