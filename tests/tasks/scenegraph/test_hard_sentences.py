@@ -58,7 +58,7 @@ def test_offsets_are_those_of_the_text() -> None:
 
 
 def test_sentences_that_no_rule_was_written_for() -> None:
-    """The last hold-out: mini-reports that were scored once before anybody who writes rules saw them (40 of 48 right;
+    """The last hold-out: mini-reports that were scored once before anybody who writes rules saw them (39 of 48 right;
     lexicon chest-xray 020664cb6d01). It may only get better."""
     unseen = hard.load(hard.GOLDEN / "hard_sentences_unseen.tsv")
     right = [line.id for line in unseen if not hard.faults(line, read(line.text).statements)]
