@@ -254,7 +254,7 @@ class _Json(_Printer):
 
     def show(self, report: Report, plain: dict[str, Any]) -> None:
         sys.stdout.write(",\n  " if self.count else '{\n "reports": [\n  ')
-        sys.stdout.write(json.dumps(plain, ensure_ascii=False, allow_nan=False))
+        sys.stdout.write(json.dumps(plain, allow_nan=False))
         self.count += 1
 
     def close(self, problems: _Problems, failure: TumorboardError | None) -> None:
@@ -267,7 +267,7 @@ class _Json(_Printer):
         if failure is not None:
             rest["error"] = _plain_error(failure)
         for key, value in rest.items():
-            sys.stdout.write(f",\n {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}")
+            sys.stdout.write(f",\n {json.dumps(key)}: {json.dumps(value)}")
         sys.stdout.write("\n}\n")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tumorboard.nlp import lexicon_names
 from tumorboard.tasks.scenegraph.baselines import WINDOW, Keywords, keyword_graph, keywords_of, window_graph
 from tumorboard.tasks.scenegraph.reading import Report
 
@@ -43,6 +44,12 @@ def test_keywords_are_all_there() -> None:
 )
 def test_the_window(text: str, expected: list[str]) -> None:
     assert polarities(text) == expected
+
+
+def test_every_lexicon_has_keywords() -> None:
+    for name in lexicon_names():
+        assert len(keywords_of(name).labels) >= 10, name
+    assert Keywords({}, {}, {}).find("No effusion.") == []
 
 
 def test_the_lexicons_keywords() -> None:

@@ -48,13 +48,21 @@ def test_line(line: hard.Hard) -> None:
     assert not wrong, f"{TRAPS[line.trap]}: {line.text!r}\n" + "\n".join(wrong)
 
 
-@pytest.mark.parametrize("line", SUITE, ids=lambda line: line.id)
-def test_offsets_are_those_of_the_text(line: hard.Hard) -> None:
-    for s in read(line.text):
-        assert line.text[s.sentence_start : s.sentence_start + len(s.sentence)] == s.sentence
-        assert 0 <= s.start < s.end <= len(line.text)
-        assert s.sentence_start <= s.start and s.end <= s.sentence_start + len(s.sentence)
-        assert s.rules and 0 < s.confidence <= 1
+def test_offsets_are_those_of_the_text() -> None:
+    for line in SUITE:
+        for s in read(line.text):
+            end = s.sentence_start + len(s.sentence)
+            assert line.text[s.sentence_start : end] == s.sentence, line.id
+            assert 0 <= s.start < s.end <= end, line.id  # "It has cleared": named in the sentence before
+            assert s.rules and 0 < s.confidence <= 1, line.id
+
+
+def test_sentences_that_no_rule_was_written_for() -> None:
+    """The last hold-out: mini-reports that were scored once before anybody who writes rules saw them (39 of 48 right;
+    lexicon chest-xray 020664cb6d01). It may only get better."""
+    unseen = hard.load(hard.GOLDEN / "hard_sentences_unseen.tsv")
+    right = [line.id for line in unseen if not hard.faults(line, read(line.text).statements)]
+    assert len(unseen) == 48 and len(right) >= 40
 
 
 def test_the_suite_itself() -> None:

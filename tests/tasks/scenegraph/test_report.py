@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tumorboard.core.scenegraph import Polarity, Statement, Tense
+from tumorboard.core.scenegraph import Polarity, SceneGraph, Statement, Tense
 from tumorboard.tasks.scenegraph.closure import close
 from tumorboard.tasks.scenegraph.disagreement import contradictions_of, disagreements
 from tumorboard.tasks.scenegraph.ontology import Ontology
+from tumorboard.tasks.scenegraph.reading import Report
 from tumorboard.tasks.scenegraph.report import report_facts, section_rank
-from tumorboard.tasks.scenegraph.shape import at_report_level
+from tumorboard.tasks.scenegraph.shape import at_report_level, report_json
 
 BASE, LUNG = "left lower lung zone", "left lung"
 
@@ -111,6 +112,12 @@ def test_statements_at_report_level(chest: Ontology) -> None:
     follow = {(s.locations, s.attribute): s.rules for s in found[2:]}
     assert follow[(LUNG,), "consolidation"] == ("closure:up",)
     assert at_report_level([both, later], chest) == found[:2]
+
+
+def test_measures_are_shown() -> None:
+    statement = said("yes", "findings", measures=(("long_axis_mm", 12.0),))
+    plain = report_json(Report("e", "x"), SceneGraph("e", (statement, said("no", "findings"))))
+    assert plain["findings"][0]["measures"] == {"long_axis_mm": 12.0} and "measures" not in plain["findings"][1]
 
 
 def test_disagreements_between_sources(chest: Ontology) -> None:

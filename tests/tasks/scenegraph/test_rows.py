@@ -13,7 +13,8 @@ from tumorboard.tasks.scenegraph.change import Change
 from tumorboard.tasks.scenegraph.ontology import Ontology
 from tumorboard.tasks.scenegraph.reading import Report, previous_exams, report_from, reports_of
 from tumorboard.tasks.scenegraph.rows import change_row, is_change, is_statement, statement_of, statement_rows
-from tumorboard.tasks.scenegraph.scoring import RunStatements, score_rows, statements_of_run
+from tumorboard.tasks.scenegraph.scoring import score_rows
+from tumorboard.tasks.scenegraph.statements import RunStatements, statements_of_run, terms_of
 
 BODY = "Lungs clear. Small left effusion, unchanged."
 STATEMENT = Statement(
@@ -105,7 +106,7 @@ def test_exams_before_and_reports_of_a_cohort() -> None:
 
 
 def scores(
-    reference: RunStatements, prediction: RunStatements, ontology: Ontology, *, uncertain: str = "keep"
+    reference: RunStatements, prediction: RunStatements, ontology: Ontology, *, uncertain: str = "auto"
 ) -> dict[str, float]:
     rows = score_rows(reference, prediction, patients={}, ontology=ontology, uncertain=uncertain, resamples=100)
     return {row["metric"]: row["value"] for row in rows if not row["label"]}
@@ -149,8 +150,25 @@ def test_scores_by_hand(chest: Ontology) -> None:
 
 def test_doubt_can_be_scored_as_yes(chest: Ontology) -> None:
     doubt, sure = plain("consolidation", "left lung", "uncertain"), plain("consolidation", "left lung")
-    assert scores(run("expert", sure), run("r", doubt), chest)["triple_f1"] == 0
-    assert scores(run("expert", sure), run("r", doubt), chest, uncertain="yes")["triple_f1"] == 1
+    assert scores(run("expert", sure), run("r", doubt), chest, uncertain="keep")["triple_f1"] == 0
+    assert scores(run("expert", sure), run("r", doubt), chest)["triple_f1"] == 1  # it has no doubt of its own
+    doubting = run("expert", sure, plain("goiter", "neck", "uncertain"))
+    assert scores(doubting, run("r", doubt), chest)["triple_f1"] == 0
+
+
+def test_a_reference_that_denies_nothing_is_silent_about_absence(chest: Ontology) -> None:
+    """Tags of findings: what the prediction denies has no answer, and is not counted as false."""
+    tags = run("expert", plain("consolidation", "left lung"))
+    said = run("r", plain("consolidation", "left lung"), plain("goiter", "neck", "no"))
+    assert scores(tags, said, chest)["triple_f1"] == 1 and not terms_of(tags).denies
+    denying = run("expert", plain("consolidation", "left lung"), plain("atelectasis", "left lung", "no"))
+    assert scores(denying, said, chest)["triple_precision"] == 0.5
+
+
+def test_a_reference_without_places_in_the_text_has_no_sentences(chest: Ontology) -> None:
+    tags = run("expert", plain("consolidation", "left lung"))
+    tags.texts["e"] = [""]
+    assert "sentence_f1" not in scores(tags, tags, chest)
 
 
 def test_what_a_closure_added_is_not_scored_twice() -> None:
@@ -159,3 +177,25 @@ def test_what_a_closure_added_is_not_scored_twice() -> None:
     added = {**row, "relation_id": "more", "attributes": row["attributes"][:-1] + ', "derived_from": "x"}'}
     found = statements_of_run(cohort(relations=[row, added]), "expert")
     assert len(found.statements["p.0"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("reference", "prediction", "expected"),
+    [
+        ("worsened", "new", 1.0),
+        ("improved", "resolved", 1.0),
+        ("improved", "new", 0.0),
+        ("new", "new", 1.0),
+        ("new", "worsened", 0.0),
+        ("resolved", "improved", 0.0),
+    ],
+)
+def test_changes_are_scored_in_the_words_of_the_reference(
+    chest: Ontology, reference: str, prediction: str, expected: float
+) -> None:
+    """A published reference knows three words; one of ours knows six."""
+    expert, said = (
+        run("r", plain("goiter", "neck"), changes={("neck", "goiter", word): {"text"}})
+        for word in (reference, prediction)
+    )
+    assert scores(expert, said, chest)["comparison_f1"] == expected

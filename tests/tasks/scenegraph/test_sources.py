@@ -10,7 +10,7 @@ import pytest
 
 from tumorboard.core.errors import TumorboardError
 from tumorboard.tasks.scenegraph.reading import Report
-from tumorboard.tasks.scenegraph.sources import MAX_REPORT_BYTES, empty_report, reports_from
+from tumorboard.tasks.scenegraph.sources import MAX_REPORT_BYTES, empty_report, plain_report, reports_from
 
 
 def outcome(path: Path, **options: object) -> list[tuple[str, str] | str]:
@@ -96,6 +96,11 @@ def test_several_columns_become_sections(tmp_path: Path) -> None:
     assert one.locate(one.text.index("Normal")) == ("impression", 0)
     assert isinstance(two, Report) and two.text_ids == ("impression",)
     assert isinstance(three, Report) and three.text == "" and not three.text_ids
+
+
+def test_half_a_character_is_no_text() -> None:
+    assert isinstance(plain_report("a", "no \udce9dema"), TumorboardError)
+    assert plain_report("a", "no \U0001f600") == Report("a", "no \U0001f600")
 
 
 def test_an_empty_report_is_told() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tumorboard.core.scenegraph import Polarity, SceneGraph, Statement
 from tumorboard.tasks.scenegraph.reading import Report
+from tumorboard.tasks.scenegraph.statements import SCORED_NOT
 
 __all__ = ["BASELINES", "Keywords", "baseline_graphs", "keyword_graph", "keywords_of", "window_graph"]
 
@@ -19,7 +20,6 @@ WINDOW = 60
 _TRIGGER = re.compile(
     r"\b(?:no|not|without|denies|negative for|free of|absence of|absent|ruled out|resolved|clear of)\b", re.IGNORECASE
 )
-_SPOKEN_OF = ("anatomicalfinding", "disease", "technicalassessment", "tubesandlines", "device")
 _SENTENCE_END = re.compile(r"[.;\n]")
 
 
@@ -34,8 +34,8 @@ class Keywords:
     def find(self, text: str) -> list[tuple[str, int, int]]:
         """(label, start, end) of every wording that stands for itself, the longest where several begin or overlap."""
         plain = "".join(c if len(c) == 1 else "?" for c in map(str.lower, text.replace("\n", " ")))
-        whole = []
-        for last, wording in self._automaton.iter(plain):
+        whole: list[tuple[int, int, str]] = []
+        for last, wording in self._automaton.iter(plain) if self.labels else ():
             start, end = last + 1 - len(wording), last + 1
             if not (plain[max(start - 1, 0) : start].isalnum() or plain[end : end + 1].isalnum()):
                 whole.append((start, -end, wording))
@@ -64,7 +64,7 @@ def keywords_of(lexicon: str = "chest-xray") -> Keywords:
     from tumorboard.nlp.expand import expand
 
     read = load_lexicon(lexicon)
-    known = {name: label for name, label in read.ontology.labels.items() if label.category in _SPOKEN_OF}
+    known = {name: label for name, label in read.ontology.labels.items() if label.category != SCORED_NOT}
     wordings = {name.lower(): name for name in known}
     for row in read.rows:
         if row.label in known and row.category == known[row.label].category and not row.flags:

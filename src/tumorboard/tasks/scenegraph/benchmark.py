@@ -22,7 +22,8 @@ from tumorboard.tasks.scenegraph.labeler import ask
 from tumorboard.tasks.scenegraph.ontology import ontology_of
 from tumorboard.tasks.scenegraph.reading import Report, graph_rows, missing, previous_exams, read_reports, reports_of
 from tumorboard.tasks.scenegraph.rows import run_row
-from tumorboard.tasks.scenegraph.scoring import count_row, score_rows, statements_of_run
+from tumorboard.tasks.scenegraph.scoring import count_row, score_rows
+from tumorboard.tasks.scenegraph.statements import statements_of_run
 
 __all__ = ["benchmark"]
 

@@ -20,7 +20,9 @@ class SceneGraphConfig(BaseModel):
     report: Literal["last", "any"] = Field(
         "last", description="at report level the last mention decides, or any yes wins"
     )
-    uncertain: Literal["keep", "yes", "no"] = Field("keep", description="how doubt is scored against a reference")
+    uncertain: Literal["auto", "keep", "yes", "no"] = Field(
+        "auto", description="how doubt is scored; auto: as yes where the reference has no doubt of its own"
+    )
     labeler: str = Field("", description="command of an external labeler (JSON in, JSON out)")
     labeler_seconds: float = Field(600.0, gt=0, description="time that the labeler has")
     seed: int = Field(0, description="of the bootstrap intervals")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from tumorboard.tasks.scenegraph import codes
 from tumorboard.tasks.scenegraph.config import SceneGraphConfig
 from tumorboard.tasks.scenegraph.disagreement import disagreements
 from tumorboard.tasks.scenegraph.ontology import ontology_of
-from tumorboard.tasks.scenegraph.scoring import RunStatements, score_rows, statements_of_run
+from tumorboard.tasks.scenegraph.scoring import score_rows
+from tumorboard.tasks.scenegraph.statements import RunStatements, statements_of_run, terms_of
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -73,7 +74,7 @@ def evaluate(
         "name": "statements",
         "reference": reference,
         "report": config.report,
-        "uncertain": config.uncertain,
+        **asdict(terms_of(true, uncertain=config.uncertain)),
         "seed": seed,
     }
     return Evaluation(

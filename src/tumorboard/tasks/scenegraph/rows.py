@@ -133,7 +133,7 @@ def statement_of(row: Mapping[str, Any], bodies: Mapping[str, str] | None = None
         if not isinstance(locations, list) or not all(isinstance(name, str) for name in locations):
             raise ValueError("locations that are no list of names")
         first, last = said.get("sentence") or (0, 0)
-        body = (bodies or {}).get(row.get("text_id") or "", "")
+        body = (bodies or {}).get(row.get("text_id") or "") or ""
         return Statement(
             attribute=attribute,
             category=category,

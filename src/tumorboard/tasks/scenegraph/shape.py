@@ -20,7 +20,8 @@ def report_json(
 ) -> dict[str, Any]:
     """``{"id", "findings": [..], "not_current": [..]}``: what is said of this exam, and apart what is history or
     condition (with its ``tense``). With `ontology` the findings are those that decide at report level; `closure` adds
-    what follows from them. Offsets are those of the report, or of the text named ``text_id`` when it has several.
+    what follows from them. Offsets are those of the report, or of the text named ``text_id`` when it has several. A
+    finding that was measured has ``measures`` (``long_axis_mm``, ``suv_max`` ...).
     """
     current = graph.current if ontology is None else at_report_level(graph.statements, ontology, closure=closure)
     apart = [s for s in graph.statements if s.tense is not Tense.CURRENT]
@@ -72,4 +73,6 @@ def _finding(s: Statement, report: Report) -> dict[str, Any]:
         "end": start + s.end - s.start,
         "rules": list(s.rules),
     }
+    if s.measures:
+        found["measures"] = dict(s.measures)
     return found if text_id is None else found | {"text_id": text_id}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -64,6 +63,11 @@ def plain_report(report_id: str, text: str, *, where: str = "") -> Report | Tumo
         return TumorboardError(codes.REPORT_UNREADABLE, where, found=found, expected="text")
     if len(text) > MAX_REPORT_BYTES:
         return _too_large(where, len(text))
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:  # half a character, from bytes that a shell passed on
+        found = f"no character at {error.start}"
+        return TumorboardError(codes.REPORT_UNREADABLE, where, found=found, expected="text")
     return Report(report_id, text)
 
 
@@ -102,7 +106,7 @@ def _marked(data: bytes) -> str:
 
 
 def _table(path: Path, encoding: str, id_column: str, text_columns: list[str]) -> Source:
-    csv.field_size_limit(min(MAX_REPORT_BYTES + 1, sys.maxsize))
+    usual = csv.field_size_limit(MAX_REPORT_BYTES + 1)
     try:
         with _opened(path, encoding) as stream:
             first = stream.readline(MAX_REPORT_BYTES)
@@ -121,6 +125,8 @@ def _table(path: Path, encoding: str, id_column: str, text_columns: list[str]) -
     except (OSError, EOFError, zlib.error) as error:
         found = f"{type(error).__name__}: {error}"
         raise TumorboardError(codes.REPORT_UNREADABLE, path, found=found, expected="a readable file") from error
+    finally:
+        csv.field_size_limit(usual)
 
 
 def _opened(path: Path, encoding: str) -> IO[str]:
