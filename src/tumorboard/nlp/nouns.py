@@ -36,7 +36,9 @@ def finding(p: Parse, i: int, t: Term) -> None:
         mention.hedged = True
         mention.rules.append(p.unc.rule)
     tense = p.tense or p.sent_tense
-    if tense is not None:
+    if tense is not None and "next" in tense.flags and t.spec is not None and t.spec.lasting:
+        p.tense = None
+    elif tense is not None:
         effect = tense.effect
         mention.tense = "historical" if effect == "family" else effect
         mention.rules.append(tense.rule)

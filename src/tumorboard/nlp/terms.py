@@ -18,7 +18,8 @@ class Label:
     """An attribute as the ontology knows it.
 
     `default`: where it is when no place is said; `allowed`: where it can be; `diffuse`: takes no side from a
-    neighbour; `device`: a tube, line or implant; `entry`: a side said with it is its way in, not its place.
+    neighbour; `device`: a tube, line or implant; `entry`: a side said with it is its way in, not its place; `lasting`:
+    "prior" before it means old and still there.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Label:
     diffuse: bool = False
     device: bool = False
     entry: bool = False
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
