@@ -5,7 +5,7 @@ from __future__ import annotations
 from tumorboard.nlp import joints as J
 from tumorboard.nlp import kinds as K
 from tumorboard.nlp.lookahead import finding_follows, place_follows
-from tumorboard.nlp.measures import sizes_mm
+from tumorboard.nlp.measures import number, sizes_mm
 from tumorboard.nlp.mention import Mention, Spot
 from tumorboard.nlp.parse import Parse
 from tumorboard.nlp.terms import BOTH, Term
@@ -18,7 +18,8 @@ NEAR = 9
 
 def finding(p: Parse, i: int, t: Term) -> None:
     if t.flags and "adjective" in t.flags and finding_follows(p, i):
-        p.cues.append(("texture", "calcified" if t.head == "calcified" else "opacity"))
+        quality = "quality" in t.flags
+        p.cues.append(("quality", t.head) if quality else ("texture", "calcified" if t.head else "opacity"))
         return
     mention = Mention(t, p.begins[i], p.ends[i])
     device = t.spec is not None and t.spec.device
@@ -257,6 +258,12 @@ def severity(p: Parse, i: int, t: Term) -> None:
 
 def measure(p: Parse, i: int, t: Term) -> None:
     """Sizes: of the finding before, or of the one that follows; "formerly 20 mm" is the size before."""
+    if t.label == "suv":
+        value = number(p.tokens[p.begins[i] : p.ends[i]])
+        if value is not None and (p.clause or p.previous is not None):
+            mention = p.clause[-1] if p.clause else p.previous
+            mention.measures = [*mention.measures, ("suv_max", value)]
+        return
     axes = sizes_mm(p.tokens[p.begins[i] : p.ends[i]])
     if not axes:
         return

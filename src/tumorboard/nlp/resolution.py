@@ -73,6 +73,10 @@ def _labels(mention: Mention, ontology: Ontology, mentions: Sequence[Mention]) -
         spec = mention.spec
         return ((spec, spots),) if spec is not None else ()
     compose = ontology.compose
+    for _, quality in mention.cues:
+        better = compose.get((head, f"+{quality}"))
+        if better is not None:
+            return ((better, list(spots)),)
     candidates = spots or mention.subject
     found: dict[str, tuple[Label, list[Spot]]] = {}
     barred = False
