@@ -131,7 +131,7 @@ def _named(term: Term, surface: str) -> Term:
 
 def _term(row: TermRow, ontology: Ontology) -> Term:
     kind = KINDS.get(row.category, K.FINDING)
-    common = {"kind": kind, "label": row.label, "category": row.category, "flags": row.flags, "rule": row.category}
+    common: dict[str, Any] = {"kind": kind, "label": row.label, "category": row.category, "flags": row.flags, "rule": row.category}
     if kind is K.PLACE:
         side = next((_SIDES[flag] for flag in sorted(row.flags) if flag in _SIDES), 0)
         return Term(**common, places=ontology.places[row.label], side=side, head=row.label)
@@ -179,7 +179,10 @@ def _fill(out: Compiled, variants: Mapping[str, str]) -> None:
             for plural in _plurals(word):
                 if plural in known and plural not in keep and plural != word:
                     singular[plural] = word
-    out.terms = {tuple(singular.get(word, word) for word in key): term for key, term in out.terms.items()}
+    folded: dict[tuple[str, ...], Term] = {}
+    for key, term in out.terms.items():
+        folded.setdefault(tuple(singular.get(word, word) for word in key), term)
+    out.terms = folded
     for key in out.terms:
         for word in key:
             if word != "num":

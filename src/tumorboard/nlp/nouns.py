@@ -75,8 +75,9 @@ def finding(p: Parse, i: int, t: Term) -> None:
         p.group.append(mention)
     mention.subject = p.subject
     mention.subject_side = p.subject_side
-    if not p.subject and t.category in ("head", "normal", "abnormal"):
-        mention.subject = p.old_subject
+    if not p.subject and p.old_subject and not mention.spots and t.category in ("head", "normal", "abnormal"):
+        other = mention.side or p.subject_side
+        mention.subject = [Spot(s.term, other or s.side, s.begin, s.end) for s in p.old_subject]
     if t.head == "normal" and not mention.spots and not mention.subject:
         _same_place_other_side(p, mention)
     p.mentions.append(mention)
@@ -260,8 +261,8 @@ def measure(p: Parse, i: int, t: Term) -> None:
     """Sizes: of the finding before, or of the one that follows; "formerly 20 mm" is the size before."""
     if t.label == "suv":
         value = number(p.tokens[p.begins[i] : p.ends[i]])
-        if value is not None and (p.clause or p.previous is not None):
-            mention = p.clause[-1] if p.clause else p.previous
+        mention = p.clause[-1] if p.clause else p.previous
+        if value is not None and mention is not None:
             mention.measures = [*mention.measures, ("suv_max", value)]
         return
     axes = sizes_mm(p.tokens[p.begins[i] : p.ends[i]])
@@ -272,12 +273,14 @@ def measure(p: Parse, i: int, t: Term) -> None:
         return
     earlier = p.tense is not None and "next" in p.tense.flags
     later = p.terms[i + 1] if i + 1 < p.n else None
-    sized = p.clause and any(name == "long_axis_mm" for name, _ in p.clause[-1].measures)
+    sized = bool(p.clause) and any(name == "long_axis_mm" for name, _ in p.clause[-1].measures)
     earlier = earlier or (
         sized and i > 0 and p.kinds[i - 1] == K.VERB and p.terms[i - 1].surface in ("was", "were", "had been")
     )
-    earlier = earlier or (later is not None and later.effect == "historical" and later.kind != K.FINDING)
-    targets = p.clause and (p.group or p.clause)
+    if later is not None and later.effect == "historical" and later.kind != K.FINDING:
+        earlier = True
+        p.skip_to = i + 2
+    targets = list(p.group or p.clause) if p.clause else []
     if not targets and p.last is not None and earlier:
         targets = [p.last]
     if targets and (p.conn != J.NONE or p.verb or earlier or not finding_follows(p, i)):

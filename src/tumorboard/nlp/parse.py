@@ -164,6 +164,7 @@ class Parse:
             copy = self.again(self.last)
             copy.polarity = "yes"
             copy.spots, copy.side, copy.own = spots, side, True
+            copy.severity = self.severity.label if self.severity is not None else None
             copy.rules.append("grammar except")
         elif self.severity is not None and self.group and self.prep == 1 and side and not spots:
             event = Event(self.severity, 0, 0)
@@ -322,7 +323,9 @@ class Parse:
             self.event = [event]
             return
         if not spots and self.last is not None and self.last.term.head != "normal":
-            self.last.events = [*self.last.events, Event(term, self.last.begin, self.last.end)]
+            event = Event(term, self.last.begin, self.last.end)
+            self.last.events = [*self.last.events, event]
+            self.event = [event]
             return
         if not spots:
             spots = self.old_subject

@@ -84,7 +84,7 @@ def _labels(mention: Mention, ontology: Ontology, mentions: Sequence[Mention]) -
         key = (head, spot.term.head)
         if key in compose:
             label = compose[key]
-            barred = barred or label is None
+            barred = label is None and not found
             if label is not None:
                 found.setdefault(label.name, (label, []))[1].append(spot)
     if found:
