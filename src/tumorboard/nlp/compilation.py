@@ -181,7 +181,10 @@ def _fill(out: Compiled, variants: Mapping[str, str]) -> None:
                     singular[plural] = word
     folded: dict[tuple[str, ...], Term] = {}
     for key, term in out.terms.items():
-        folded.setdefault(tuple(singular.get(word, word) for word in key), term)
+        one = tuple(singular.get(word, word) for word in key)
+        old = folded.setdefault(one, term)
+        if (old.kind, old.label, old.side) != (term.kind, term.label, term.side):
+            out.clashes.append((" ".join(key), f"its singular ({old.rule})", term.rule))
     out.terms = folded
     for key in out.terms:
         for word in key:
