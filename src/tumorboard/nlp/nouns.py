@@ -12,6 +12,8 @@ from tumorboard.nlp.terms import BOTH, Term
 
 __all__ = ["cue", "finding", "measure", "other_side", "place", "same_side", "severity", "side", "zone"]
 
+LOOK_BACK = 32
+"""Findings looked back on in one sentence, and kept in one list: bounds the cost of endless sentences."""
 NEAR = 9
 """Tokens, blanks counted, over which a bare "not" reaches."""
 
@@ -72,7 +74,7 @@ def finding(p: Parse, i: int, t: Term) -> None:
             mention.change = before.change
         elif p.conn == J.OR and mention.polarity != "no" and before.polarity != "no" and t.head != "normal":
             _either(p, before, mention)
-        p.group.append(mention)
+        p.group = [*p.group[-LOOK_BACK:], mention] if len(p.group) > LOOK_BACK else [*p.group, mention]
     mention.subject = p.subject
     mention.subject_side = p.subject_side
     if not p.subject and p.old_subject and not mention.spots and t.category in ("head", "normal", "abnormal"):
@@ -97,8 +99,8 @@ def finding(p: Parse, i: int, t: Term) -> None:
 
 def _either(p: Parse, before: Mention, mention: Mention) -> None:
     """ "a or b", "a versus b": both in doubt, and both where the finding lies that they would explain."""
-    at = p.clause.index(before)
-    explained = p.clause[at - 1] if at and (p.clause[at - 1].spots or p.clause[at - 1].side) else None
+    earlier = p.clause[-2] if len(p.clause) > 1 and p.clause[-1] is before else None
+    explained = earlier if earlier is not None and (earlier.spots or earlier.side) else None
     for doubtful in (before, mention):
         doubtful.polarity = "uncertain"
         doubtful.hedged = True
@@ -226,7 +228,7 @@ def other_side(p: Parse, i: int, t: Term) -> None:
 
 
 def same_side(p: Parse, i: int, t: Term) -> None:
-    for model in (*reversed(p.mentions), p.previous):
+    for model in (*p.mentions[: -LOOK_BACK - 1 : -1], p.previous):
         side = _side_of(model)
         if side:
             p.side = side
@@ -237,13 +239,17 @@ def same_side(p: Parse, i: int, t: Term) -> None:
 
 
 def _side_of(mention: Mention | None) -> int:
-    if mention is None:
-        return 0
-    side = mention.side
-    for spot in mention.spots:
-        side |= spot.side
-    near = mention.linked or mention.shared
-    return side or (_side_of(near) if near is not None and near is not mention else 0)
+    """Side of a finding, or of the one that it lies with."""
+    for _ in range(4):
+        if mention is None:
+            return 0
+        side = mention.side
+        for spot in mention.spots:
+            side |= spot.side
+        if side:
+            return side
+        mention = mention.linked or mention.shared
+    return 0
 
 
 def severity(p: Parse, i: int, t: Term) -> None:

@@ -363,9 +363,8 @@ class Parse:
         elif effect == "uncertain":
             mention.hedged = True
             if not (mention.spots or mention.side or mention.linked or mention.subject):
-                at = self.mentions.index(mention)
-                placed = [m for m in self.mentions[max(at - 4, 0) : at] if m.spots or m.side]
-                mention.linked = placed[-1] if placed else None
+                near = [m for m in self.mentions[-6:] if m is not mention and (m.spots or m.side)]
+                mention.linked = near[-1] if near else None
             if mention.polarity == "yes" or mention.rules.count(term.rule) == 1:
                 mention.polarity = "uncertain"
         elif effect == "family":

@@ -343,23 +343,18 @@ def same_finding(statements: list[Statement], text: str) -> list[Statement]:
 
     A plural without side keeps both sides, a denial its whole default place.
     """
-    open_ = [
-        k for k, s in enumerate(statements) if s.rules and s.rules[-1] == _DEFAULT and s.polarity is not Polarity.NO
-    ]
-    for k in open_:
-        s = statements[k]
-        if text[s.end - 1 : s.end] in "sS" or s.tense is not Tense.CURRENT or len(s.locations) < 2:
+    placed: dict[str, dict[str, None]] = {}
+    unplaced = []
+    for k, s in enumerate(statements):
+        if s.polarity is Polarity.NO or s.tense is not Tense.CURRENT:
             continue
-        placed = {
-            name: None
-            for other in statements
-            if other.attribute == s.attribute
-            and other.polarity is not Polarity.NO
-            and other.tense is Tense.CURRENT
-            and other.rules[-1] != _DEFAULT
-            for name in other.locations
-        }
-        if placed:
+        if s.rules[-1] != _DEFAULT:
+            placed.setdefault(s.attribute, {}).update(dict.fromkeys(s.locations))
+        elif len(s.locations) > 1 and text[s.end - 1 : s.end] not in "sS":
+            unplaced.append(k)
+    for k in unplaced:
+        s = statements[k]
+        if s.attribute in placed:
             rules = (*s.rules[:-1], "grammar same finding")
-            statements[k] = replace(s, locations=tuple(placed), rules=rules, confidence=s.confidence)
+            statements[k] = replace(s, locations=tuple(placed[s.attribute]), rules=rules)
     return statements
