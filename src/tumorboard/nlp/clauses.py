@@ -45,7 +45,8 @@ def change(p: Parse, i: int, t: Term) -> None:
     if t.change == "neutral" or p.change is _NO_CHANGE:
         return
     if p.change is not None:
-        if (p.side or p.spots) and not p.clause and ("forward" in t.flags or finding_follows(p, i)):
+        firm = p.side or any("soft" not in spot.term.flags for spot in p.spots)
+        if firm and not p.clause and ("forward" in t.flags or finding_follows(p, i)):
             p.backlog.append((p.change, p.spots, p.side))
             p.spots, p.side = [], 0
         elif not finding_follows(p, i):
@@ -254,10 +255,8 @@ def pronoun(p: Parse, i: int, t: Term) -> None:
         p.flush(K.AND)
     elif p.clause or p.spots or p.side:
         return
-    if t.label == "former":
-        model = p.mentions[0] if p.mentions else p.previous
-    else:
-        model = p.last or p.previous
+    first = p.mentions[0] if p.mentions else p.previous
+    model = first if t.label == "former" else p.last or p.previous
     if model is not None and (t.label in ("that", "former") or not finding_follows(p, i)):
         copy = p.again(model)
         if t.label == "that":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tumorboard.nlp import joints as J
 from tumorboard.nlp import kinds as K
-from tumorboard.nlp.lookahead import finding_follows, place_follows
+from tumorboard.nlp.lookahead import finding_follows, list_is_closed, place_follows
 from tumorboard.nlp.measures import number, sizes_mm
 from tumorboard.nlp.mention import Mention, Spot
 from tumorboard.nlp.parse import Parse
@@ -70,7 +70,8 @@ def finding(p: Parse, i: int, t: Term) -> None:
             mention.shared = before
         if p.conn == J.AND and before.change and mention.change is None and mention.severity is None:
             mention.change = before.change
-        if p.conn == J.OR and p.neg is None and before.change == "no change" and mention.change is None:
+        listed = p.conn == J.OR or (p.conn == J.COMMA and list_is_closed(p, i))
+        if listed and p.neg is None and before.change == "no change" and mention.change is None:
             mention.change = before.change
         elif p.conn == J.OR and mention.polarity != "no" and before.polarity != "no" and t.head != "normal":
             _either(p, before, mention)

@@ -373,7 +373,7 @@ class Parse:
             mention.tense = effect
 
     def assertive(self, i: int) -> None:
-        """A word such as "small" or "stable" after a comma or "and" ends a negation, unless the list goes on to "or"."""
+        """A word such as "small" after a comma or "and" ends a negation, unless the list goes on to "or"."""
         if self.neg is None or not self.clause:
             return
         run_on = self.conn == J.NONE and self.kinds[i - 1] == K.FINDING

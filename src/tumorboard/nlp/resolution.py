@@ -65,7 +65,9 @@ def _start(statement: Statement) -> int:
     return statement.start
 
 
-def _labels(mention: Mention, ontology: Ontology, mentions: Sequence[Mention]) -> Iterable[tuple[Label, Sequence[Spot]]]:
+def _labels(
+    mention: Mention, ontology: Ontology, mentions: Sequence[Mention]
+) -> Iterable[tuple[Label, Sequence[Spot]]]:
     """The label or labels of a mention, each with the places that chose it."""
     head = mention.term.head
     spots = mention.spots

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 __all__ = ["BOTH", "LEFT", "RIGHT", "Label", "Places", "Term"]
 
@@ -33,12 +33,12 @@ class Label:
     lasting: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Term:
     """One wording, compiled.
 
-    `kind` is one of `kinds`; `label` is the name of what it stands for (an attribute, ``head:<name>``, a place, a cue, a trigger group);
-    `rule` is the identifier that statements carry.
+    `kind` is one of `kinds`; `label` names what it stands for (an attribute, ``head:<name>``, a place, a cue, a
+    trigger group); `rule` is the identifier that statements carry.
     """
 
     kind: int
@@ -52,5 +52,4 @@ class Term:
     head: str = ""
     effect: str = ""
     change: str = ""
-    words: int = 1
-    surface: str = field(default="", compare=False)
+    surface: str = ""
