@@ -47,7 +47,7 @@ def change(p: Parse, i: int, t: Term) -> None:
     if p.change is not None:
         firm = p.side or any("soft" not in spot.term.flags for spot in p.spots)
         if firm and not p.clause and ("forward" in t.flags or finding_follows(p, i)):
-            p.backlog.append((p.change, p.spots, p.side))
+            p.backlog.append((p.change, p.spots, p.side, p.severity))
             p.spots, p.side = [], 0
         elif not finding_follows(p, i):
             p.settle_change()

@@ -127,7 +127,7 @@ def _normal(p: Parse, i: int, t: Term, mention: Mention) -> None:
 def _modifiers(p: Parse, mention: Mention) -> None:
     """What waits in front of a finding becomes its own."""
     if p.backlog:
-        for change, spots, side in p.backlog:
+        for change, spots, side, severity in p.backlog:
             copy = Mention(mention.term, mention.begin, mention.end)
             copy.spec, copy.polarity, copy.tense, copy.hedged = (
                 mention.spec, mention.polarity, mention.tense, mention.hedged,
@@ -136,6 +136,7 @@ def _modifiers(p: Parse, mention: Mention) -> None:
             if not spots:
                 spots = [Spot(spot.term, side, spot.begin, spot.end) for spot in p.spots]
             copy.spots, copy.side, copy.own = spots, side, True
+            copy.severity = severity.label if severity is not None else None
             put_change(copy, change, p)
             p.mentions.append(copy)
             p.clause.append(copy)
@@ -260,6 +261,9 @@ def severity(p: Parse, i: int, t: Term) -> None:
             mention.before = 0.0
         p.tense = p.unused = None
         return
+    if p.severity is not None and p.side and not p.clause and not p.prep:
+        p.backlog.append((p.change, p.spots, p.side, p.severity))  # "small right and moderate left effusions"
+        p.spots, p.side = [], 0
     p.assertive(i)
     p.severity = t
 

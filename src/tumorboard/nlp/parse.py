@@ -94,7 +94,7 @@ class Parse:
         self.severity: Term | None = None
         self.cues: list[tuple[str, str]] = []
         self.sizes: list[float] = []
-        self.backlog: list[tuple[Term | None, list[Spot], int]] = []
+        self.backlog: list[tuple[Term | None, list[Spot], int, Term | None]] = []
         self.sticky: Term | None = None
         self.skip_to = 0
         self._reset_clause()

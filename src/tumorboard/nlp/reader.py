@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tumorboard.core.scenegraph import Polarity, SceneGraph, Statement, Tense
@@ -25,6 +25,20 @@ ITEMS = 4_000
 """Items of one sentence that are read together; a longer "sentence" is read in pieces."""
 
 
+class _Page:
+    """A text cut into tokens: `ids` by the vocabulary, `offs` first characters."""
+
+    __slots__ = ("ids", "low", "offs", "text", "tokens")
+
+    def __init__(self, text: str, low: str, tokens: list[str], ids: list[int], offs: list[int]) -> None:
+        self.text, self.low, self.tokens, self.ids, self.offs = text, low, tokens, ids, offs
+
+    def cut(self, section: Section) -> list[tuple[int, int]]:
+        """Token ranges of the section's sentences."""
+        first, last = bisect_left(self.offs, section.start), bisect_left(self.offs, section.end)
+        return cut(self.text, self.tokens, self.ids, self.offs, first=first, last=last)
+
+
 class Reader:
     """Reads radiology reports with one lexicon.
 
@@ -40,7 +54,6 @@ class Reader:
         self._headings = Headings(self.lexicon.sections)
         self._vocabulary = self.lexicon.compiled.vocabulary
         self._root = self.lexicon.compiled.root
-        self._number = Term(K.NUMBER, "", "number", "number")
 
     def sections(self, text: str) -> tuple[Section, ...]:
         """Sections of a report, with the characters of their bodies."""
@@ -48,39 +61,30 @@ class Reader:
 
     def sentences(self, text: str) -> tuple[Sentence, ...]:
         """Sentences of a report, sections apart."""
-        low = lower(text)
-        tokens = split(low)
-        ids = list(map(self._vocabulary.__getitem__, tokens))
-        offs = offsets(tokens)
-        out = []
-        for section in self._headings.sections(low):
-            first, last = bisect_left(offs, section.start), bisect_left(offs, section.end)
-            out.extend(cut(text, tokens, ids, offs, first=first, last=last))
-        return tuple(Sentence(offs[a], offs[b]) for a, b in out)
+        page = self._page(text)
+        offs = page.offs
+        return tuple(
+            Sentence(offs[begin], offs[end])
+            for section in self._headings.sections(page.low)
+            for begin, end in page.cut(section)
+        )
 
     def read(self, text: str, *, exam_id: str = "") -> SceneGraph:
         """The statements of a report in the order of its text; see `core.scenegraph`. No closure."""
-        low = lower(text)
-        tokens = split(low)
-        ids = list(map(self._vocabulary.__getitem__, tokens))
-        offs = offsets(tokens)
+        page = self._page(text)
         statements: list[Statement] = []
         parse = Parse()
-        parse.tokens = tokens
-        for section in self._headings.sections(low):
-            if not section.read:
-                continue
-            first, last = bisect_left(offs, section.start), bisect_left(offs, section.end)
-            for begin, end in cut(text, tokens, ids, offs, first=first, last=last):
-                self._sentence(text, tokens, ids, offs, section, begin, end, parse, statements)
+        parse.tokens = page.tokens
+        for section in self._headings.sections(page.low):
+            if section.read:
+                for begin, end in page.cut(section):
+                    statements.extend(self._sentence(page, section, begin, end, parse))
         return SceneGraph(exam_id, tuple(same_finding(statements, text)), self.lexicon.stamp)
 
     def context_of(self, sentence: str, start: int, end: int) -> Context:
         """What a sentence says of the phrase at characters `start` to `end`, whatever the phrase is."""
-        low = lower(sentence)
-        tokens = split(low)
-        ids = list(map(self._vocabulary.__getitem__, tokens))
-        offs = offsets(tokens)
+        page = self._page(sentence)
+        tokens, ids, offs = page.tokens, page.ids, page.offs
         first = max(bisect_left(offs, start + 1) - 1, 0)
         last = bisect_left(offs, end)
         pieces = cut(sentence, tokens, ids, offs, first=0, last=len(tokens))
@@ -102,17 +106,22 @@ class Reader:
         tense = Tense.HISTORICAL if found.tense == "known" else Tense(found.tense)
         return Context(polarity, tense, "family" if family else "patient", tuple(found.rules[1:]))
 
-    def _sentence(self, text, tokens, ids, offs, section, begin, end, parse, statements) -> None:  # type: ignore[no-untyped-def]
-        kinds, terms, begins, ends = self._match(ids, begin, end)
-        if not kinds:
-            return
-        tense = "hypothetical" if tokens[end - 1] == "?" and section.tense == "current" else section.tense
-        frame = Frame(section.name, text[offs[begin] : offs[end]], offs[begin], offs, tense)
+    def _sentence(self, page: _Page, section: Section, begin: int, end: int, parse: Parse) -> Iterator[Statement]:
+        kinds, terms, begins, ends = self._match(page.ids, begin, end)
+        asked = page.tokens[end - 1] == "?" and section.tense == "current"
+        start = page.offs[begin]
+        sentence = page.text[start : page.offs[end]]
+        frame = Frame(section.name, sentence, start, page.offs, "hypothetical" if asked else section.tense)
         for k in range(0, len(kinds), ITEMS):
             piece = slice(k, k + ITEMS)
             parse.run(kinds[piece], terms[piece], begins[piece], ends[piece], stop=end, handlers=HANDLERS)
             if parse.mentions or parse.changes:
-                statements.extend(resolve(parse.mentions, parse.changes, ontology=self.lexicon.ontology, frame=frame))
+                yield from resolve(parse.mentions, parse.changes, ontology=self.lexicon.ontology, frame=frame)
+
+    def _page(self, text: str) -> _Page:
+        low = lower(text)
+        tokens = split(low)
+        return _Page(text, low, tokens, list(map(self._vocabulary.__getitem__, tokens)), offsets(tokens))
 
     def _match(self, ids: Sequence[int], begin: int, end: int) -> Items:
         """Items among tokens `begin` to `end`: leftmost longest wordings, blanks and hyphens skipped."""
