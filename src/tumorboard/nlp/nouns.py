@@ -49,6 +49,7 @@ def finding(p: Parse, i: int, t: Term) -> None:
             p.tense = None
     p.unused = None
     mention.clause = p.clause_number
+    mention.sentence = p.sentence
     _modifiers(p, mention)
     mention.linked = p.linked
     if (
@@ -133,6 +134,7 @@ def _modifiers(p: Parse, mention: Mention) -> None:
                 mention.spec, mention.polarity, mention.tense, mention.hedged,
             )  # fmt: skip
             copy.rules.extend(mention.rules[1:])
+            copy.sentence = p.sentence
             if not spots:
                 spots = [Spot(spot.term, side, spot.begin, spot.end) for spot in p.spots]
             copy.spots, copy.side, copy.own = spots, side, True

@@ -47,6 +47,7 @@ class Parse:
         "prep",
         "previous",
         "sent_tense",
+        "sentence",
         "severity",
         "side",
         "side_from",
@@ -73,6 +74,7 @@ class Parse:
         self.previous: Mention | None = None
         self.last_device: Mention | None = None
         self.tokens: Sequence[str] = ()
+        self.sentence = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -127,6 +129,7 @@ class Parse:
         self.last = self.sent_tense = self.sticky = None
         self.old_subject = []
         self.clause_number = self.skip_to = 0
+        self.sentence += 1
         self.stop = stop
         self.kinds, self.terms, self.begins, self.ends = kinds, terms, begins, ends
         self.n = len(kinds)
@@ -222,7 +225,12 @@ class Parse:
 
     def again(self, model: Mention) -> Mention:
         """The same finding once more, said by a pronoun or left out."""
-        copy = Mention(model.term, model.begin, model.end)
+        if model.sentence == self.sentence:
+            copy = Mention(model.term, model.begin, model.end)
+        else:  # the evidence is the word that stands for it here
+            at = min(self.i, self.n - 1)
+            copy = Mention(model.term, self.begins[at], self.ends[at])
+        copy.sentence = self.sentence
         copy.spec = model.spec
         copy.tense = self.tense.effect if self.tense is not None else model.tense
         copy.clause = self.clause_number
@@ -276,6 +284,7 @@ class Parse:
         copy = Mention(model.term, model.begin, model.end)
         copy.spec, copy.tense, copy.polarity, copy.own = model.spec, model.tense, "no", True
         copy.side = self.not_side
+        copy.sentence = self.sentence
         copy.spots = [Spot(spot.term, self.not_side, spot.begin, spot.end) for spot in model.spots or model.subject]
         copy.rules.append("grammar not the other side")
         self.mentions.append(copy)
