@@ -105,7 +105,9 @@ class Reader:
         if found is None:
             return Context(Polarity.YES, Tense.CURRENT, "patient", ())
         family = any("family" in rule for rule in found.rules)
-        polarity = Polarity(found.polarity)
+        gone = [event.term.rule for event in found.events if event.term.change == "resolved"]
+        found.rules += gone
+        polarity = Polarity.NO if gone or found.change == "resolved" else Polarity(found.polarity)
         tense = Tense.HISTORICAL if found.tense == "known" else Tense(found.tense)
         return Context(polarity, tense, "family" if family else "patient", tuple(found.rules[1:]))
 
