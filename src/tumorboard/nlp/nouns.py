@@ -19,64 +19,18 @@ NEAR = 9
 
 
 def finding(p: Parse, i: int, t: Term) -> None:
+    """A finding, device or head word: takes what waits before it, and joins the list it stands in."""
     if t.flags and "adjective" in t.flags and finding_follows(p, i):
         quality = "quality" in t.flags
         p.cues.append(("quality", t.head) if quality else ("texture", "calcified" if t.head else "opacity"))
         return
     mention = Mention(t, p.begins[i], p.ends[i])
-    device = t.spec is not None and t.spec.device
-    if p.neg is not None and "near" in p.neg.flags and mention.begin - p.neg_end > NEAR:
-        p.neg = None
-    if p.neg is not None and p.weak and (device or p.severity is not None or p.change is not None):
-        p.neg = None
-    if t.head == "normal":
-        _normal(p, i, t, mention)
-    elif p.neg is not None:
-        mention.polarity = "no"
-        mention.rules.append(p.neg.rule)
-    elif p.unc is not None:
-        mention.polarity = "uncertain"
-        mention.hedged = True
-        mention.rules.append(p.unc.rule)
-    tense = p.tense or p.sent_tense
-    if tense is not None and "next" in tense.flags and t.spec is not None and t.spec.lasting:
-        p.tense = None
-    elif tense is not None:
-        effect = tense.effect
-        mention.tense = "historical" if effect == "family" else effect
-        mention.rules.append(tense.rule)
-        if "next" in tense.flags:
-            p.tense = None
-    p.unused = None
     mention.clause = p.clause_number
     mention.sentence = p.sentence
+    device = t.spec is not None and t.spec.device
+    _scopes(p, i, t, mention)
     _modifiers(p, mention)
-    mention.linked = p.linked
-    if (
-        p.linked is None
-        and p.conn in (J.OTHER, J.WITH)
-        and (p.verb or p.conn == J.WITH)
-        and p.neg is None
-        and p.clause
-        and not mention.own
-    ):
-        mention.linked = p.clause[-1]
-    if p.conn == J.OTHER or not p.group or p.conn == J.WITH:
-        if p.neg is not None and p.conn == J.OTHER and p.group and p.opened and not mention.own:
-            mention.shared = None
-        p.group = [mention]
-    else:
-        before = p.group[-1]
-        if not mention.own and p.conn in (J.AND, J.OR) and before.own and before.polarity == mention.polarity:
-            mention.shared = before
-        if p.conn == J.AND and before.change and mention.change is None and mention.severity is None:
-            mention.change = before.change
-        listed = p.conn == J.OR or (p.conn == J.COMMA and list_is_closed(p, i))
-        if listed and p.neg is None and before.change == "no change" and mention.change is None:
-            mention.change = before.change
-        elif p.conn == J.OR and mention.polarity != "no" and before.polarity != "no" and t.head != "normal":
-            _either(p, before, mention)
-        p.group = [*p.group[-LOOK_BACK:], mention] if len(p.group) > LOOK_BACK else [*p.group, mention]
+    _join(p, i, t, mention)
     mention.subject = p.subject
     mention.subject_side = p.subject_side
     if not p.subject and p.old_subject and not mention.spots and t.category in ("head", "normal", "abnormal"):
@@ -96,7 +50,58 @@ def finding(p: Parse, i: int, t: Term) -> None:
     p.conn = J.NONE
     p.prep = 0
     p.opened = False
-    p.event = None
+    p.event = p.unused = None
+
+
+def _scopes(p: Parse, i: int, t: Term, mention: Mention) -> None:
+    """Polarity and tense from the scopes open here."""
+    neg = p.neg
+    if neg is not None:
+        device = t.spec is not None and t.spec.device
+        far = "near" in neg.flags and mention.begin - p.neg_end > NEAR
+        if far or (p.weak and (device or p.severity is not None or p.change is not None)):
+            p.neg = neg = None
+    if t.head == "normal":
+        _normal(p, i, t, mention)
+    elif neg is not None:
+        mention.polarity = "no"
+        mention.rules.append(neg.rule)
+    elif p.unc is not None:
+        mention.polarity = "uncertain"
+        mention.hedged = True
+        mention.rules.append(p.unc.rule)
+    tense = p.tense or p.sent_tense
+    if tense is None:
+        return
+    if "next" in tense.flags:
+        p.tense = None
+        if t.spec is not None and t.spec.lasting:
+            return  # "prior sternotomy" is still there
+    mention.tense = "historical" if tense.effect == "family" else tense.effect
+    mention.rules.append(tense.rule)
+
+
+def _join(p: Parse, i: int, t: Term, mention: Mention) -> None:
+    """Its place in the list of findings: what it shares with the one before, or what it explains."""
+    conn = p.conn
+    mention.linked = p.linked
+    if conn in (J.OTHER, J.WITH) or not p.group:
+        follows = conn == J.WITH or (conn == J.OTHER and p.verb)
+        if p.linked is None and follows and p.neg is None and p.clause and not mention.own:
+            mention.linked = p.clause[-1]
+        p.group = [mention]
+        return
+    before = p.group[-1]
+    if not mention.own and conn in (J.AND, J.OR) and before.own and before.polarity == mention.polarity:
+        mention.shared = before
+    if conn == J.AND and before.change and mention.change is None and mention.severity is None:
+        mention.change = before.change
+    listed = conn == J.OR or (conn == J.COMMA and list_is_closed(p, i))
+    if listed and p.neg is None and before.change == "no change" and mention.change is None:
+        mention.change = before.change
+    elif conn == J.OR and mention.polarity != "no" and before.polarity != "no" and t.head != "normal":
+        _either(p, before, mention)
+    p.group = [*p.group[-LOOK_BACK:], mention] if len(p.group) > LOOK_BACK else [*p.group, mention]
 
 
 def _either(p: Parse, before: Mention, mention: Mention) -> None:
@@ -184,6 +189,7 @@ def put_change(mention: Mention, term: Term | None, p: Parse) -> None:
 
 
 def place(p: Parse, i: int, t: Term) -> None:
+    """A place waits for its finding; it takes the side before it, or that of the place it is joined to."""
     if i and p.kinds[i - 1] == K.PLACE and t.head in ("lung", "chest") and p.spots:
         return  # "perihilar lung": the narrower place was said already
     if p.zone is not None and t.head == "lung":
@@ -205,6 +211,7 @@ def place(p: Parse, i: int, t: Term) -> None:
 
 
 def zone(p: Parse, i: int, t: Term) -> None:
+    """ "Upper", "mid", "lower": a place when a lobe or zone follows."""
     following = p.kinds[i + 1 : i + 3]
     if len(following) == 2 and following[0] == K.SIDE and following[1] == K.PLACE and p.terms[i + 2].head == "lung":
         p.zone = t  # "mid right lung"
@@ -214,6 +221,7 @@ def zone(p: Parse, i: int, t: Term) -> None:
 
 
 def side(p: Parse, i: int, t: Term) -> None:
+    """A side waits for its noun; two joined sides are both."""
     if p.side and i >= 2 and p.kinds[i - 1] in (K.AND, K.OR, K.COMMA) and p.kinds[i - 2] == K.SIDE:
         p.side |= t.side
     else:
@@ -224,6 +232,7 @@ def side(p: Parse, i: int, t: Term) -> None:
 
 
 def other_side(p: Parse, i: int, t: Term) -> None:
+    """ "The other side": opposite of the last side said."""
     model = p.last or p.previous
     side = _side_of(model)
     if side in (1, 2):
@@ -232,6 +241,7 @@ def other_side(p: Parse, i: int, t: Term) -> None:
 
 
 def same_side(p: Parse, i: int, t: Term) -> None:
+    """ "That side": the last side said."""
     for model in (*p.mentions[: -LOOK_BACK - 1 : -1], p.previous):
         side = _side_of(model)
         if side:
@@ -257,6 +267,7 @@ def _side_of(mention: Mention | None) -> int:
 
 
 def severity(p: Parse, i: int, t: Term) -> None:
+    """A degree waits for its finding, ends a negation, or belongs to the exam before."""
     if p.tense is not None and "next" in p.tense.flags and p.clause:
         for mention in p.group or p.clause:
             mention.prior_severity = t.label
@@ -319,4 +330,5 @@ def _put_sizes(mention: Mention, axes: list[float]) -> None:
 
 
 def cue(p: Parse, i: int, t: Term) -> None:
+    """Texture and age wait for their finding."""
     p.cues.append((t.category, t.label))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from operator import attrgetter
 
 from tumorboard.core.scenegraph import Polarity, Statement, Tense
 from tumorboard.nlp.draft import statement
@@ -15,6 +16,7 @@ __all__ = ["Frame", "resolve", "same_finding"]
 
 _POLARITY = {"yes": Polarity.YES, "no": Polarity.NO, "uncertain": Polarity.UNCERTAIN}
 _TENSE = {"current": Tense.CURRENT, "historical": Tense.HISTORICAL, "hypothetical": Tense.HYPOTHETICAL}
+_start = attrgetter("start")
 _DEFAULT = "ontology default"
 _GONE = ("resolved", "removed")
 _HEDGE = ("severity", "hedge")
@@ -59,10 +61,6 @@ def resolve(
     if len(out) > 1:
         out.sort(key=_start)
     return out
-
-
-def _start(statement: Statement) -> int:
-    return statement.start
 
 
 def _labels(
