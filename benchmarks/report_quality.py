@@ -2,9 +2,9 @@
 
     TUMORBOARD_DATA=... python benchmarks/report_quality.py [--half even|odd|all] [--errors LABEL]
 
-Reference of the findings: the coders' MeSH tags of each report; a tag counts whatever its qualifiers. What a report says
-with strong belief ("probable", "a or b") counts as said, with weak belief ("may", "cannot be excluded") not: the coders
-tagged the opacity and not the disease that it may be. Reports without text or "No Indexing" are left out.
+Reference of the findings: the coders' MeSH tags of each report; a tag counts whatever its qualifiers. What a report
+says with strong belief ("probable", "a or b") counts as said, with weak belief ("may", "cannot be excluded") not: the
+coders tagged the opacity and not the disease that it may be. Reports without text or "No Indexing" are left out.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import csv
 import gzip
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -167,9 +168,7 @@ def interval(per_unit: np.ndarray, *, seed: int = 0, draws: int = 1000) -> tuple
     """95 % interval of F1 from resampling reports (rows of tp, fp, fn)."""
     rng = np.random.default_rng(seed)
     n = len(per_unit)
-    values = []
-    for _ in range(draws):
-        values.append(scores(per_unit[rng.integers(0, n, n)].sum(axis=0))["f1"])
+    values = [scores(per_unit[rng.integers(0, n, n)].sum(axis=0))["f1"] for _ in range(draws)]
     return float(np.nanpercentile(values, 2.5)), float(np.nanpercentile(values, 97.5))
 
 
@@ -293,37 +292,31 @@ def labels14(folder: Path) -> dict[str, dict[str, str]]:
         return {row["filename"].removeprefix("CXR"): row for row in csv.DictReader(file)}
 
 
-def negex(folder: Path, half: str, reader: Any, *, errors: str = "") -> None:
-    """Negation, temporality and experiencer of the marked conditions."""
+def negex_counts(folder: Path, half: str, reader: Reader, *, errors: str = "") -> dict[str, np.ndarray]:
+    """Counts (sentence, tp/fp/fn) of negation, history and experiencer of the marked conditions."""
     with (folder / "reports" / "negex_context_sentences.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     wanted = {"even": (0,), "odd": (1,), "all": (0, 1)}[half]
     rows = [row for row in rows if int(row["report"]) % 2 in wanted]
-    axes = {
-        "negation": ("negation", "Negated", lambda c: c.polarity is Polarity.NO),
-        "historical": ("temporality", "Historical", lambda c: c.tense is Tense.HISTORICAL),
+    axes: dict[str, tuple[str, tuple[str, ...], Callable[[Any], bool]]] = {
+        "negation": ("negation", ("Negated",), lambda c: c.polarity is Polarity.NO),
+        "historical": ("temporality", ("Historical",), lambda c: c.tense is Tense.HISTORICAL),
         "not the patient": ("experiencer", ("Family member", "Other"), lambda c: c.experiencer != "patient"),
     }
     counts = {name: np.zeros((len(rows), 3), dtype=int) for name in axes}
     for i, row in enumerate(rows):
-        start, end = span_of(row["sentence"], row["condition"])
-        context = reader.context_of(row["sentence"], start, end)
+        context = reader.context_of(row["sentence"], *span_of(row["sentence"], row["condition"]))
         for name, (column, positive, test) in axes.items():
-            yes = row[column] in positive if isinstance(positive, tuple) else row[column] == positive
-            ours = test(context)
+            yes, ours = row[column] in positive, test(context)
             counts[name][i] = (yes and ours, not yes and ours, yes and not ours)
             if errors == name and yes != ours:
                 print("FP" if ours else "FN", name, row["condition"], "|", " ".join(row["sentence"].split()), context)
-    print(f"\nNegEx sentences ({half})")
-    for name, per in counts.items():
-        print(line(name, per))
+    return counts
 
 
 def span_of(sentence: str, condition: str) -> tuple[int, int]:
     """Characters of the condition: as written in capitals if so, else the first place where it stands."""
     words = condition.split()
-    import re
-
     pattern = r"\s+".join(re.escape(word) for word in words)
     capital = re.search(pattern.upper(), sentence)
     match = capital or re.search(pattern, sentence, re.IGNORECASE)
@@ -336,9 +329,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--half", choices=("even", "odd", "all"), default="all")
-    parser.add_argument(
-        "--errors", default="", help="finding, label, 'side', 'negation' or 'historical' to list errors of"
-    )
+    parser.add_argument("--errors", default="", help="finding, label, side, negation or historical: list errors")
     options = parser.parse_args(arguments)
     folder = Path(os.environ.get("TUMORBOARD_DATA", "../shared/data"))
     if not (folder / "reports" / "openi_reports.csv.gz").is_file():
@@ -363,7 +354,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         labelled, graphs, truth=lambda row, name: known[row["uid"]][name] == "1", labels=LABELS14, errors=options.errors
     )
     print_counts("Open-I 14-label table (13 columns)", counts, list(LABELS14))
-    negex(folder, options.half, reader, errors=options.errors)
+    print(f"\nNegEx sentences ({options.half})")
+    for name, per in negex_counts(folder, options.half, reader, errors=options.errors).items():
+        print(line(name, per))
     return 0
 
 

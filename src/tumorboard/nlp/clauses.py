@@ -32,6 +32,7 @@ _NO_CHANGE = Term(K.CHANGE, "no change", "comparison", "grammar no change", froz
 
 
 def change(p: Parse, i: int, t: Term) -> None:
+    """A change: of the finding that follows, or of what went before."""
     if (
         p.neg is not None
         and p.neg is p.unused
@@ -45,8 +46,9 @@ def change(p: Parse, i: int, t: Term) -> None:
     if t.change == "neutral" or p.change is _NO_CHANGE:
         return
     if p.change is not None:
-        if (p.side or p.spots) and not p.clause and ("forward" in t.flags or finding_follows(p, i)):
-            p.backlog.append((p.change, p.spots, p.side))
+        firm = p.side or any("soft" not in spot.term.flags for spot in p.spots)
+        if firm and not p.clause and ("forward" in t.flags or finding_follows(p, i)):
+            p.backlog.append((p.change, p.spots, p.side, p.severity))
             p.spots, p.side = [], 0
         elif not finding_follows(p, i):
             p.settle_change()
@@ -73,6 +75,7 @@ def change(p: Parse, i: int, t: Term) -> None:
 
 
 def forward(p: Parse, i: int, t: Term) -> None:
+    """A trigger that acts on what follows; one that meets nothing acts backwards at the end of the clause."""
     adjective = "next" in t.flags
     if (
         adjective
@@ -118,6 +121,7 @@ def forward(p: Parse, i: int, t: Term) -> None:
 
 
 def backward(p: Parse, i: int, t: Term) -> None:
+    """A trigger that acts on the findings before it."""
     p.settle_change()
     p.flush(K.AND)
     if p.spots and not p.clause:
@@ -129,6 +133,7 @@ def backward(p: Parse, i: int, t: Term) -> None:
 
 
 def link(p: Parse, i: int, t: Term) -> None:
+    """What follows explains the finding before, and lies where it lies."""
     p.settle_change()
     p.flush(K.BREAK)
     if p.clause:
@@ -139,6 +144,7 @@ def link(p: Parse, i: int, t: Term) -> None:
 
 
 def verb(p: Parse, i: int, t: Term) -> None:
+    """What waits becomes the subject."""
     p.settle_change()
     if p.clause and (p.prep == 1 or (p.conn == J.NONE and p.neg is None)):
         p.flush(K.AND)
@@ -156,6 +162,7 @@ def verb(p: Parse, i: int, t: Term) -> None:
 
 
 def preposition(p: Parse, i: int, t: Term) -> None:
+    """What follows is a place of the findings before."""
     p.flush(K.AND if p.prep else K.COMMA)
     if p.prep < 3:
         p.prep = 1
@@ -164,16 +171,20 @@ def preposition(p: Parse, i: int, t: Term) -> None:
 
 
 def direction(p: Parse, i: int, t: Term) -> None:
+    """What follows is a landmark, not a place."""
     p.flush(K.AND)
     p.prep = 4 if t.label == "than" else 2
 
 
 def entry(p: Parse, i: int, t: Term) -> None:
+    """What follows is the way in of a device, not its place."""
     p.flush(K.AND)
     p.prep = 3 if t.label == "side port" else 2
 
 
 def separator(kind: int, conn: int) -> Handler:
+    """Handler of a comma, "and" or "or": goes on with the list or opens a clause."""
+
     def handle(p: Parse, i: int, t: Term) -> None:
         if kind == K.COMMA and ((p.exceptive and p.clause) or p.sent_tense is not None):
             if p.sent_tense is not None and (p.clause or p.spots) and not list_is_closed(p, i):
@@ -203,6 +214,7 @@ def separator(kind: int, conn: int) -> Handler:
 
 
 def with_(p: Parse, i: int, t: Term) -> None:
+    """ "With": a new finding beside the one before."""
     p.settle_change()
     p.flush(K.AND)
     if p.spots:
@@ -216,6 +228,7 @@ def with_(p: Parse, i: int, t: Term) -> None:
 
 
 def break_(p: Parse, i: int, t: Term) -> None:
+    """A clause ends; a relative pronoun keeps its findings."""
     if p.side and not p.clause and list(p.kinds[i + 1 : i + 3]) == [K.FORWARD, K.SIDE]:
         p.not_side = p.terms[i + 2].side
         p.skip_to = i + 4 if i + 3 < p.n and p.kinds[i + 3] == K.COMMA else i + 3
@@ -232,11 +245,13 @@ def break_(p: Parse, i: int, t: Term) -> None:
 
 
 def except_(p: Parse, i: int, t: Term) -> None:
+    """What follows is affirmed whatever was denied."""
     p.end_clause()
     p.exceptive = True
 
 
 def tip(p: Parse, i: int, t: Term) -> None:
+    """What follows is where the device ends."""
     p.settle_change()
     p.flush(K.AND)
     p.spots, p.side = [], 0
@@ -249,15 +264,14 @@ def tip(p: Parse, i: int, t: Term) -> None:
 
 
 def pronoun(p: Parse, i: int, t: Term) -> None:
+    """ "It", "the latter": the finding before, once more."""
     if t.label == "that":
         p.settle_change()
         p.flush(K.AND)
     elif p.clause or p.spots or p.side:
         return
-    if t.label == "former":
-        model = p.mentions[0] if p.mentions else p.previous
-    else:
-        model = p.last or p.previous
+    first = p.mentions[0] if p.mentions else p.previous
+    model = first if t.label == "former" else p.last or p.previous
     if model is not None and (t.label in ("that", "former") or not finding_follows(p, i)):
         copy = p.again(model)
         if t.label == "that":
@@ -272,11 +286,13 @@ def pronoun(p: Parse, i: int, t: Term) -> None:
 
 
 def article(p: Parse, i: int, t: Term) -> None:
+    """ "And a ..." ends a negation."""
     if p.neg is not None and p.conn == J.AND and p.clause and not list_is_closed(p, i):
         p.neg = None
 
 
 def colon(p: Parse, i: int, t: Term) -> None:
+    """What stood before is the subject of what follows."""
     if i and p.kinds[i - 1] == K.CHANGE and not p.clause and not p.spots:
         p.sticky = p.terms[i - 1]
         p.change = None
@@ -288,6 +304,7 @@ def colon(p: Parse, i: int, t: Term) -> None:
 
 
 def there(p: Parse, i: int, t: Term) -> None:
+    """ "There is" opens a clause; "there" alone is the place said before."""
     if i + 1 < p.n and p.kinds[i + 1] in (K.VERB, K.FORWARD, K.CHANGE):
         if p.prep == 1 and not p.clause:
             p.flush(K.COLON)

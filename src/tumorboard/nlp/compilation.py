@@ -122,16 +122,17 @@ def compile_terms(
     return out
 
 
-def _named(term: Term, surface: str) -> Term:
-    from dataclasses import replace
-
-    name = f"{term.rule}:{surface}" if term.rule else surface
-    return replace(term, rule=name, surface=surface, words=len(words_of(surface)))
+def _named(t: Term, surface: str) -> Term:
+    name = f"{t.rule}:{surface}" if t.rule else surface
+    return Term(
+        t.kind, t.label, t.category, name, t.flags, t.side, t.places, t.spec, t.head, t.effect, t.change, surface
+    )
 
 
 def _term(row: TermRow, ontology: Ontology) -> Term:
     kind = KINDS.get(row.category, K.FINDING)
-    common = {"kind": kind, "label": row.label, "category": row.category, "flags": row.flags, "rule": row.category}
+    common: dict[str, Any] = {"kind": kind, "label": row.label, "category": row.category}
+    common |= {"flags": row.flags, "rule": row.category}
     if kind is K.PLACE:
         side = next((_SIDES[flag] for flag in sorted(row.flags) if flag in _SIDES), 0)
         return Term(**common, places=ontology.places[row.label], side=side, head=row.label)
@@ -159,10 +160,8 @@ def _term(row: TermRow, ontology: Ontology) -> Term:
 
 def _trigger(trigger: Mapping[str, Any]) -> Term:
     effect = str(trigger["effect"])
-    if effect == "none":
-        kind = K.SKIP
-    else:
-        kind = K.FORWARD if trigger["direction"] == "forward" else K.BACKWARD
+    acting = K.FORWARD if trigger["direction"] == "forward" else K.BACKWARD
+    kind = K.SKIP if effect == "none" else acting
     flags = frozenset([str(trigger.get("scope", "clause"))])
     return Term(kind, trigger["id"], "context", f"context {trigger['id']}", flags, effect=effect)
 
@@ -179,7 +178,13 @@ def _fill(out: Compiled, variants: Mapping[str, str]) -> None:
             for plural in _plurals(word):
                 if plural in known and plural not in keep and plural != word:
                     singular[plural] = word
-    out.terms = {tuple(singular.get(word, word) for word in key): term for key, term in out.terms.items()}
+    folded: dict[tuple[str, ...], Term] = {}
+    for key, term in out.terms.items():
+        one = tuple(singular.get(word, word) for word in key)
+        old = folded.setdefault(one, term)
+        if (old.kind, old.label, old.side) != (term.kind, term.label, term.side):
+            out.clashes.append((" ".join(key), f"its singular ({old.rule})", term.rule))
+    out.terms = folded
     for key in out.terms:
         for word in key:
             if word != "num":

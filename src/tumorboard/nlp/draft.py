@@ -1,4 +1,4 @@
-"""Statements, made fast: a frozen dataclass pays a call for each of its sixteen fields, a thousand reports make 9,000."""
+"""Statements, made fast: a frozen dataclass pays a call for each of its sixteen fields."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["statement"]
 class _Draft:
     """Same slots as a `Statement`, in plain stores; it becomes one and is frozen from then on."""
 
-    __slots__ = Statement.__slots__  # type: ignore[attr-defined]
+    __slots__ = Statement.__slots__
 
 
 def statement(

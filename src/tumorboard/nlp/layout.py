@@ -9,7 +9,10 @@ from typing import Any
 
 from tumorboard.nlp.tokens import NEWLINE, NUMBER, SPACE, STOPS
 
-__all__ = ["Headings", "Section", "Sentence", "cut"]
+__all__ = ["MAY_END", "Headings", "Section", "Sentence", "cut"]
+
+MAY_END = frozenset({NEWLINE, *STOPS.values()})
+"""Identifiers of tokens that may end a sentence."""
 
 _ABBREVIATIONS = frozenset(
     [
@@ -187,13 +190,14 @@ _PREAMBLE = frozenset({"indication", "history", "comparison", "technique"})
 
 
 def cut(
-    text: str, tokens: Sequence[str], ids: Sequence[int], offs: Sequence[int], *, first: int, last: int
-) -> list[tuple[int, int]]:
-    """Sentences among tokens `first` to `last` as token ranges, blanks and list numbers at the edges left out."""
+    text: str, tokens: Sequence[str], ids: Sequence[int], offs: Sequence[int], stops: Sequence[int], *,
+    first: int, last: int,
+) -> list[tuple[int, int]]:  # fmt: skip
+    """Sentences among tokens `first` to `last` as token ranges, blanks and list numbers at the edges left out; `stops`
+    are the tokens there that may end one."""
     out: list[tuple[int, int]] = []
     begin = first
     number = 1  # of the list item expected next
-    stops = [k for k in range(first, last) if ids[k] in _STOPS]
     for k in stops:
         if k < begin:
             continue
@@ -218,9 +222,6 @@ def cut(
         begin = k + 1
     _add(out, tokens, ids, begin, last)
     return out
-
-
-_STOPS = frozenset({NEWLINE, *STOPS.values()})
 
 
 def _add(out: list[tuple[int, int]], tokens: Sequence[str], ids: Sequence[int], begin: int, end: int) -> None:

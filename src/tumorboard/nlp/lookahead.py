@@ -47,8 +47,11 @@ def finding_follows(p: Parse, i: int) -> bool:
 
 
 def in_exam(p: Parse, i: int) -> int:
-    """Items to skip when the comparative at `i` compares inside this exam: "worse ... than ...", ", more on the left"."""
-    if p.terms[i].surface.startswith(_COMPARATIVE) and i and p.kinds[i - 1] in (K.COMMA, K.SIDE, K.AND):
+    """Items to skip when the comparative at `i` compares inside this exam: ", more on the left", "worse than"."""
+    surface = p.terms[i].surface
+    before = p.kinds[i - 1] if i else K.SKIP
+    inside = before in (K.COMMA, K.SIDE, K.AND) or (before == K.VERB and surface.startswith(("greater", "more ")))
+    if inside and surface.startswith(_COMPARATIVE):
         following = list(p.kinds[i + 1 : i + 3])
         if following == [K.PREPOSITION, K.SIDE] and (i + 3 >= p.n or p.kinds[i + 3] in _SEPARATORS):
             return 3

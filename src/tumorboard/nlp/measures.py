@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["sizes_mm"]
+__all__ = ["number", "sizes_mm"]
 
 _MM = {"mm": 1.0, "millimeter": 1.0, "millimeters": 1.0, "cm": 10.0, "centimeter": 10.0, "centimeters": 10.0}
 
@@ -22,3 +22,8 @@ def sizes_mm(tokens: Sequence[str]) -> list[float]:
         elif token[0].isdigit() and unit:
             values.append((float(token.replace(",", ".")), unit))
     return sorted((round(value * scale, 3) for value, scale in values), reverse=True)
+
+
+def number(tokens: Sequence[str]) -> float | None:
+    """The last number among tokens, a comma in it read as the decimal point."""
+    return next((float(token.replace(",", ".")) for token in reversed(tokens) if token[0].isdigit()), None)

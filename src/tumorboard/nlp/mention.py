@@ -53,6 +53,7 @@ class Mention:
         "polarity",
         "prior_severity",
         "rules",
+        "sentence",
         "severity",
         "shared",
         "side",
@@ -88,6 +89,7 @@ class Mention:
         self.rules: list[str] = [term.rule]
         self.measures: Sequence[tuple[str, float]] = ()
         self.clause = 0
+        self.sentence = 0
         self.before: float | None = None  # size at the prior exam, 0 when only its severity was said
         self.prior_severity: str | None = None
 

@@ -4,76 +4,38 @@ from __future__ import annotations
 
 from tumorboard.nlp import joints as J
 from tumorboard.nlp import kinds as K
-from tumorboard.nlp.lookahead import finding_follows, place_follows
-from tumorboard.nlp.measures import sizes_mm
+from tumorboard.nlp.lookahead import finding_follows, list_is_closed, place_follows
+from tumorboard.nlp.measures import number, sizes_mm
 from tumorboard.nlp.mention import Mention, Spot
 from tumorboard.nlp.parse import Parse
 from tumorboard.nlp.terms import BOTH, Term
 
 __all__ = ["cue", "finding", "measure", "other_side", "place", "same_side", "severity", "side", "zone"]
 
+LOOK_BACK = 32
+"""Findings looked back on in one sentence, and kept in one list: bounds the cost of endless sentences."""
 NEAR = 9
 """Tokens, blanks counted, over which a bare "not" reaches."""
 
 
 def finding(p: Parse, i: int, t: Term) -> None:
+    """A finding, device or head word: takes what waits before it, and joins the list it stands in."""
     if t.flags and "adjective" in t.flags and finding_follows(p, i):
-        p.cues.append(("texture", "calcified" if t.head == "calcified" else "opacity"))
+        quality = "quality" in t.flags
+        p.cues.append(("quality", t.head) if quality else ("texture", "calcified" if t.head else "opacity"))
         return
     mention = Mention(t, p.begins[i], p.ends[i])
-    device = t.spec is not None and t.spec.device
-    if p.neg is not None and "near" in p.neg.flags and mention.begin - p.neg_end > NEAR:
-        p.neg = None
-    if p.neg is not None and p.weak and (device or p.severity is not None or p.change is not None):
-        p.neg = None
-    if t.head == "normal":
-        _normal(p, i, t, mention)
-    elif p.neg is not None:
-        mention.polarity = "no"
-        mention.rules.append(p.neg.rule)
-    elif p.unc is not None:
-        mention.polarity = "uncertain"
-        mention.hedged = True
-        mention.rules.append(p.unc.rule)
-    tense = p.tense or p.sent_tense
-    if tense is not None:
-        effect = tense.effect
-        mention.tense = "historical" if effect == "family" else effect
-        mention.rules.append(tense.rule)
-        if "next" in tense.flags:
-            p.tense = None
-    p.unused = None
     mention.clause = p.clause_number
+    mention.sentence = p.sentence
+    device = t.spec is not None and t.spec.device
+    _scopes(p, i, t, mention)
     _modifiers(p, mention)
-    mention.linked = p.linked
-    if (
-        p.linked is None
-        and p.conn in (J.OTHER, J.WITH)
-        and (p.verb or p.conn == J.WITH)
-        and p.neg is None
-        and p.clause
-        and not mention.own
-    ):
-        mention.linked = p.clause[-1]
-    if p.conn == J.OTHER or not p.group or p.conn == J.WITH:
-        if p.neg is not None and p.conn == J.OTHER and p.group and p.opened and not mention.own:
-            mention.shared = None
-        p.group = [mention]
-    else:
-        before = p.group[-1]
-        if not mention.own and p.conn in (J.AND, J.OR) and before.own and before.polarity == mention.polarity:
-            mention.shared = before
-        if p.conn == J.AND and before.change and mention.change is None and mention.severity is None:
-            mention.change = before.change
-        if p.conn == J.OR and p.neg is None and before.change == "no change" and mention.change is None:
-            mention.change = before.change
-        elif p.conn == J.OR and mention.polarity != "no" and before.polarity != "no" and t.head != "normal":
-            _either(p, before, mention)
-        p.group.append(mention)
+    _join(p, i, t, mention)
     mention.subject = p.subject
     mention.subject_side = p.subject_side
-    if not p.subject and t.category in ("head", "normal", "abnormal"):
-        mention.subject = p.old_subject
+    if not p.subject and p.old_subject and not mention.spots and t.category in ("head", "normal", "abnormal"):
+        other = mention.side or p.subject_side
+        mention.subject = [Spot(s.term, other or s.side, s.begin, s.end) for s in p.old_subject]
     if t.head == "normal" and not mention.spots and not mention.subject:
         _same_place_other_side(p, mention)
     p.mentions.append(mention)
@@ -88,13 +50,64 @@ def finding(p: Parse, i: int, t: Term) -> None:
     p.conn = J.NONE
     p.prep = 0
     p.opened = False
-    p.event = None
+    p.event = p.unused = None
+
+
+def _scopes(p: Parse, i: int, t: Term, mention: Mention) -> None:
+    """Polarity and tense from the scopes open here."""
+    neg = p.neg
+    if neg is not None:
+        device = t.spec is not None and t.spec.device
+        far = "near" in neg.flags and mention.begin - p.neg_end > NEAR
+        if far or (p.weak and (device or p.severity is not None or p.change is not None)):
+            p.neg = neg = None
+    if t.head == "normal":
+        _normal(p, i, t, mention)
+    elif neg is not None:
+        mention.polarity = "no"
+        mention.rules.append(neg.rule)
+    elif p.unc is not None:
+        mention.polarity = "uncertain"
+        mention.hedged = True
+        mention.rules.append(p.unc.rule)
+    tense = p.tense or p.sent_tense
+    if tense is None:
+        return
+    if "next" in tense.flags:
+        p.tense = None
+        if t.spec is not None and t.spec.lasting:
+            return  # "prior sternotomy" is still there
+    mention.tense = "historical" if tense.effect == "family" else tense.effect
+    mention.rules.append(tense.rule)
+
+
+def _join(p: Parse, i: int, t: Term, mention: Mention) -> None:
+    """Its place in the list of findings: what it shares with the one before, or what it explains."""
+    conn = p.conn
+    mention.linked = p.linked
+    if conn in (J.OTHER, J.WITH) or not p.group:
+        follows = conn == J.WITH or (conn == J.OTHER and p.verb)
+        if p.linked is None and follows and p.neg is None and p.clause and not mention.own:
+            mention.linked = p.clause[-1]
+        p.group = [mention]
+        return
+    before = p.group[-1]
+    if not mention.own and conn in (J.AND, J.OR) and before.own and before.polarity == mention.polarity:
+        mention.shared = before
+    if conn == J.AND and before.change and mention.change is None and mention.severity is None:
+        mention.change = before.change
+    listed = conn == J.OR or (conn == J.COMMA and list_is_closed(p, i))
+    if listed and p.neg is None and before.change == "no change" and mention.change is None:
+        mention.change = before.change
+    elif conn == J.OR and mention.polarity != "no" and before.polarity != "no" and t.head != "normal":
+        _either(p, before, mention)
+    p.group = [*p.group[-LOOK_BACK:], mention] if len(p.group) > LOOK_BACK else [*p.group, mention]
 
 
 def _either(p: Parse, before: Mention, mention: Mention) -> None:
     """ "a or b", "a versus b": both in doubt, and both where the finding lies that they would explain."""
-    at = p.clause.index(before)
-    explained = p.clause[at - 1] if at and (p.clause[at - 1].spots or p.clause[at - 1].side) else None
+    earlier = p.clause[-2] if len(p.clause) > 1 and p.clause[-1] is before else None
+    explained = earlier if earlier is not None and (earlier.spots or earlier.side) else None
     for doubtful in (before, mention):
         doubtful.polarity = "uncertain"
         doubtful.hedged = True
@@ -120,15 +133,17 @@ def _normal(p: Parse, i: int, t: Term, mention: Mention) -> None:
 def _modifiers(p: Parse, mention: Mention) -> None:
     """What waits in front of a finding becomes its own."""
     if p.backlog:
-        for change, spots, side in p.backlog:
+        for change, spots, side, severity in p.backlog:
             copy = Mention(mention.term, mention.begin, mention.end)
             copy.spec, copy.polarity, copy.tense, copy.hedged = (
                 mention.spec, mention.polarity, mention.tense, mention.hedged,
             )  # fmt: skip
             copy.rules.extend(mention.rules[1:])
+            copy.sentence = p.sentence
             if not spots:
                 spots = [Spot(spot.term, side, spot.begin, spot.end) for spot in p.spots]
             copy.spots, copy.side, copy.own = spots, side, True
+            copy.severity = severity.label if severity is not None else None
             put_change(copy, change, p)
             p.mentions.append(copy)
             p.clause.append(copy)
@@ -174,6 +189,7 @@ def put_change(mention: Mention, term: Term | None, p: Parse) -> None:
 
 
 def place(p: Parse, i: int, t: Term) -> None:
+    """A place waits for its finding; it takes the side before it, or that of the place it is joined to."""
     if i and p.kinds[i - 1] == K.PLACE and t.head in ("lung", "chest") and p.spots:
         return  # "perihilar lung": the narrower place was said already
     if p.zone is not None and t.head == "lung":
@@ -195,6 +211,7 @@ def place(p: Parse, i: int, t: Term) -> None:
 
 
 def zone(p: Parse, i: int, t: Term) -> None:
+    """ "Upper", "mid", "lower": a place when a lobe or zone follows."""
     following = p.kinds[i + 1 : i + 3]
     if len(following) == 2 and following[0] == K.SIDE and following[1] == K.PLACE and p.terms[i + 2].head == "lung":
         p.zone = t  # "mid right lung"
@@ -204,6 +221,7 @@ def zone(p: Parse, i: int, t: Term) -> None:
 
 
 def side(p: Parse, i: int, t: Term) -> None:
+    """A side waits for its noun; two joined sides are both."""
     if p.side and i >= 2 and p.kinds[i - 1] in (K.AND, K.OR, K.COMMA) and p.kinds[i - 2] == K.SIDE:
         p.side |= t.side
     else:
@@ -214,6 +232,7 @@ def side(p: Parse, i: int, t: Term) -> None:
 
 
 def other_side(p: Parse, i: int, t: Term) -> None:
+    """ "The other side": opposite of the last side said."""
     model = p.last or p.previous
     side = _side_of(model)
     if side in (1, 2):
@@ -222,7 +241,8 @@ def other_side(p: Parse, i: int, t: Term) -> None:
 
 
 def same_side(p: Parse, i: int, t: Term) -> None:
-    for model in (*reversed(p.mentions), p.previous):
+    """ "That side": the last side said."""
+    for model in (*p.mentions[: -LOOK_BACK - 1 : -1], p.previous):
         side = _side_of(model)
         if side:
             p.side = side
@@ -233,28 +253,42 @@ def same_side(p: Parse, i: int, t: Term) -> None:
 
 
 def _side_of(mention: Mention | None) -> int:
-    if mention is None:
-        return 0
-    side = mention.side
-    for spot in mention.spots:
-        side |= spot.side
-    near = mention.linked or mention.shared
-    return side or (_side_of(near) if near is not None and near is not mention else 0)
+    """Side of a finding, or of the one that it lies with."""
+    for _ in range(4):
+        if mention is None:
+            return 0
+        side = mention.side
+        for spot in mention.spots:
+            side |= spot.side
+        if side:
+            return side
+        mention = mention.linked or mention.shared
+    return 0
 
 
 def severity(p: Parse, i: int, t: Term) -> None:
+    """A degree waits for its finding, ends a negation, or belongs to the exam before."""
     if p.tense is not None and "next" in p.tense.flags and p.clause:
         for mention in p.group or p.clause:
             mention.prior_severity = t.label
             mention.before = 0.0
         p.tense = p.unused = None
         return
+    if p.severity is not None and p.side and not p.clause and not p.prep:
+        p.backlog.append((p.change, p.spots, p.side, p.severity))  # "small right and moderate left effusions"
+        p.spots, p.side = [], 0
     p.assertive(i)
     p.severity = t
 
 
 def measure(p: Parse, i: int, t: Term) -> None:
     """Sizes: of the finding before, or of the one that follows; "formerly 20 mm" is the size before."""
+    if t.label == "suv":
+        value = number(p.tokens[p.begins[i] : p.ends[i]])
+        mention = p.clause[-1] if p.clause else p.previous
+        if value is not None and mention is not None:
+            mention.measures = [*mention.measures, ("suv_max", value)]
+        return
     axes = sizes_mm(p.tokens[p.begins[i] : p.ends[i]])
     if not axes:
         return
@@ -263,12 +297,14 @@ def measure(p: Parse, i: int, t: Term) -> None:
         return
     earlier = p.tense is not None and "next" in p.tense.flags
     later = p.terms[i + 1] if i + 1 < p.n else None
-    sized = p.clause and any(name == "long_axis_mm" for name, _ in p.clause[-1].measures)
+    sized = bool(p.clause) and any(name == "long_axis_mm" for name, _ in p.clause[-1].measures)
     earlier = earlier or (
         sized and i > 0 and p.kinds[i - 1] == K.VERB and p.terms[i - 1].surface in ("was", "were", "had been")
     )
-    earlier = earlier or (later is not None and later.effect == "historical" and later.kind != K.FINDING)
-    targets = p.clause and (p.group or p.clause)
+    if later is not None and later.effect == "historical" and later.kind != K.FINDING:
+        earlier = True
+        p.skip_to = i + 2
+    targets = list(p.group or p.clause) if p.clause else []
     if not targets and p.last is not None and earlier:
         targets = [p.last]
     if targets and (p.conn != J.NONE or p.verb or earlier or not finding_follows(p, i)):
@@ -294,4 +330,5 @@ def _put_sizes(mention: Mention, axes: list[float]) -> None:
 
 
 def cue(p: Parse, i: int, t: Term) -> None:
+    """Texture and age wait for their finding."""
     p.cues.append((t.category, t.label))

@@ -79,6 +79,7 @@ def _read(content: Mapping[str, Any]) -> Ontology:
             diffuse=bool(entry.get("diffuse")),
             device=bool(entry.get("device")),
             entry=bool(entry.get("entry")),
+            lasting=bool(entry.get("lasting")),
         )
     compose = {
         (head, place): None if label == "-" else labels[label]

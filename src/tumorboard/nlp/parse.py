@@ -47,6 +47,7 @@ class Parse:
         "prep",
         "previous",
         "sent_tense",
+        "sentence",
         "severity",
         "side",
         "side_from",
@@ -73,6 +74,7 @@ class Parse:
         self.previous: Mention | None = None
         self.last_device: Mention | None = None
         self.tokens: Sequence[str] = ()
+        self.sentence = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -94,7 +96,7 @@ class Parse:
         self.severity: Term | None = None
         self.cues: list[tuple[str, str]] = []
         self.sizes: list[float] = []
-        self.backlog: list[tuple[Term | None, list[Spot], int]] = []
+        self.backlog: list[tuple[Term | None, list[Spot], int, Term | None]] = []
         self.sticky: Term | None = None
         self.skip_to = 0
         self._reset_clause()
@@ -127,6 +129,7 @@ class Parse:
         self.last = self.sent_tense = self.sticky = None
         self.old_subject = []
         self.clause_number = self.skip_to = 0
+        self.sentence += 1
         self.stop = stop
         self.kinds, self.terms, self.begins, self.ends = kinds, terms, begins, ends
         self.n = len(kinds)
@@ -164,6 +167,7 @@ class Parse:
             copy = self.again(self.last)
             copy.polarity = "yes"
             copy.spots, copy.side, copy.own = spots, side, True
+            copy.severity = self.severity.label if self.severity is not None else None
             copy.rules.append("grammar except")
         elif self.severity is not None and self.group and self.prep == 1 and side and not spots:
             event = Event(self.severity, 0, 0)
@@ -221,7 +225,12 @@ class Parse:
 
     def again(self, model: Mention) -> Mention:
         """The same finding once more, said by a pronoun or left out."""
-        copy = Mention(model.term, model.begin, model.end)
+        if model.sentence == self.sentence:
+            copy = Mention(model.term, model.begin, model.end)
+        else:  # the evidence is the word that stands for it here
+            at = min(self.i, self.n - 1)
+            copy = Mention(model.term, self.begins[at], self.ends[at])
+        copy.sentence = self.sentence
         copy.spec = model.spec
         copy.tense = self.tense.effect if self.tense is not None else model.tense
         copy.clause = self.clause_number
@@ -275,6 +284,7 @@ class Parse:
         copy = Mention(model.term, model.begin, model.end)
         copy.spec, copy.tense, copy.polarity, copy.own = model.spec, model.tense, "no", True
         copy.side = self.not_side
+        copy.sentence = self.sentence
         copy.spots = [Spot(spot.term, self.not_side, spot.begin, spot.end) for spot in model.spots or model.subject]
         copy.rules.append("grammar not the other side")
         self.mentions.append(copy)
@@ -322,7 +332,9 @@ class Parse:
             self.event = [event]
             return
         if not spots and self.last is not None and self.last.term.head != "normal":
-            self.last.events = [*self.last.events, Event(term, self.last.begin, self.last.end)]
+            event = Event(term, self.last.begin, self.last.end)
+            self.last.events = [*self.last.events, event]
+            self.event = [event]
             return
         if not spots:
             spots = self.old_subject
@@ -360,9 +372,8 @@ class Parse:
         elif effect == "uncertain":
             mention.hedged = True
             if not (mention.spots or mention.side or mention.linked or mention.subject):
-                at = self.mentions.index(mention)
-                placed = [m for m in self.mentions[max(at - 4, 0) : at] if m.spots or m.side]
-                mention.linked = placed[-1] if placed else None
+                near = [m for m in self.mentions[-6:] if m is not mention and (m.spots or m.side)]
+                mention.linked = near[-1] if near else None
             if mention.polarity == "yes" or mention.rules.count(term.rule) == 1:
                 mention.polarity = "uncertain"
         elif effect == "family":
@@ -371,7 +382,7 @@ class Parse:
             mention.tense = effect
 
     def assertive(self, i: int) -> None:
-        """A word such as "small" or "stable" after a comma or "and" ends a negation, unless the list goes on to "or"."""
+        """A word such as "small" after a comma or "and" ends a negation, unless the list goes on to "or"."""
         if self.neg is None or not self.clause:
             return
         run_on = self.conn == J.NONE and self.kinds[i - 1] == K.FINDING

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
 from pathlib import Path
 
 from tumorboard.core.scenegraph import Polarity, SceneGraph, Statement, Tense
 from tumorboard.nlp import kinds as K
 from tumorboard.nlp.grammar import HANDLERS
-from tumorboard.nlp.layout import Headings, Section, Sentence, cut
+from tumorboard.nlp.layout import MAY_END, Headings, Section, Sentence, cut
 from tumorboard.nlp.lexicon import Lexicon, load_lexicon
 from tumorboard.nlp.parse import Parse
 from tumorboard.nlp.resolution import Frame, resolve, same_finding
@@ -23,6 +22,24 @@ _PHRASE = Term(K.FINDING, "phrase", "phrase", "phrase")
 
 ITEMS = 4_000
 """Items of one sentence that are read together; a longer "sentence" is read in pieces."""
+
+
+class _Page:
+    """A text cut into tokens: `ids` by the vocabulary, `offs` first characters."""
+
+    __slots__ = ("ids", "low", "offs", "places", "stops", "text", "tokens", "words")
+
+    def __init__(self, text: str, low: str, tokens: list[str], ids: list[int], offs: list[int]) -> None:
+        self.text, self.low, self.tokens, self.ids, self.offs = text, low, tokens, ids, offs
+        self.places = [k for k, word in enumerate(ids) if word > 1]  # tokens that are not blank
+        self.words = [word for word in ids if word > 1]
+        self.stops = [k for k, word in enumerate(ids) if word in MAY_END]
+
+    def cut(self, section: Section) -> list[tuple[int, int]]:
+        """Token ranges of the section's sentences."""
+        first, last = bisect_left(self.offs, section.start), bisect_left(self.offs, section.end)
+        stops = self.stops[bisect_left(self.stops, first) : bisect_left(self.stops, last)]
+        return cut(self.text, self.tokens, self.ids, self.offs, stops, first=first, last=last)
 
 
 class Reader:
@@ -40,7 +57,6 @@ class Reader:
         self._headings = Headings(self.lexicon.sections)
         self._vocabulary = self.lexicon.compiled.vocabulary
         self._root = self.lexicon.compiled.root
-        self._number = Term(K.NUMBER, "", "number", "number")
 
     def sections(self, text: str) -> tuple[Section, ...]:
         """Sections of a report, with the characters of their bodies."""
@@ -48,45 +64,36 @@ class Reader:
 
     def sentences(self, text: str) -> tuple[Sentence, ...]:
         """Sentences of a report, sections apart."""
-        low = lower(text)
-        tokens = split(low)
-        ids = list(map(self._vocabulary.__getitem__, tokens))
-        offs = offsets(tokens)
-        out = []
-        for section in self._headings.sections(low):
-            first, last = bisect_left(offs, section.start), bisect_left(offs, section.end)
-            out.extend(cut(text, tokens, ids, offs, first=first, last=last))
-        return tuple(Sentence(offs[a], offs[b]) for a, b in out)
+        page = self._page(text)
+        offs = page.offs
+        return tuple(
+            Sentence(offs[begin], offs[end])
+            for section in self._headings.sections(page.low)
+            for begin, end in page.cut(section)
+        )
 
     def read(self, text: str, *, exam_id: str = "") -> SceneGraph:
         """The statements of a report in the order of its text; see `core.scenegraph`. No closure."""
-        low = lower(text)
-        tokens = split(low)
-        ids = list(map(self._vocabulary.__getitem__, tokens))
-        offs = offsets(tokens)
+        page = self._page(text)
         statements: list[Statement] = []
         parse = Parse()
-        parse.tokens = tokens
-        for section in self._headings.sections(low):
-            if not section.read:
-                continue
-            first, last = bisect_left(offs, section.start), bisect_left(offs, section.end)
-            for begin, end in cut(text, tokens, ids, offs, first=first, last=last):
-                self._sentence(text, tokens, ids, offs, section, begin, end, parse, statements)
+        parse.tokens = page.tokens
+        for section in self._headings.sections(page.low):
+            if section.read:
+                for begin, end in page.cut(section):
+                    statements += self._sentence(page, section, begin, end, parse)
         return SceneGraph(exam_id, tuple(same_finding(statements, text)), self.lexicon.stamp)
 
     def context_of(self, sentence: str, start: int, end: int) -> Context:
         """What a sentence says of the phrase at characters `start` to `end`, whatever the phrase is."""
-        low = lower(sentence)
-        tokens = split(low)
-        ids = list(map(self._vocabulary.__getitem__, tokens))
-        offs = offsets(tokens)
+        page = self._page(sentence)
+        tokens, offs = page.tokens, page.offs
         first = max(bisect_left(offs, start + 1) - 1, 0)
         last = bisect_left(offs, end)
-        pieces = cut(sentence, tokens, ids, offs, first=0, last=len(tokens))
+        pieces = cut(sentence, tokens, page.ids, offs, page.stops, first=0, last=len(tokens))
         begin = max((a for a, _ in pieces if a <= first), default=0)
         stop = min((b for _, b in pieces if b >= last), default=len(tokens))
-        before, after = self._match(ids, begin, first), self._match(ids, last, stop)
+        before, after = self._match(page, begin, first), self._match(page, last, stop)
         kinds = [*before[0], K.FINDING, *after[0]]
         terms = [*before[1], _PHRASE, *after[1]]
         parse = Parse()
@@ -98,32 +105,45 @@ class Reader:
         if found is None:
             return Context(Polarity.YES, Tense.CURRENT, "patient", ())
         family = any("family" in rule for rule in found.rules)
-        polarity = Polarity(found.polarity)
+        gone = [event.term.rule for event in found.events if event.term.change == "resolved"]
+        found.rules += gone
+        polarity = Polarity.NO if gone or found.change == "resolved" else Polarity(found.polarity)
         tense = Tense.HISTORICAL if found.tense == "known" else Tense(found.tense)
         return Context(polarity, tense, "family" if family else "patient", tuple(found.rules[1:]))
 
-    def _sentence(self, text, tokens, ids, offs, section, begin, end, parse, statements) -> None:  # type: ignore[no-untyped-def]
-        kinds, terms, begins, ends = self._match(ids, begin, end)
+    def _sentence(self, page: _Page, section: Section, begin: int, end: int, parse: Parse) -> list[Statement]:
+        kinds, terms, begins, ends = self._match(page, begin, end)
         if not kinds:
-            return
-        tense = "hypothetical" if tokens[end - 1] == "?" and section.tense == "current" else section.tense
-        frame = Frame(section.name, text[offs[begin] : offs[end]], offs[begin], offs, tense)
+            return []
+        asked = section.tense == "current" and page.tokens[end - 1] == "?"
+        start = page.offs[begin]
+        sentence = page.text[start : page.offs[end]]
+        frame = Frame(section.name, sentence, start, page.offs, "hypothetical" if asked else section.tense)
+        if len(kinds) <= ITEMS:
+            parse.run(kinds, terms, begins, ends, stop=end, handlers=HANDLERS)
+            return resolve(parse.mentions, parse.changes, ontology=self.lexicon.ontology, frame=frame)
+        out: list[Statement] = []
         for k in range(0, len(kinds), ITEMS):
             piece = slice(k, k + ITEMS)
             parse.run(kinds[piece], terms[piece], begins[piece], ends[piece], stop=end, handlers=HANDLERS)
-            if parse.mentions or parse.changes:
-                statements.extend(resolve(parse.mentions, parse.changes, ontology=self.lexicon.ontology, frame=frame))
+            out += resolve(parse.mentions, parse.changes, ontology=self.lexicon.ontology, frame=frame)
+        return out
 
-    def _match(self, ids: Sequence[int], begin: int, end: int) -> Items:
+    def _page(self, text: str) -> _Page:
+        low = lower(text)
+        tokens = split(low)
+        return _Page(text, low, tokens, list(map(self._vocabulary.__getitem__, tokens)), offsets(tokens))
+
+    def _match(self, page: _Page, begin: int, end: int) -> Items:
         """Items among tokens `begin` to `end`: leftmost longest wordings, blanks and hyphens skipped."""
-        places = [k for k in range(begin, end) if ids[k] > 1]
-        words = [ids[k] for k in places]
+        places = page.places
+        words = page.words
         root = self._root
         found: list[Term] = []
         begins: list[int] = []
         ends: list[int] = []
-        n = len(words)
-        i = 0
+        i = bisect_left(places, begin)
+        n = bisect_left(places, end, i)
         while i < n:
             node = root[words[i]]
             if node is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from operator import attrgetter
 
 from tumorboard.core.scenegraph import Polarity, Statement, Tense
 from tumorboard.nlp.draft import statement
@@ -15,6 +16,7 @@ __all__ = ["Frame", "resolve", "same_finding"]
 
 _POLARITY = {"yes": Polarity.YES, "no": Polarity.NO, "uncertain": Polarity.UNCERTAIN}
 _TENSE = {"current": Tense.CURRENT, "historical": Tense.HISTORICAL, "hypothetical": Tense.HYPOTHETICAL}
+_start = attrgetter("start")
 _DEFAULT = "ontology default"
 _GONE = ("resolved", "removed")
 _HEDGE = ("severity", "hedge")
@@ -61,11 +63,9 @@ def resolve(
     return out
 
 
-def _start(statement: Statement) -> int:
-    return statement.start
-
-
-def _labels(mention: Mention, ontology: Ontology, mentions: Sequence[Mention]) -> Iterable[tuple[Label, list[Spot]]]:
+def _labels(
+    mention: Mention, ontology: Ontology, mentions: Sequence[Mention]
+) -> Iterable[tuple[Label, Sequence[Spot]]]:
     """The label or labels of a mention, each with the places that chose it."""
     head = mention.term.head
     spots = mention.spots
@@ -73,6 +73,10 @@ def _labels(mention: Mention, ontology: Ontology, mentions: Sequence[Mention]) -
         spec = mention.spec
         return ((spec, spots),) if spec is not None else ()
     compose = ontology.compose
+    for _, quality in mention.cues:
+        better = compose.get((head, f"+{quality}"))
+        if better is not None:
+            return ((better, list(spots)),)
     candidates = spots or mention.subject
     found: dict[str, tuple[Label, list[Spot]]] = {}
     barred = False
@@ -80,7 +84,7 @@ def _labels(mention: Mention, ontology: Ontology, mentions: Sequence[Mention]) -
         key = (head, spot.term.head)
         if key in compose:
             label = compose[key]
-            barred = barred or label is None
+            barred = label is None and not found
             if label is not None:
                 found.setdefault(label.name, (label, []))[1].append(spot)
     if found:
@@ -339,23 +343,18 @@ def same_finding(statements: list[Statement], text: str) -> list[Statement]:
 
     A plural without side keeps both sides, a denial its whole default place.
     """
-    open_ = [
-        k for k, s in enumerate(statements) if s.rules and s.rules[-1] == _DEFAULT and s.polarity is not Polarity.NO
-    ]
-    for k in open_:
-        s = statements[k]
-        if text[s.end - 1 : s.end] in "sS" or s.tense is not Tense.CURRENT or len(s.locations) < 2:
+    placed: dict[str, dict[str, None]] = {}
+    unplaced = []
+    for k, s in enumerate(statements):
+        if s.polarity is Polarity.NO or s.tense is not Tense.CURRENT:
             continue
-        placed = {
-            name: None
-            for other in statements
-            if other.attribute == s.attribute
-            and other.polarity is not Polarity.NO
-            and other.tense is Tense.CURRENT
-            and other.rules[-1] != _DEFAULT
-            for name in other.locations
-        }
-        if placed:
+        if s.rules[-1] != _DEFAULT:
+            placed.setdefault(s.attribute, {}).update(dict.fromkeys(s.locations))
+        elif len(s.locations) > 1 and text[s.end - 1 : s.end] not in "sS":
+            unplaced.append(k)
+    for k in unplaced:
+        s = statements[k]
+        if s.attribute in placed:
             rules = (*s.rules[:-1], "grammar same finding")
-            statements[k] = replace(s, locations=tuple(placed), rules=rules, confidence=s.confidence)
+            statements[k] = replace(s, locations=tuple(placed[s.attribute]), rules=rules)
     return statements

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 __all__ = ["BOTH", "LEFT", "RIGHT", "Label", "Places", "Term"]
 
@@ -18,7 +18,8 @@ class Label:
     """An attribute as the ontology knows it.
 
     `default`: where it is when no place is said; `allowed`: where it can be; `diffuse`: takes no side from a
-    neighbour; `device`: a tube, line or implant; `entry`: a side said with it is its way in, not its place.
+    neighbour; `device`: a tube, line or implant; `entry`: a side said with it is its way in, not its place; `lasting`:
+    "prior" before it means old and still there.
     """
 
     name: str
@@ -29,14 +30,15 @@ class Label:
     diffuse: bool = False
     device: bool = False
     entry: bool = False
+    lasting: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Term:
     """One wording, compiled.
 
-    `kind` is one of `kinds`; `label` is the name of what it stands for (an attribute, ``head:<name>``, a place, a cue, a trigger group);
-    `rule` is the identifier that statements carry.
+    `kind` is one of `kinds`; `label` names what it stands for (an attribute, ``head:<name>``, a place, a cue, a
+    trigger group); `rule` is the identifier that statements carry.
     """
 
     kind: int
@@ -50,5 +52,4 @@ class Term:
     head: str = ""
     effect: str = ""
     change: str = ""
-    words: int = 1
-    surface: str = field(default="", compare=False)
+    surface: str = ""
