@@ -30,7 +30,8 @@ def findings(picture: np.ndarray[Any, Any], *, affine: Any = None, view: str = "
         np.ascontiguousarray(picture.T)[:, :, None], frontal_affine() if affine is None else affine, Unit.GREY8
     )
     row = {
-        "image_id": "P.0.DX", "exam_id": "P.0", "modality": "DX", "role": "image", "unit": "grey8", "format": "radiograph",
+        "image_id": "P.0.DX", "exam_id": "P.0", "modality": "DX", "role": "image", "unit": "grey8",
+        "format": "radiograph",
         "path": "p.png", "shape": list(volume.shape), "affine": volume.affine.ravel().tolist(),
         "options": json.dumps({"projection": {"view": view}}),
     }  # fmt: skip

@@ -21,7 +21,7 @@ NOUNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("opacity", "lung opacity"),
         ("patchy opacity", "lung opacity"),
         ("infiltrate", "infiltration"),
-        ("hazy density", "lung opacity"),
+        ("ill-defined density", "lung opacity"),
     ),
     "linear atelectasis": (
         ("linear atelectasis", "linear/patchy atelectasis"),
