@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from tumorboard.metrics.intervals import Interval, bootstrap_mean
 from tumorboard.ops.radiograph import Hanging
 from tumorboard.tasks.anatomy.atlas import both_lungs
 from tumorboard.tasks.anatomy.cases import LUNGS, Box, Case, boxes_of_run, find_cases, load_lungs
-from tumorboard.tasks.result import TaskResult
+from tumorboard.tasks.result import Evaluation
 
 __all__ = ["GROUPS", "LARGE", "Evaluation", "evaluate", "mean_overlaps", "score_boxes"]
 
@@ -34,16 +33,6 @@ are small or thin: apical, upper and lower zones too, whose height is an eighth 
 GROUPS = {"large regions": LARGE, "small regions": frozenset(BOX_LOCATIONS) - LARGE}
 
 Predicted = Mapping[str, Mapping[str, Sequence[float]]]
-
-
-@dataclass(frozen=True)
-class Evaluation(TaskResult):
-    """Scores, the rules they follow, one row per X-ray and location, and X-rays without a prediction."""
-
-    rules: dict[str, Any] = field(default_factory=dict)
-    cases: list[dict[str, Any]] = field(default_factory=list)
-    missing: tuple[str, ...] = ()
-    unused: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -79,7 +68,7 @@ def evaluate(
         scores.append(_row(run, "mask_iou", side, interval, len(means)))
     missing = tuple(case.image_id for case in cases if case.image_id not in predicted)
     rules = {"name": "boxes by name", "not found": "overlap 0", "reference": reference, "large": sorted(LARGE)}
-    return Evaluation(scores, {}, rules, _case_rows(cases, predicted), missing)
+    return Evaluation(scores, rules=rules, cases=_case_rows(cases, predicted), missing=missing)
 
 
 def score_boxes(cases: Sequence[Case], predicted: Predicted, *, run: str, seed: int) -> list[dict[str, Any]]:

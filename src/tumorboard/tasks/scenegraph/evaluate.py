@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.tables import EXPERT
-from tumorboard.tasks.result import TaskResult
+from tumorboard.tasks.result import Evaluation
 from tumorboard.tasks.scenegraph import codes
 from tumorboard.tasks.scenegraph.config import SceneGraphConfig
 from tumorboard.tasks.scenegraph.disagreement import disagreements
@@ -19,17 +19,6 @@ from tumorboard.tasks.scenegraph.scoring import score_rows
 from tumorboard.tasks.scenegraph.statements import RunStatements, statements_of_run, terms_of
 
 __all__ = ["Evaluation", "evaluate"]
-
-
-@dataclass(frozen=True)
-class Evaluation(TaskResult):
-    """Scores, the rules they follow, every disagreement (`cases`), exams of the reference on which the run is silent,
-    and exams of which the run alone speaks."""
-
-    rules: dict[str, Any] = field(default_factory=dict)
-    cases: list[dict[str, Any]] = field(default_factory=list)
-    missing: tuple[str, ...] = ()
-    unused: tuple[str, ...] = ()
 
 
 def evaluate(
