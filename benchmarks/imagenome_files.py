@@ -1,6 +1,6 @@
 """Synthetic silver graphs: read into cohorts, checked, written back; equal in content?
 
-    python benchmarks/bench_imagenome.py [--graphs 10000] [--workers 2]
+    python benchmarks/imagenome_files.py [--graphs 10000] [--workers 2]
 
 The graphs are made first and compared afterwards; both are outside the clock. Prints seconds, graphs a second and the
 largest resident memory of a worker. Goal: 10,000 graphs within 60 s on two cores.
