@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-__all__ = ["Evaluation", "TaskResult"]
+__all__ = ["Evaluation", "Picture", "TaskResult"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure that a benchmark drew (PNG or SVG below its own folder), for the board: `title` stands above it, `alt`
+    says in words what it shows, with its figures; `patient_id` is empty when it shows the cohort."""
+
+    path: Path
+    title: str
+    alt: str
+    patient_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -15,11 +27,13 @@ class TaskResult:
     `scores`: dictionaries with run, task, metric, label, subset, value, low, high, n (value None when undefined).
     `rows`: table name -> rows (runs, predicted mask images, findings with measurements, outcomes).
     `notes`: what a reader of the scores must know, in words (variables left out, models that could not be fitted).
+    `pictures`: figures for the board.
     """
 
     scores: list[dict[str, Any]]
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True)
