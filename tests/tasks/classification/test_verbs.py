@@ -56,6 +56,7 @@ def test_benchmark_by_patient_and_by_centre(result) -> None:
     pictures = sorted(path.name for path in (out / "pictures").iterdir())
     kinds = ("abstention", "confusion", "decision", "reliability", "roc")
     assert pictures == [f"hpv-{kind}.png" for kind in kinds]
+    assert sorted(picture.path.name for picture in found.pictures) == pictures
 
 
 def test_rows_have_the_shape_of_the_truth(result) -> None:
