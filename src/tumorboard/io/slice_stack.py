@@ -61,9 +61,9 @@ def slice_numbers(folder: Path) -> list[int]:
 
 def consecutive_runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
     """(first, last) of each run without a gap; `numbers` in order, each once."""
-    starts = [n for before, n in pairwise([None, *numbers]) if before is None or n != before + 1]
-    ends = [n for n, after in pairwise([*numbers, None]) if after is None or after != n + 1]
-    return list(zip(starts, ends, strict=True))
+    breaks = [at for at, (a, b) in enumerate(pairwise(numbers), 1) if b != a + 1]
+    edges = [0, *breaks, len(numbers)] if numbers else []
+    return [(numbers[a], numbers[b - 1]) for a, b in pairwise(edges)]
 
 
 def read_slice_stack(
@@ -98,7 +98,7 @@ def read_slice_stack(
     columns, rows = _size(files[0])
     if columns * rows * 2 * len(files) > max_bytes:
         raise TumorboardError(
-            codes.FILE_TOO_LARGE, path, found=f"{columns} x {rows} x {len(files)} voxels", expected=f"{max_bytes:,} bytes"
+            codes.FILE_TOO_LARGE, path, found=f"{columns} x {rows} x {len(files)} voxels", expected=f"{max_bytes} bytes"
         )
     voxels = np.empty((len(files), rows, columns), np.int16)
 
@@ -121,7 +121,7 @@ def read_slice(path: Path, *, shape: tuple[int, int] | None = None) -> NDArray[n
     columns, rows = _size(path)
     if shape is not None and (rows, columns) != shape:
         raise TumorboardError(
-            codes.FILE_FORMAT, path, found=f"{columns} x {rows} pixels", expected=f"{shape[1]} x {shape[0]}, as before it"
+            codes.FILE_FORMAT, path, found=f"{columns} x {rows} pixels", expected=f"{shape[1]} x {shape[0]} as before"
         )
     try:
         with Image.open(path, formats=("PNG",)) as picture:
@@ -154,7 +154,7 @@ def _size(path: Path) -> tuple[int, int]:
         with path.open("rb") as file:
             head = file.read(_HEAD.size)
     except FileNotFoundError:
-        raise TumorboardError(codes.FILE_MISSING, path, found="no such file", expected="a slice of the volume") from None
+        raise TumorboardError(codes.FILE_MISSING, path, found="no such file", expected="a slice of the scan") from None
     if len(head) < _HEAD.size or not head.startswith(_SIGNATURE):
         raise TumorboardError(codes.FILE_FORMAT, path, found=f"{len(head)} bytes of another kind", expected="a PNG")
     _, _, columns, rows, bits, colours, _, _, _ = _HEAD.unpack(head)
@@ -169,9 +169,7 @@ def _size(path: Path) -> tuple[int, int]:
     return columns, rows
 
 
-def read_sub_volume(
-    path: Path, *, unit: Unit, affine: Sequence[float], max_bytes: int = MAX_STACK_BYTES
-) -> Volume:
+def read_sub_volume(path: Path, *, unit: Unit, affine: Sequence[float], max_bytes: int = MAX_STACK_BYTES) -> Volume:
     """A NIfTI sub-volume made from such slices, at the place that `affine` (16 numbers, row by row) states instead of
     its own header, which has no origin; int16 whatever type the conversion chose.
 

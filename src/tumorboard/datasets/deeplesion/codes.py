@@ -28,7 +28,7 @@ INDEX_TABLE = define(
 )
 NO_SPACING = define(
     "DPL105",
-    "A series whose spacing or slice interval is missing, zero or negative",
+    "A sub-volume whose spacing or slice interval is missing, zero, negative or stated twice",
     why="Without it no place in millimetres is known; a made-up one would give wrong volumes and distances.",
     fix="look the interval up in the DICOM headers; until then its lesions keep pixels and slice numbers only",
 )

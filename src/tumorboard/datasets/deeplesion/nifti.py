@@ -1,9 +1,9 @@
 """NIfTI sub-volumes of DeepLesion: which slice is voxel layer k, in each of the public conversions.
 
-    frame      ours: array (column, row, slice), slices towards the feet, the series' own origin
-    official   DL_save_nifti.py: array (row, column, slice), slices towards the feet, origin at the first voxel
-    reversed   script of the manual 3-D test set: array (column, row, slice), slices towards the head
-    exclusive  a mirror's script: as official, but the last slice of the named range is not in the file
+frame      ours: array (column, row, slice), slices towards the feet, the series' own origin
+official   DL_save_nifti.py: array (row, column, slice), slices towards the feet, origin at the first voxel
+reversed   script of the manual 3-D test set: array (column, row, slice), slices towards the head
+exclusive  a mirror's script: as official, but the last slice of the named range is not in the file
 """
 
 from __future__ import annotations
@@ -28,9 +28,7 @@ CONVENTIONS = ("auto", "frame", "official", "reversed", "exclusive")
 _TOLERANCE_MM = 1e-3
 
 
-def layer_affine(
-    convention: str, spacing_mm: Sequence[float], *, first: int, last: int
-) -> NDArray[np.float64]:
+def layer_affine(convention: str, spacing_mm: Sequence[float], *, first: int, last: int) -> NDArray[np.float64]:
     """Affine from a file's voxel to the series' frame (`io.slice_stack.stack_affine`), of a file that holds slices
     `first` to `last`."""
     sx, sy, sz = (float(edge) for edge in spacing_mm)

@@ -25,7 +25,8 @@ from tumorboard.datasets.deeplesion.table import (
     read_row_index,
     with_index,
 )
-from tumorboard.datasets.deeplesion.volumes import IMAGE_FOLDER, Slices, SubVolume, find_slices, plan_volumes
+from tumorboard.datasets.deeplesion.volumes import IMAGE_FOLDERS, Slices, SubVolume, find_slices, plan_volumes
+from tumorboard.datasets.identifiers import read_ids
 from tumorboard.io.confine import confined
 from tumorboard.io.images import load_image
 
@@ -57,29 +58,30 @@ def read(
     index : how a lesion gets its index, the row number in the whole table, which companion sets go by: ``auto`` (from a
         table with `row_index` and `File_name`; else the row number in a table of 32,735 rows; else unknown), ``row``
         (the row number in any case) or ``none``.
-    images : folder of slices or NIfTI sub-volumes; default: `Images_png` in the source, if it is there.
+    images : folder of slices or NIfTI sub-volumes; default: `Images_png` or `Images_nifti` beside the tables, if there.
     convention : z order of NIfTI sub-volumes: ``auto`` (by header), ``official``, ``reversed``, ``exclusive`` or
         ``frame`` (`datasets.deeplesion.nifti`).
     order : exams by study number, or by age and then study number; neither is a date.
     floor_hu : raise what is darker (padding outside the field of view) to this; default: leave it.
     companions : read LesaNet's labels, DLS pairs and manual 3-D boxes (JSON) that lie in the source.
 
-    Noisy lesions are kept and flagged; a type of -1 becomes the label `lesion`, which is no class. Errors: LAY101, LAY103,
-    DPL101 to DPL108.
+    Noisy lesions are kept and flagged; a type of -1 becomes the label `lesion`, which is no class. Errors: LAY101,
+    LAY103, DPL101 to DPL108.
     """
     source = Path(source).resolve()
     folder = source if source.is_dir() else source.parent
     lesions, notes = read_table(source, tables=tables, index=index)
     require_names(lesions)
-    place = images if images is not None else folder / IMAGE_FOLDER
-    slices = find_slices(place if images is not None or place.is_dir() else None, convention=convention)
+    usual = next((folder / place for place in IMAGE_FOLDERS if (folder / place).is_dir()), None)
+    slices = find_slices(images or usual, convention=convention)
+    ids = read_ids(folder)
     notes += slices.notes
     volumes, owner = plan_volumes(lesions, slices)
     notes += _image_notes(lesions, volumes, slices)
     told = _companions(folder, lesions, volumes, notes) if companions and source.is_dir() else _Told()
     entry = import_entry(
-        "deeplesion", source, notes=notes, tables=tables, index=index, images=images, convention=convention, order=order,
-        floor_hu=floor_hu, companions=companions,
+        "deeplesion", source, notes=notes, tables=tables, index=index, images=images, convention=convention,
+        order=order, floor_hu=floor_hu, companions=companions,
     )  # fmt: skip
     findings = rows.finding_rows(lesions, volumes, owner, told.tags) + told.boxes
     if progress:
@@ -89,9 +91,9 @@ def read(
         dictionary=[Variable("split", Kind.TEXT, note=_NOTE)],
         provenance=[entry],
         loader=load_image,
-        patients=rows.patient_rows(lesions),
-        exams=rows.exam_rows(lesions, order=order),
-        images=rows.image_rows(volumes, lesions, floor_hu=floor_hu),
+        patients=rows.patient_rows(lesions, ids=ids),
+        exams=rows.exam_rows(lesions, order=order, ids=ids),
+        images=rows.image_rows(volumes, lesions, floor_hu=floor_hu, ids=ids),
         findings=findings,
         relations=told.relations,
         runs=[{"run_id": rows.MANUAL_RUN, "kind": "expert"}] if told.boxes else [],
@@ -217,6 +219,12 @@ def _image_notes(lesions: LesionTable, volumes: list[SubVolume], slices: Slices)
     unplaced = sum(not volume.placed for volume in volumes)
     if unplaced:
         notes.append(f"{codes.NO_SPACING.id}: {unplaced} sub-volumes without a usable spacing or slice interval")
+    spacings: dict[str, set[float]] = {}
+    for volume in volumes:
+        spacings.setdefault(volume.name.series_name, set()).add(volume.spacing_mm[2])
+    several = [name for name, found in spacings.items() if len(found) > 1]
+    if several:
+        notes.append(f"series with more than one slice interval (frames differ along z): {', '.join(several[:5])}")
     missing = sum(volume.part is None for volume in volumes)
     if slices.parts and missing:
         notes.append(f"{missing} of {len(volumes)} sub-volumes have no slices here")

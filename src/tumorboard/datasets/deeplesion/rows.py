@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -42,15 +43,16 @@ _SAME_PLACE_PX = 0.25
 """Coordinates of pairs are rounded to a tenth: their centre is within 0.05 of the table's."""
 
 
-def patient_name(number: int) -> str:
-    return f"{number:06d}"
+def patient_name(number: int, ids: Mapping[str, str]) -> str:
+    """Six digits, or the id that a table of ids gives them."""
+    return ids.get(f"{number:06d}", f"{number:06d}")
 
 
-def exam_name(patient: int, study: int) -> str:
-    return f"{patient:06d}_{study:02d}"
+def exam_name(patient: int, study: int, ids: Mapping[str, str]) -> str:
+    return f"{patient_name(patient, ids)}_{study:02d}"
 
 
-def patient_rows(lesions: LesionTable) -> list[dict[str, Any]]:
+def patient_rows(lesions: LesionTable, *, ids: Mapping[str, str]) -> list[dict[str, Any]]:
     """One row per patient: sex, age at the first study with an age somebody can have (else the first published one, so
     that checks see it), and the official split (empty where rows disagree)."""
     rows = {}
@@ -61,15 +63,15 @@ def patient_rows(lesions: LesionTable) -> list[dict[str, Any]]:
         splits = {int(split) for split in lesions.split[mine]}
         sexes = {_SEX.get(sex) for sex in lesions.sex[mine] if sex}
         rows[patient] = {
-            "patient_id": patient_name(patient),
+            "patient_id": patient_name(patient, ids),
             "sex": sexes.pop() if len(sexes) == 1 else None,
-            "age_years": (able or ages or [None])[0],
+            "age_years": next(iter(able or ages), None),
             "split": SPLITS[splits.pop()] if len(splits) == 1 else None,
         }
     return list(rows.values())
 
 
-def exam_rows(lesions: LesionTable, *, order: Order) -> list[dict[str, Any]]:
+def exam_rows(lesions: LesionTable, *, order: Order, ids: Mapping[str, str]) -> list[dict[str, Any]]:
     """One row per study. The study number is not strictly in time and there are no dates: `order` counts studies by
     their number, or by age first and number second (a study without a possible age keeps its neighbour's)."""
     rows = []
@@ -83,14 +85,19 @@ def exam_rows(lesions: LesionTable, *, order: Order) -> list[dict[str, Any]]:
                 known[study] = last
             studies.sort(key=lambda study: known[study])
         rows += [
-            {"exam_id": exam_name(patient, study), "patient_id": patient_name(patient), "order": at, "kind": "CT"}
+            {
+                "exam_id": exam_name(patient, study, ids),
+                "patient_id": patient_name(patient, ids),
+                "order": at,
+                "kind": "CT",
+            }
             for at, study in enumerate(studies)
         ]
     return rows
 
 
 def image_rows(
-    volumes: Sequence[SubVolume], lesions: LesionTable, *, floor_hu: float | None
+    volumes: Sequence[SubVolume], lesions: LesionTable, *, floor_hu: float | None, ids: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """One row per sub-volume; without a place in mm (DPL105 in `problem`) where spacing or interval are not known."""
     facts = {name: rows[0] for name, rows in _grouped(lesions.series_name).items()}
@@ -99,7 +106,9 @@ def image_rows(
         first, last, part = volume.name.first, volume.name.last, volume.part
         lesion = facts[volume.name.series_name]
         age = float(lesions.age_years[lesion])
-        said = {"series": int(lesions.series[lesion]), "first_slice": first, "last_slice": last}
+        said: dict[str, Any] = {"series": int(lesions.series[lesion]), "first_slice": first, "last_slice": last}
+        if not volume.placed:
+            said["spacing_mm"] = [edge if math.isfinite(edge) else None for edge in volume.spacing_mm]
         options: dict[str, Any] = {"deeplesion": {**said, "age_years": age if np.isfinite(age) else None}}
         affine = stack_affine(volume.spacing_mm, first=first) if volume.placed else None
         row: dict[str, Any] = {}
@@ -120,7 +129,7 @@ def image_rows(
             row
             | {
                 "image_id": str(volume.name),
-                "exam_id": volume.name.series_name.rpartition("_")[0],
+                "exam_id": exam_name(int(lesions.patient[lesion]), int(lesions.study[lesion]), ids),
                 "modality": str(Modality.CT),
                 "role": str(Role.IMAGE),
                 "unit": str(Unit.HU),
@@ -210,9 +219,7 @@ def boxes_mm(
     return np.stack([*low, *high], axis=1)
 
 
-def pair_rows(
-    pairs: Sequence[DlsPair], lesions: LesionTable
-) -> tuple[list[dict[str, Any]], int]:
+def pair_rows(pairs: Sequence[DlsPair], lesions: LesionTable) -> tuple[list[dict[str, Any]], int]:
     """SAME_LESION relations, one per undirected pair, the lower study first; and how many pairs have a lesion that is
     not in the table. A lesion is found by its slice and the mean of its four ends."""
     on_slice: dict[str, list[int]] = _grouped(lesions.file_name)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from tumorboard.datasets.deeplesion.nifti import nifti_part
 from tumorboard.datasets.deeplesion.table import LesionTable
 from tumorboard.io.slice_stack import consecutive_runs, slice_numbers
 
-__all__ = ["Part", "Slices", "SubVolume", "find_slices", "plan_volumes"]
+__all__ = ["IMAGE_FOLDERS", "Part", "Slices", "SubVolume", "find_slices", "plan_volumes"]
 
-IMAGE_FOLDER = "Images_png"
+IMAGE_FOLDERS = ("Images_png", "Images_nifti")
+"""Where slices, or sub-volumes as NIfTI, lie below the tables; the first is the published name."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class SubVolume:
     @property
     def placed(self) -> bool:
         """Whether spacing and interval are known, so that places in mm are."""
-        return bool(np.isfinite(self.spacing_mm).all() and min(self.spacing_mm) > 0)
+        return all(math.isfinite(edge) and edge > 0 for edge in self.spacing_mm)
 
 
 @dataclass(frozen=True)
@@ -94,22 +96,24 @@ def _in_folder(path: Path, convention: str) -> Slices:
     if slice_name(f"{path.name}_001.png") is not None:
         runs = consecutive_runs(slice_numbers(path))
         return Slices({path.name: [Part(first, last, path, "slice-stack") for first, last in runs]})
-    return find_slices(path, convention=convention) if path.name == IMAGE_FOLDER else Slices()
+    return find_slices(path, convention=convention) if path.name in IMAGE_FOLDERS else Slices()
 
 
 def plan_volumes(lesions: LesionTable, slices: Slices) -> tuple[list[SubVolume], NDArray[np.int64]]:
     """The sub-volumes of the table's series, and for each lesion the number of the one that its key slice lies in.
 
     A published range whose slices are all there is one sub-volume; where slices are missing, each run of those that
-    are there is one. A lesion whose key slice is not there keeps its range, without pixels.
+    are there is one. A lesion whose key slice is not there keeps its range, without pixels. Spacing is the row's own:
+    one published series has two slice intervals. Rows that contradict each other about a sub-volume leave it unplaced.
     """
     volumes: dict[SubVolumeName, SubVolume] = {}
     number: dict[SubVolumeName, int] = {}
     owner = np.full(len(lesions), -1, np.int64)
 
     def add(volume: SubVolume) -> int:
-        if volume.name not in volumes or volumes[volume.name].part is None:
-            volumes[volume.name] = volume
+        before = volumes.setdefault(volume.name, volume)
+        if before.placed and volume.placed and before.spacing_mm != volume.spacing_mm:
+            volumes[volume.name] = replace(before, spacing_mm=(math.nan, math.nan, math.nan))
         return number.setdefault(volume.name, len(number))
 
     names = lesions.series_name
@@ -117,21 +121,21 @@ def plan_volumes(lesions: LesionTable, slices: Slices) -> tuple[list[SubVolume],
     for row, name in enumerate(names):
         rows_of.setdefault(name, []).append(row)
     for name, rows in rows_of.items():
-        spacing = tuple(float(edge) for edge in lesions.spacing_mm[rows[0]])
-        size = tuple(int(edge) for edge in lesions.image_size_px[rows[0]])
         used: set[tuple[int, int]] = set()
         for row in rows:
-            first, last = (int(edge) for edge in lesions.slice_range[row])
+            x, y, z = lesions.spacing_mm[row].tolist()
+            columns, lines = lesions.image_size_px[row].tolist()
+            first, last = lesions.slice_range[row].tolist()
             key = int(lesions.key_slice[row])
             part = next((p for p in slices.parts.get(name, ()) if p.first <= key <= p.last), None)
             if part is not None:
                 part = _cut(part, first, last)
                 used.add((part.first, part.last))
                 first, last = part.first, part.last
-            owner[row] = add(SubVolume(SubVolumeName(name, first, last), spacing, size, part))
+            owner[row] = add(SubVolume(SubVolumeName(name, first, last), (x, y, z), (columns, lines), part))
         for part in slices.parts.get(name, ()):
             if not any(part.first <= b and a <= part.last for a, b in used):
-                add(SubVolume(SubVolumeName(name, part.first, part.last), spacing, size, part))
+                add(SubVolume(SubVolumeName(name, part.first, part.last), (x, y, z), (columns, lines), part))
     return list(volumes.values()), owner
 
 
