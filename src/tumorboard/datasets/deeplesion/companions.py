@@ -128,10 +128,9 @@ def read_boxes(content: Mapping[str, Any], where: Path) -> dict[SubVolumeName, N
     found: dict[SubVolumeName, NDArray[np.float64]] = {}
     for text, listed in content.items():
         name = sub_volume_name(str(text))
-        boxes = np.asarray(listed, float).reshape(len(listed), -1)
-        if name is None or (len(boxes) and boxes.shape[1] != 6):
-            raise _form(where, f"{text}: boxes of shape {boxes.shape}", "x1, y1, slice 1, x2, y2, slice 2")
-        boxes = boxes.reshape(-1, 6)
+        if name is None or not isinstance(listed, list) or any(len(box) != 6 for box in listed):
+            raise _form(where, f"{text}: {str(listed)[:60]}", "lists of x1, y1, slice 1, x2, y2, slice 2")
+        boxes = np.asarray(listed, float).reshape(-1, 6)
         low, high = boxes[:, :3], boxes[:, 3:]
         inside = (low[:, 2] >= name.first) & (high[:, 2] <= name.last)
         if not np.isfinite(boxes).all() or (low > high).any() or not inside.all():

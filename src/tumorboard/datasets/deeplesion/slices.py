@@ -36,8 +36,8 @@ _WORDS = {
     ),
     "official": (
         "Array (row, column, slice): rows to the back, columns to the patient's left, slices towards the feet. Layer k "
-        "is slice FIRST + k of the name. World (RAS, mm): x = -column sx, y = -row sy, z = -layer sz; every file begins "
-        "at the origin.\n"
+        "is slice FIRST + k of the name. World (RAS, mm): x = -column sx, y = -row sy, z = -layer sz; every file "
+        "begins at the origin.\n"
     ),
 }
 

@@ -129,7 +129,7 @@ class LesionTable:
     @property
     def centre_px(self) -> NDArray[np.float64]:
         """(n, 2): mean of the four ends, not the centre of the box."""
-        return self.ends_px.mean(axis=1)
+        return np.asarray(self.ends_px.mean(axis=1))
 
 
 def read_lesions(path: Path) -> LesionTable:
@@ -257,7 +257,7 @@ def _whole(table: pa.Table, name: str, path: Path) -> NDArray[np.int64]:
     bad = np.flatnonzero(~np.isfinite(values) | (values != np.trunc(values)))
     if len(bad):
         raise _cell(path, name, int(bad[0]), f"{values[bad[0]]}", "a whole number")
-    return values.astype(np.int64)
+    return np.asarray(values, np.int64)
 
 
 def _vector(table: pa.Table, name: str, width: int, path: Path) -> NDArray[np.float64]:
