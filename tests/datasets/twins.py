@@ -279,10 +279,8 @@ def lesion_cohort(folder: Path, *, number: int = 2) -> Cohort:
         row = put(folder, f"{exam_id}", "CT", array, geometry)
         row["image_id"] = f"{exam_id}_01_001-009"
         images.append(row)
-        for at in range(number if exam_id == "000007_01" else 1):
-            findings.append(
-                marked_lesion(geometry, row["image_id"], key_slice=5 + at, label="liver" if patient == "000007" else "lung")
-            )
+        label, many = ("liver" if patient == "000007" else "lung"), (number if exam_id == "000007_01" else 1)
+        findings += [marked_lesion(geometry, row["image_id"], key_slice=5 + at, label=label) for at in range(many)]
     patients = [
         {"patient_id": "000007", "sex": "female", "age_years": 50.0, "split": "validation"},
         {"patient_id": "000012", "sex": "male", "age_years": 61.0, "split": "test"},
