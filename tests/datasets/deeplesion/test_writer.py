@@ -122,11 +122,9 @@ def test_values_beyond_16_bits_are_refused(tmp_path):
     image = cohort.rows("images")[-1]
     volume = cohort.image(image["image_id"]).astype("float32")
     volume.array[0, 0, 0] = 40000
-    images = cohort.rows("images")[:-1] + [
-        twins.put(tmp_path, "odd", "CT", volume.array, volume.geometry)
-        | {"image_id": image["image_id"], "exam_id": image["exam_id"]}
-    ]
-    odd = cohort.replace_tables(images=images)
+    ids = {"image_id": image["image_id"], "exam_id": image["exam_id"]}
+    put = twins.put(tmp_path, "odd", "CT", volume.array, volume.geometry) | ids
+    odd = cohort.replace_tables(images=[*cohort.rows("images")[:-1], put])
     for images in ("png", "nifti"):
         with pytest.raises(TumorboardError, match=r"FIL102|LAY111"):
             write(odd, tmp_path / "out", images=images)

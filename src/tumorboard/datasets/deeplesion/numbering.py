@@ -15,7 +15,7 @@ from tumorboard.core.lesion import RECIST_PAIR
 from tumorboard.core.tables import EXPERT
 from tumorboard.core.units import Modality, Role, Unit
 from tumorboard.datasets import codes
-from tumorboard.datasets.assembly import row_grid
+from tumorboard.datasets.assembly import picture_grid
 from tumorboard.datasets.deeplesion.table import SPLITS
 from tumorboard.datasets.export import PatientRows, rows_by_patient
 
@@ -129,13 +129,7 @@ def _numbered(
     row: Mapping[str, Any], patient: PatientRows, number: int, study: int, series: int, split: int
 ) -> NumberedImage:
     told = _told(row)
-    geometry = None
-    if row["affine"] is not None:
-        grid = row_grid(row)
-        order, flips = grid.reorientation("LPI")
-        geometry = grid.permute(order)
-        for axis in flips:
-            geometry = geometry.flip(axis)
+    geometry = None if row["affine"] is None else picture_grid(row)
     sex = patient.record.get("sex")
     return NumberedImage(
         row,
