@@ -51,8 +51,8 @@ def body_slices(volume: Volume, config: BodyPartConfig, *, where: str) -> BodySl
     """The slices of a CT in HU. Head and feet come from the affine, never from the order of the array.
 
     In plane, voxels are averaged over pixels of `pixel_mm` (places outside the image are air); along z, slices closer
-    than `least_step_mm` are thinned out, not averaged; slices that show no body are left out. Errors: UNT101 for other units, BDP102 for positions along z
-    that do not fall, BDP103 without a body or with values that are no numbers.
+    than `least_step_mm` are thinned out, not averaged; slices that show no body are left out. Errors: UNT101 for other
+    units, BDP102 for positions along z that do not fall, BDP103 without a body or with values that are no numbers.
     """
     lying = volume.require(Unit.HU, where=where).reorient("LPI")
     columns, rows, count = lying.shape
