@@ -2,9 +2,10 @@
 
 A mask says of every pixel centre whether it lies inside, so that its outline is uncertain by half a pixel and the
 longest of many such distances comes out too long (by a third of a pixel on ellipses); distances between pixel centres
-come out too short by a whole one. Here the outline between the pixels is smoothed before it is measured: in
-coordinates in which the lesion is as wide as it is long, by a local parabola, which moves neither circles nor ellipses.
-The window and how far the result is from ellipses and lobed shapes: docs/adr/0133.
+come out too short by a whole one. Here the outline is first made as smooth as the mask allows: the fewest waves of the
+radius that part the pixels inside from those outside, else a local parabola along it; both in coordinates in which the
+lesion is as wide as it is long, so that they move neither circles nor ellipses. What that gives on ellipses and lobed
+shapes: docs/adr/0133.
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = ["Axes", "contour_axes", "mask_axes", "slice_axes"]
 
 Floats = NDArray[np.float64]
+_WAVES, _TOLERANCE_PX, _EDGE_ERROR = 1.6, 0.12, 0.05
+"""At most `_WAVES` times the root of the diameter in pixels; how far a point may lie beyond half a pixel; the variance
+(relative to that of half a pixel) of a point whose edge runs along the outline."""
 _WINDOW_PX, _LEAST_WINDOW_PX = 1.1, 1.5
-"""Half the smoothing window: `_WINDOW_PX` times the root of the diameter in pixels, at least `_LEAST_WINDOW_PX`."""
+"""Half the window of the parabola: `_WINDOW_PX` times the root of the diameter in pixels, at least the least."""
 _STEP_PX = 0.5
 _SMOOTHED_FROM_PX = 3.0
 """Lesions of a smaller diameter are measured on the outline as it is: there is nothing to average over."""
-_SLACK_PX = 2.0
+_SLACK_PX = 1.5
 """Slices whose raw long axis is shorter than the longest by more than this cannot win after smoothing."""
-_MOST_CHORDS = 512
+_MOST_CHORDS = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +147,7 @@ def _candidates(box: NDArray[np.bool_], steps: Floats) -> list[int]:
         rim = _rim(inside)
         if len(rim):
             lengths[place] = np.linalg.norm(np.subtract(*_farthest(rim @ steps.T)))
-    slack = _SLACK_PX * float(np.abs(steps).sum(axis=0).max())
+    slack = _SLACK_PX * float(np.linalg.norm(steps, axis=0).max())
     several = [_parts(inside)[1] > 1 for inside in box]
     whole = [length for length, many in zip(lengths, several, strict=True) if not many]
     goal = max(whole, default=0.0) - slack
@@ -192,24 +196,50 @@ def _enclosed(line: Floats) -> float:
 
 
 def _smoothed(outline_px: Floats, part: NDArray[np.bool_], steps: Floats) -> Floats:
-    """The outline in mm after a local parabola (Savitzky and Golay) over even steps along it, in coordinates in which
-    the part's second moments are those of a circle of its area."""
+    """The outline in mm without the grid's steps, found in coordinates (of pixel size) in which the part's second
+    moments are those of a circle of its area."""
     pixel = float(np.sqrt(abs(np.linalg.det(steps))))
     places = np.argwhere(part) @ steps.T
     spread = np.cov(places.T, bias=True) if len(places) > 1 else np.zeros((2, 2))
     values, vectors = np.linalg.eigh(spread + steps @ steps.T / 12)
-    round_off = np.sqrt(np.sqrt(values[0] * values[1]))
-    to_circle = vectors @ np.diag(round_off / np.sqrt(values)) @ vectors.T
-    outline = outline_px @ steps.T
-    even = _evenly(outline @ to_circle.T, _STEP_PX * pixel)
-    perimeter_px = float(np.linalg.norm(np.roll(even, -1, axis=0) - even, axis=1).sum()) / pixel
-    diameter_px = perimeter_px / np.pi
+    to_circle = vectors @ np.diag(np.sqrt(np.sqrt(values[0] * values[1]) / values)) @ vectors.T / pixel
+    ring = outline_px @ steps.T @ to_circle.T
+    diameter_px = float(np.linalg.norm(np.roll(ring, -1, axis=0) - ring, axis=1).sum()) / np.pi
     if diameter_px < _SMOOTHED_FROM_PX:
-        return outline
-    reach_px = max(_WINDOW_PX * np.sqrt(diameter_px), _LEAST_WINDOW_PX)
-    reach = min(round(reach_px * len(even) / perimeter_px), (len(even) - 1) // 2)
-    smooth: Floats = _local_parabola(even, reach) @ np.linalg.inv(to_circle).T
-    return smooth
+        return outline_px @ steps.T
+    crossed = np.argmax(np.abs(outline_px - np.round(outline_px)), axis=1)  # the pixel axis that each point lies on
+    edges = (to_circle @ steps)[:, crossed].T
+    smooth = _few_waves(ring, edges, places.mean(axis=0) @ to_circle.T, diameter_px)
+    if smooth is None:
+        smooth = _local_parabola(_evenly(ring, _STEP_PX), diameter_px)
+    back: Floats = smooth @ np.linalg.inv(to_circle).T
+    return back
+
+
+def _few_waves(ring: Floats, edges: Floats, middle: Floats, diameter_px: float) -> Floats | None:
+    """The radius round `middle` as a sum of the fewest waves with which the outline stays between the pixels inside and
+    those outside. Every point of `ring` lies half-way between two pixel centres that are `edges` apart. A point says
+    most about the radius where its edge runs along the outline. None when a lesion
+    needs many waves, or shows too little of itself from its middle."""
+    spokes = ring - middle
+    radius, angle = np.hypot(*spokes.T), np.arctan2(spokes[:, 1], spokes[:, 0])
+    across = np.abs((spokes * edges).sum(axis=1)) / np.maximum(radius, 1e-9)
+    weight = 1 / np.sqrt(across**2 + _EDGE_ERROR)
+    widest_gap = float(np.diff(np.sort(angle), append=angle.min() + 2 * np.pi).max())
+    most = min(int(_WAVES * np.sqrt(diameter_px)), len(ring) // 3, int(np.pi / 2 / widest_gap))
+    for waves in range(2, most + 1):
+        basis = _waves(angle, waves)
+        found = np.linalg.lstsq(basis * weight[:, None], radius * weight, rcond=None)[0]
+        if (np.abs(basis @ found - radius) <= across / 2 + _TOLERANCE_PX).all():
+            turn = np.linspace(-np.pi, np.pi, max(int(np.pi * diameter_px / _STEP_PX), 16), endpoint=False)
+            smooth = _waves(turn, waves) @ found
+            return middle + smooth[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    return None
+
+
+def _waves(angle: Floats, count: int) -> Floats:
+    orders = angle[:, None] * np.arange(1, count + 1)
+    return np.concatenate([np.ones((len(angle), 1)), np.cos(orders), np.sin(orders)], axis=1)
 
 
 def _evenly(closed: Floats, step: float) -> Floats:
@@ -221,11 +251,13 @@ def _evenly(closed: Floats, step: float) -> Floats:
     return np.stack([np.interp(at, way, ring[:, n]) for n in range(2)], axis=1)
 
 
-def _local_parabola(ring: Floats, reach: int) -> Floats:
-    """Each point of a closed ring (n, 2) replaced by the parabola through its `reach` neighbours on either side."""
+def _local_parabola(ring: Floats, diameter_px: float) -> Floats:
+    """Each point of a closed, even ring (n, 2) replaced by the parabola through its neighbours on either side."""
     from scipy.signal import savgol_filter
 
-    if 2 * reach + 1 < 4:
+    reach_px = max(_WINDOW_PX * np.sqrt(diameter_px), _LEAST_WINDOW_PX)
+    reach = min(round(reach_px * len(ring) / (np.pi * diameter_px)), (len(ring) - 1) // 2)
+    if reach < 2:
         return ring
     smooth: Floats = savgol_filter(ring, 2 * reach + 1, 2, axis=0, mode="wrap")
     return smooth
