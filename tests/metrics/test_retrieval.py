@@ -91,5 +91,5 @@ def test_clusters_that_match_the_types() -> None:
 
 
 def test_the_names_are_registered() -> None:
-    for name in ("precision@1", "precision_at_9", "mean_average_precision", "size_error_mm", "purity", "nmi"):
+    for name in ("precision@1", "precision@9", "mean_average_precision", "size_error_mm", "purity", "nmi"):
         assert name in METRICS
