@@ -26,6 +26,28 @@ _ONE_ZERO = "one empty: 0; both empty: undefined (option: 1)"
 _NO_DISTANCE = "one empty: undefined (option: diagonal of the image); both empty: undefined (option: 0)"
 _LESIONS = "no lesion on either side: undefined (option: 1 for F1)"
 
+
+def _retrieval() -> tuple[Metric, ...]:
+    """Figures of `metrics.retrieval`: lists of similar lesions, always of other patients."""
+    first = "share of queries whose nearest lesion of another patient has their type"
+    nine = "share of the nine nearest lesions of other patients with the type of the query; hits that lack are wrong"
+    ranked = "precision at the rank of each lesion of the query's type, mean over these and over queries"
+    place = "mean distance of query and nine hits along one axis of the relative location in the body (0 to 1)"
+    size = "mean difference of one axis between query and nine hits"
+    pure = "share of lesions whose type is the commonest in their k-means cluster, as many clusters as types"
+    shared = "what k-means clusters tell of the types, over the mean of both entropies"
+    no_query, no_lesion = "no query of known type: undefined", "no lesion of known type: undefined"
+    return (
+        Metric("precision@1", "Type precision of the first hit", "1", "higher", first, no_query),
+        Metric("precision@9", "Type precision of nine hits", "1", "higher", nine, no_query),
+        Metric("mean_average_precision", "Mean average precision", "1", "higher", ranked, "no other lesion: left out"),
+        Metric("location_error", "Location error of nine hits", "1", "lower", place, "no location: undefined"),
+        Metric("size_error_mm", "Size error of nine hits", "mm", "lower", size, "no measured axis: undefined"),
+        Metric("purity", "Purity of clusters", "1", "higher", pure, no_lesion),
+        Metric("nmi", "Mutual information of clusters", "1", "higher", shared, no_lesion),
+    )
+
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -314,6 +336,7 @@ METRICS: dict[str, Metric] = {
             "intercept at slope 1; above 0 positives were likelier than said",
             "one class alone: undefined",
         ),
+        *_retrieval(),
         Metric(
             "box_iou",
             "Overlap of boxes",

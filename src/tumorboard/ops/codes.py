@@ -44,3 +44,16 @@ FILL_UNFIT = define(
     why="-1000 in an unsigned map wraps round to a large number: air becomes metal.",
     fix="give a fill value of the type, or convert the volume first",
 )
+VECTORS_UNFIT = define(
+    "OPS121",
+    "Vectors that cannot be searched",
+    why="A NaN, a vector with other dimensions or (for cosine) without length has no distance to anything; ranked all "
+    "the same, it would come out first or last by accident.",
+    fix="give float32 vectors of one length, finite and (for cosine) not all zeros; leave the others out by name",
+)
+SEARCH_OPTION = define(
+    "OPS122",
+    "A search that asks for what there is not",
+    why="A wrong word or a filter of another length would answer another question.",
+    fix="ask for at least one hit, by cosine or Euclid, and give one filter value per vector",
+)
