@@ -1,9 +1,9 @@
-"""The same lesion over exams: how far a predicted centre is off, and whether lesions are joined as the truth joins them.
+"""The same lesion over exams: how far a predicted centre is off, and whether lesions are joined as in the truth.
 
-Centres follow the rules published with the Deep Longitudinal Study pairs (Cai et al. 2021): the error is the distance of
-the centres in the target's millimetres; a centre counts at 10 mm when the error is <= min(radius, 10 mm), at the radius
-when it is < radius, where radius = larger diameter (pixels) / 2 x the target's spacing along x. A plain 10 mm, or
-diameters taken for millimetres, are other figures. Joins are scored as pairs and as clusters.
+Centres follow the rules published with the pairs of the Deep Longitudinal Study (Cai et al. 2021): the error is the
+distance of the centres in the target's millimetres; a centre counts at 10 mm when the error is <= min(radius, 10 mm),
+at the radius when it is < radius, where radius = larger diameter (pixels) / 2 x the target's spacing along x. A plain
+10 mm, or diameters taken for millimetres, are other figures. Joins are scored as pairs and as clusters.
 """
 
 from __future__ import annotations
