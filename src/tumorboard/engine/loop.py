@@ -113,7 +113,12 @@ class _Training:
         import torch
 
         self.network, self.plan, self.loss_of, self.score_of = network, plan, loss_of, score
-        self.optimizer = torch.optim.AdamW(network.parameters(), plan.learning_rate, weight_decay=plan.weight_decay)
+        common = {"lr": plan.learning_rate, "weight_decay": plan.weight_decay}
+        self.optimizer: torch.optim.Optimizer = (
+            torch.optim.SGD(network.parameters(), momentum=plan.momentum, **common)
+            if plan.optimizer == "sgd"
+            else torch.optim.AdamW(network.parameters(), **common)
+        )
         self.mean = None if plan.ema_decay is None else copy.deepcopy(network)
         self.random = np.random.default_rng(plan.seed)
         self.precision = "float32"

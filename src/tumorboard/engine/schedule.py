@@ -15,6 +15,7 @@ __all__ = ["Stopwatch", "TrainingPlan"]
 
 SCHEDULES = ("poly", "cosine", "constant")
 CLOCKS = ("wall", "cpu")
+OPTIMIZERS = ("adamw", "sgd")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class TrainingPlan:
     budget_minutes : upper limit of time; where it is the tighter one, the learning rate falls with the time
         instead of the steps. None: no limit.
     budget_clock : ``wall``, or ``cpu`` for processor time divided by threads (not disturbed by other programs).
+    optimizer : adamw, or sgd with `momentum`.
     learning_rate : after warm-up; it falls by `schedule`: poly ((1 - t)^0.9), cosine, or constant.
     warmup_steps : of linear rise.
     clip_norm : largest norm of the gradient; None leaves it alone.
@@ -37,6 +39,8 @@ class TrainingPlan:
 
     steps: int
     seed: int
+    optimizer: str = "adamw"
+    momentum: float = 0.9
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     warmup_steps: int = 30
@@ -50,7 +54,12 @@ class TrainingPlan:
     checkpoint_every: int = 100
 
     def __post_init__(self) -> None:
-        for name, known in (("schedule", SCHEDULES), ("budget_clock", CLOCKS), ("precision", PRECISIONS)):
+        for name, known in (
+            ("schedule", SCHEDULES),
+            ("budget_clock", CLOCKS),
+            ("precision", PRECISIONS),
+            ("optimizer", OPTIMIZERS),
+        ):
             if getattr(self, name) not in known:
                 raise TumorboardError(
                     codes.SETTING, f"training {name}", found=repr(getattr(self, name)), expected=", ".join(known)

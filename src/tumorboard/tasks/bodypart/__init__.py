@@ -1,0 +1,1 @@
+"""Where in the body each axial slice of a CT lies, learnt without labels."""
