@@ -1,10 +1,10 @@
 """Sequences with at most one lesion per exam: constrained agglomeration, then exams assigned anew until nothing moves.
 
-The sum of (threshold - weight) over all pairs within a sequence is made large, under the rule that a sequence holds at
-most one lesion of an exam. Marks of two series of one exam are one time point: they are merged first, where they are
-each other's. Agglomeration joins the two nearest sequences (mean weight) that share no exam, as long as they are nearer
-than the threshold; then each exam's lesions are taken out and given back to the sequences by linear assignment, which
-never lowers the sum. The order of rows changes nothing; nor does the order of exams in time, which is not used.
+Marks of two series of one exam are one time point: they are merged first, where they are each other's. Agglomeration
+joins the two sequences with the nearest lesions as long as they share no exam and the weight is within the threshold;
+then the lesions of each exam are taken out and given back to the sequences, all at once, by linear assignment (gain =
+threshold - weight to the nearest lesion of the sequence). The nearest sighting decides, not the mean: a lesion moves
+and grows from exam to exam. The order of rows changes nothing, and the order of exams in time is not used.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def assigned_sequences(edges: Edges, *, threshold: float, differs: float) -> NDA
     marks = merge_series(weights, edges, threshold=threshold)
     if not marks:
         return np.zeros(0, np.intp)
-    between = np.array([[weights[np.ix_(one, two)].mean() for two in marks] for one in marks])
+    between = np.array([[weights[np.ix_(one, two)].min() for two in marks] for one in marks])
     exams = np.array([edges.exams[members[0]] for members in marks])
     labels = _reassigned(_agglomerated(between, exams, threshold), between, exams, threshold)
     sequences = np.empty(len(weights), np.intp)
@@ -54,24 +54,19 @@ def merge_series(weights: NDArray[np.float64], edges: Edges, *, threshold: float
 
 
 def _agglomerated(weights: NDArray[np.float64], exams: NDArray[np.str_], threshold: float) -> NDArray[np.intp]:
-    """Mean-linkage sequences without two lesions of one exam, joined up to `threshold`."""
-    n = len(weights)
-    mean, size = weights.astype(float).copy(), np.ones(n)
-    mean[exams[:, None] == exams] = np.inf
-    labels, alive = np.arange(n), np.ones(n, bool)
-    while alive.sum() > 1:
-        rows = np.flatnonzero(alive)
-        part = mean[np.ix_(rows, rows)]
-        place = int(np.argmin(part))
-        one, two = sorted((rows[place // len(rows)], rows[place % len(rows)]))
-        if not mean[one, two] <= threshold:
+    """Sequences joined by their nearest lesions up to `threshold`, never with two lesions of one exam."""
+    nearest = weights.astype(float).copy()
+    nearest[exams[:, None] == exams] = np.inf  # stays so: what shares an exam with a part shares it with the whole
+    labels = np.arange(len(weights))
+    while len(weights):
+        one, two = sorted(np.unravel_index(int(np.argmin(nearest)), nearest.shape))
+        if not nearest[one, two] <= threshold:
             break
-        joined = (size[one] * mean[one] + size[two] * mean[two]) / (size[one] + size[two])
-        mean[one], mean[:, one] = joined, joined
-        mean[one, one] = np.inf
-        size[one] += size[two]
+        apart = np.isinf(nearest[one]) | np.isinf(nearest[two])
+        joined = np.where(apart, np.inf, np.minimum(nearest[one], nearest[two]))
+        nearest[one], nearest[:, one] = joined, joined
+        nearest[two], nearest[:, two] = np.inf, np.inf
         labels[labels == two] = one
-        alive[two] = False
     return labels.astype(np.intp)
 
 
@@ -81,9 +76,10 @@ def _reassigned(
     """Each exam's lesions given to the sequences of the other exams by linear assignment, until nothing moves."""
     gain = threshold - np.where(np.isfinite(weights), weights, 1e6 + threshold)
     labels = labels.copy()
+    order = np.unique(exams)
     for _ in range(_ROUNDS):
         moved = False
-        for exam in np.unique(exams):
+        for exam in order:
             moved |= _assign_exam(labels, gain, np.flatnonzero(exams == exam), np.flatnonzero(exams != exam))
         if not moved:
             break
@@ -99,8 +95,7 @@ def _assign_exam(
     sequences = np.unique(labels[others])
     if not len(sequences):
         return False
-    member = labels[others] == sequences[:, None]
-    gains = gain[np.ix_(mine, others)] @ member.T.astype(float)
+    gains = np.stack([gain[np.ix_(mine, others[labels[others] == one])].max(axis=1) for one in sequences], axis=1)
     now = sum(float(gains[i, sequences == labels[lesion]].sum()) for i, lesion in enumerate(mine))
     alone = np.zeros((len(mine), len(mine)))  # joining nothing gains nothing
     rows, columns = linear_sum_assignment(np.hstack([gains, alone]), maximize=True)
