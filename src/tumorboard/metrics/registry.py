@@ -22,6 +22,50 @@ class Metric:
     """Whether its values depend on the definition of a surface, which then stands in its identifier."""
 
 
+def _tracking() -> tuple[Metric, ...]:
+    """Figures of `metrics.tracking`: the same lesion over exams."""
+    no_pair, no_lesion = "no pair: undefined", "no lesion: undefined"
+    share = "share of lesions whose predicted centre is off by"
+    error = "predicted to true centre of a lesion at the other exam, mean over pairs"
+    return (
+        Metric("cpm_10mm", "Centres matched at 10 mm", "1", "higher", f"{share} <= min(radius, 10 mm)", no_pair),
+        Metric("cpm_radius", "Centres matched at the radius", "1", "higher", f"{share} < its radius", no_pair),
+        Metric("centre_error_mm", "Error of centres", "mm", "lower", error, no_pair),
+        Metric("centre_error_x_mm", "Error of centres along x", "mm", "lower", f"along x: {error}", no_pair),
+        Metric("centre_error_y_mm", "Error of centres along y", "mm", "lower", f"along y: {error}", no_pair),
+        Metric("centre_error_z_mm", "Error of centres along z", "mm", "lower", f"along z: {error}", no_pair),
+        Metric(
+            "pair_f1", "Pair F1", "1", "higher", "2 TP / (2 TP + FP + FN) of lesions joined as one, pooled", no_pair
+        ),
+        Metric("pair_precision", "Pair precision", "1", "higher", "share of joined pairs that are one lesion", no_pair),
+        Metric("pair_recall", "Pair recall", "1", "higher", "share of pairs of one lesion that are joined", no_pair),
+        Metric(
+            "track_purity",
+            "Purity of sequences",
+            "1",
+            "higher",
+            "share of lesions that belong to the most frequent true lesion of their sequence; 1 when nothing is joined",
+            no_lesion,
+        ),
+        Metric(
+            "track_nmi",
+            "Mutual information of sequences",
+            "1",
+            "higher",
+            "mutual information of predicted and true sequences over the mean of their entropies",
+            no_lesion,
+        ),
+        Metric(
+            "track_ari",
+            "Adjusted Rand index of sequences",
+            "1",
+            "higher",
+            "agreement on pairs beyond chance; 1 the same sequences, 0 chance",
+            no_lesion,
+        ),
+    )
+
+
 _ONE_ZERO = "one empty: 0; both empty: undefined (option: 1)"
 _NO_DISTANCE = "one empty: undefined (option: diagonal of the image); both empty: undefined (option: 0)"
 _LESIONS = "no lesion on either side: undefined (option: 1 for F1)"
@@ -466,6 +510,7 @@ METRICS: dict[str, Metric] = {
             "compared at once (Holm 1979)",
             "one fold, an undefined fold, or folds that do not differ: undefined",
         ),
+        *_tracking(),
         Metric("sensitivity", "Sensitivity", "1", "higher", "share of the positives recognised", "none: undefined"),
         Metric("specificity", "Specificity", "1", "higher", "share of the negatives recognised", "none: undefined"),
     )
