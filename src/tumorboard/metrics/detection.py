@@ -38,6 +38,7 @@ OVERLAPS = ("iou", "iobb")
 BETWEEN = ("step", "linear")
 BEYOND = ("last", "undefined")
 NOISY = ("keep", "leave out")
+UNMARKED = ("count", "leave out")
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -60,6 +61,7 @@ class DetectionRules:
         ``linear`` piece. They differ only where boxes have equal scores.
     beyond : at rates that the curve does not reach, its ``last`` point (there are no more boxes), or ``undefined``.
     noisy : lesions marked as noisy are ``keep``-t or ``leave out``.
+    unmarked : volumes without a lesion ``count`` (as such without any), or ``leave out``, where only some were marked.
 
     Errors: MET107 for values outside these.
     """
@@ -74,6 +76,7 @@ class DetectionRules:
     between: str = "step"
     beyond: str = "last"
     noisy: str = "keep"
+    unmarked: str = "count"
 
     name: ClassVar[str] = "froc"
 
@@ -84,6 +87,7 @@ class DetectionRules:
             ("between", self.between, BETWEEN),
             ("beyond", self.beyond, BEYOND),
             ("noisy", self.noisy, NOISY),
+            ("unmarked", self.unmarked, UNMARKED),
         ):
             if value not in known:
                 expected = ", ".join(map(str, known))
@@ -97,12 +101,15 @@ class DetectionRules:
         if not rates or rates[0] < 0 or not rising or not all(np.isfinite(rates)):
             raise TumorboardError(codes.OPTION_UNKNOWN, "fp_rates", found=repr(rates), expected="rising numbers from 0")
 
+    @property
+    def criterion(self) -> str:
+        """When a lesion counts as found, in short."""
+        kind = {"iou": "IoU", "iobb": "IoBB"}[self.overlap]
+        return f"{self.dimensions}-D {kind} {'>' if self.strict else '>='} {self.threshold:g}"
+
     def describe(self) -> str:
         """The rules in one line."""
-        sign = ">" if self.strict else ">="
-        kind = {"iou": "IoU", "iobb": "IoBB"}[self.overlap]
-        words = [f"{self.dimensions}-D {kind} {sign} {self.threshold:g}"]
-        words += ["inclusive pixels"] if self.inclusive else []
+        words = [self.criterion, *(["inclusive pixels"] if self.inclusive else [])]
         words += ["a box finds all lesions it overlaps" if self.several else "a box finds one lesion"]
         words += [f"{self.between} between points", f"beyond the curve: {self.beyond}"]
         return ", ".join(words)

@@ -22,6 +22,8 @@ _DIAMETERS_MM = (8.0, 12.0, 18.0, 27.0, 40.0)
 _WINDOWS_HU = ((-160.0, 240.0), (-1000.0, 100.0))
 _RATIO = 1.6
 _CANDIDATES = 300
+_CALM_MM = 2.5
+"""Smoothing of the HU at a spot's centre."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class BlobDetector:
         from scipy import ndimage
 
         spacing = look.geometry.spacing_mm
+        calm = ndimage.gaussian_filter(look.hu.astype(np.float32), _CALM_MM / spacing, truncate=3)
+        fits = (calm >= self.hu[0]) & (calm <= self.hu[1])
         boxes, scores = [], []
         for low, high in _WINDOWS_HU:
             shown = (np.clip(look.hu, low, high).astype(np.float32) - low) / (high - low)
@@ -44,8 +48,6 @@ class BlobDetector:
                 sigma = diameter_mm / (2 * np.sqrt(3.0)) / spacing
                 narrow = ndimage.gaussian_filter(shown, sigma, truncate=3)
                 response = narrow - ndimage.gaussian_filter(shown, _RATIO * sigma, truncate=3)
-                centre = narrow * (high - low) + low
-                fits = (centre >= self.hu[0]) & (centre <= self.hu[1])
                 for sign in signs:
                     here, value = _peaks(sign * response, fits, np.maximum(np.rint(sigma), 1).astype(int))
                     half = diameter_mm / 2 / spacing

@@ -25,7 +25,7 @@ SixNumbers = tuple[float, float, float, float, float, float]
 @dataclass(frozen=True)
 class Lesion:
     """One marked lesion: its finding, its box (low then high corner, RAS mm), height of its key slice (z, mm), its
-    slice by name (``000001_01_01_109``, empty when it has none), and whether its mark is known to be noisy."""
+    slice by name (exam, series, slice: ``000001_01_01_109``; empty when not known), and whether its mark is noisy."""
 
     finding_id: str
     box_mm: SixNumbers
@@ -51,7 +51,7 @@ def find_cases(cohort: Cohort, *, reference: str = EXPERT) -> list[Case]:
     """Every acquired CT, with the lesions that the run `reference` marked on it: its RECIST pairs, on images without
     any its boxes."""
     patient_of = {row["exam_id"]: row["patient_id"] for row in cohort.rows("exams")}
-    marked = _lesions(cohort, reference)
+    marked = _marks(cohort, reference)
     cases = []
     for row in cohort.rows("images", modality=str(Modality.CT), role=str(Role.IMAGE)):
         if row["run_id"] is not None:
@@ -60,7 +60,7 @@ def find_cases(cohort: Cohort, *, reference: str = EXPERT) -> list[Case]:
         if row["shape"] and row["affine"]:
             geometry = Geometry(tuple(row["shape"]), np.asarray(row["affine"], float).reshape(4, 4))
         readable = bool(row["path"]) and geometry is not None and not row["problem"]
-        lesions = tuple(marked.get(row["image_id"], ()))
+        lesions = tuple(_lesion(mark, row["exam_id"]) for mark in marked.get(row["image_id"], ()))
         cases.append(Case(row["image_id"], row["exam_id"], patient_of[row["exam_id"]], geometry, readable, lesions))
     return cases
 
@@ -88,24 +88,24 @@ def _on_images(cohort: Cohort, rows: Iterable[Mapping[str, Any]]) -> list[dict[s
     return [{**row, "image_id": of_mask.get(row["image_id"]) or row["image_id"]} for row in rows]
 
 
-def _lesions(cohort: Cohort, reference: str) -> dict[str, list[Lesion]]:
-    """image_id -> lesions; where an image has marks of several kinds, those of the first kind count."""
-    found: dict[str, list[Lesion]] = {}
+def _marks(cohort: Cohort, reference: str) -> dict[str, list[dict[str, Any]]]:
+    """image_id -> findings with a 3-D box; where an image has marks of several kinds, those of the first kind count."""
+    found: dict[str, list[dict[str, Any]]] = {}
     for kind in _MARKS:
-        mine: dict[str, list[Lesion]] = {}
+        mine: dict[str, list[dict[str, Any]]] = {}
         for row in cohort.rows("findings", kind=kind, run_id=reference):
             if row["box"] is not None and len(row["box"]) == 6 and row["image_id"] is not None:
-                mine.setdefault(row["image_id"], []).append(_lesion(row))
+                mine.setdefault(row["image_id"], []).append(row)
         found = {**mine, **found}
     return found
 
 
-def _lesion(row: Mapping[str, Any]) -> Lesion:
+def _lesion(row: Mapping[str, Any], exam_id: str) -> Lesion:
     more = json.loads(row["attributes"] or "{}")
     box = tuple(float(v) for v in row["box"])
     points: Sequence[float] = row["points_mm"] or ()
     z_mm = float(np.mean(points[2::3])) if len(points) >= 3 else (box[2] + box[5]) / 2
     name = ""
-    if more.get("series") and more.get("key_slice") is not None:
-        name = f"{more['series']}_{int(more['key_slice']):03d}"
+    if isinstance(more.get("series"), int) and isinstance(more.get("key_slice"), int):
+        name = f"{exam_id}_{more['series']:02d}_{more['key_slice']:03d}"
     return Lesion(row["finding_id"], box, z_mm, name, bool(more.get("noisy")))  # type: ignore[arg-type]

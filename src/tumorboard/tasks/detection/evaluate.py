@@ -58,9 +58,7 @@ def evaluate(
     stated = {"name": chosen.name, **asdict(chosen), "reference": reference, "seed": seed, **counts}
     seen = set(arranged.prediction.image.tolist())
     missing = tuple(name for number, name in enumerate(arranged.units) if number not in seen)
-    return Evaluation(
-        scores, rules=stated, cases=lesion_rows(arranged, chosen), missing=missing, unused=tuple(unused)
-    )
+    return Evaluation(scores, rules=stated, cases=lesion_rows(arranged, chosen), missing=missing, unused=tuple(unused))
 
 
 def predicted_rows(

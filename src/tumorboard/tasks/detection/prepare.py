@@ -1,5 +1,5 @@
-"""CT -> the volume that detectors look at: near RAS, working voxels, cut to the body, HU as 16-bit integers; kept on disk
-under names that say what is in them."""
+"""CT -> the volume that detectors look at: near RAS, working voxels, cut to the body, 16-bit HU; on disk under names that
+say what is in them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Look:
 
 
 def prepare(ct: Volume, spacing_mm: Sequence[float], *, where: str = "CT") -> Volume:
-    """`ct` near RAS with voxels of `spacing_mm`, cut to what is denser than fat-free air. UNT101 when it is not in HU."""
+    """`ct` near RAS with voxels of `spacing_mm`, cut to what is denser than lung. UNT101 when it is not in HU."""
     upright = ct.require(Unit.HU, where=where).reorient("RAS")
     grid = upright.geometry.with_spacing(spacing_mm)
     small = resample_to(upright, grid, method="linear", anti_alias=True)

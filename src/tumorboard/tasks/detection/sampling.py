@@ -43,9 +43,7 @@ def boxes_of_slice(boxes: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     return np.concatenate([centre - share * size, centre + share * size], axis=1)
 
 
-def channels_of_slice(
-    hu: NDArray[np.int16], k: int, windows_hu: Sequence[tuple[float, float]]
-) -> NDArray[np.float32]:
+def channels_of_slice(hu: NDArray[np.int16], k: int, windows_hu: Sequence[tuple[float, float]]) -> NDArray[np.float32]:
     """Slice k (i, j) of a volume between its neighbours (at the ends: itself), (3 windows, i, j): lower, middle, upper
     slice, each in every window, 0 to 1."""
     near = [hu[:, :, min(max(at, 0), hu.shape[2] - 1)] for at in (k - 1, k, k + 1)]

@@ -59,6 +59,8 @@ def arrange(cases: Sequence[Case], rows: Sequence[Mapping[str, Any]], *, rules: 
             raise TumorboardError(codes.NO_GRID, case.image_id, found="no grid", expected="shape and affine")
         grid = _upright(case.geometry)
         mine = [x for x in case.lesions if rules.noisy == "keep" or not x.noisy]
+        if not mine and rules.unmarked == "leave out":
+            continue
         truth = index_boxes([x.box_mm for x in mine], grid)
         guesses = by_image.get(case.image_id, [])
         guess = index_boxes([row["box"] for row in guesses], grid)
@@ -105,13 +107,13 @@ def _upright(geometry: Geometry | None) -> Geometry | None:
 
 def _key_slices(lesions: Sequence[Lesion], geometry: Geometry | None) -> list[int]:
     assert geometry is not None
-    points = [
-        [(x.box_mm[0] + x.box_mm[3]) / 2, (x.box_mm[1] + x.box_mm[4]) / 2, x.key_z_mm] for x in lesions
-    ]
+    points = [[(x.box_mm[0] + x.box_mm[3]) / 2, (x.box_mm[1] + x.box_mm[4]) / 2, x.key_z_mm] for x in lesions]
     return [round(k) for k in geometry.to_index(np.reshape(points, (-1, 3)))[:, 2].tolist()]
 
 
-def score_rows(arranged: Arranged, rules: DetectionRules, *, run: str, seed: int, subset: str = "all") -> list[dict[str, Any]]:
+def score_rows(
+    arranged: Arranged, rules: DetectionRules, *, run: str, seed: int, subset: str = "all"
+) -> list[dict[str, Any]]:
     """Sensitivity at each rate and their mean, with intervals over patients; `n` is the number of patients."""
     result = froc(arranged.match(rules), rules=rules, seed=seed)
     unit = "slice" if rules.dimensions == 2 else "volume"
@@ -119,7 +121,7 @@ def score_rows(arranged: Arranged, rules: DetectionRules, *, run: str, seed: int
         _row(run, "froc_sensitivity", f"{rate:g} FP/{unit}", subset, value, result)
         for rate, value in zip(result.rates, result.sensitivity, strict=True)
     ]
-    return [_row(run, "froc_mean_sensitivity", rules.describe(), subset, result.mean, result), *rows]
+    return [_row(run, "froc_mean_sensitivity", rules.criterion, subset, result.mean, result), *rows]
 
 
 def _row(run: str, metric: str, label: str, subset: str, value: Interval, result: Froc) -> dict[str, Any]:

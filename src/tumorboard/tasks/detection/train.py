@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tumorboard.models.retinanet import LesionRetinaNet
 
-__all__ = ["train", "train_network"]
+__all__ = ["train", "train_network", "usable"]
 
 _PARTS = 100
 _NOT_OF_TRAINING = {"test_share", "exams_per_patient", "iou", "fp_rates", "shown", "boxes_per_volume", "window_voxels"}
@@ -40,11 +40,10 @@ def train(
     """Train on every CT of `cohort`; the model is written to `out`. Resumes a training that was stopped there. DET101
     without a marked lesion.
 
-    CTs without marks serve as such of healthy places only where all lesions are marked; a CT of a patient whose other
-    CTs have marks counts as one where the lesions are gone.
+    Every CT of a patient with a mark serves; what is not marked there counts as free of lesions.
     """
-    cases = [case for case in find_cases(cohort) if case.readable]
-    if not any(case.lesions for case in cases):
+    cases = usable(find_cases(cohort))
+    if not cases:
         raise TumorboardError(codes.NOTHING_TO_LEARN, cohort.name, found="no marked lesion", expected="one or more")
     cache = PreparedCache(out / "cache", cohort, config.spacing_mm)
     report = progress or (lambda done, total: None)
@@ -116,6 +115,6 @@ def _identity(looks: Sequence[Look], names: Sequence[str], config: DetectionConf
 
 
 def usable(cases: Sequence[Case]) -> list[Case]:
-    """Those with pixels, of patients with at least one marked lesion."""
-    marked = {case.patient_id for case in cases if case.lesions}
+    """Those with pixels, of patients with at least one lesion marked where there are pixels."""
+    marked = {case.patient_id for case in cases if case.lesions and case.readable}
     return [case for case in cases if case.readable and case.patient_id in marked]
