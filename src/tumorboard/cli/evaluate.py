@@ -17,7 +17,7 @@ __all__ = ["command"]
 def command(
     task: str = typer.Argument(help="Task whose predictions are scored, e.g. segmentation."),
     cohort: Path = typer.Argument(help="The cohort's folder."),
-    prediction: str = typer.Option(..., "--prediction", help="Run of the cohort, or folder of masks named by patient."),
+    prediction: str = typer.Option(..., "--prediction", help="Run of the cohort, or folder or file of predictions."),
     reference: str = typer.Option("expert", "--reference", help="Run that holds the truth."),
     rules: str = typer.Option("", "--rules", help="A challenge's rules (tumorboard info metrics); else all metrics."),
     settings: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="An option of the rules; repeatable."),
@@ -94,9 +94,12 @@ def _value(key: str, text: str, now: Any) -> Any:
             raise typer.BadParameter(f"{key}={text!r}: expected true or false", param_hint="--set")
         return words[text.lower()]
     try:
+        if isinstance(now, tuple):
+            return tuple(type(now[0])(part) for part in text.split(","))
         return type(now)(text)
     except ValueError:
-        raise typer.BadParameter(f"{key}={text!r}: expected {type(now).__name__}", param_hint="--set") from None
+        kind = f"{type(now[0]).__name__}, {type(now[0]).__name__} ..." if isinstance(now, tuple) else type(now).__name__
+        raise typer.BadParameter(f"{key}={text!r}: expected {kind}", param_hint="--set") from None
 
 
 def _tell(found: Any) -> None:

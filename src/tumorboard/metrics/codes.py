@@ -62,3 +62,9 @@ STRUCTURE_UNKNOWN = define(
     why="Structures are compared by name; values alone (1, 2) mean different things in different data sets.",
     fix="rename the structure in the mask's labels, or score without these rules",
 )
+BOX_UNUSABLE = define(
+    "MET131",
+    "A box or a score that cannot be compared",
+    why="A box whose high corner lies below its low one overlaps nothing and would count as a false alarm.",
+    fix="give low corner then high corner, finite, one score per predicted box, on images that are scored",
+)

@@ -102,6 +102,30 @@ RULE_SETS: dict[str, RuleSet] = {
             ("dice", "fpv_ml", "fnv_ml"),
             "autopet.grand-challenge.org, evaluation page; organisers' val_script.py",
         ),
+        RuleSet(
+            "froc",
+            "Sensitivity against false boxes per volume or slice, with every rule an option",
+            "detection",
+            "tumorboard.metrics.detection:DetectionRules",
+            ("froc_sensitivity", "froc_mean_sensitivity"),
+            "Bunch et al. 1978 (FROC)",
+        ),
+        RuleSet(
+            "deeplesion",
+            "DeepLesion key slices: 2-D IoU of 0.5 in inclusive pixels, 0.5 to 16 false boxes per slice",
+            "detection",
+            f"{_HERE}.deeplesion:KeySliceRules",
+            ("froc_sensitivity", "froc_mean_sensitivity"),
+            "Yan et al. 2018, MICCAI (3DCE), and the scorers of 3DCE and MULAN",
+        ),
+        RuleSet(
+            "deeplesion-3d",
+            "DeepLesion sub-volumes: 3-D intersection over the predicted box of 0.3, 0.125 to 8 false boxes each",
+            "detection",
+            f"{_HERE}.deeplesion:SubVolumeRules",
+            ("froc_sensitivity", "froc_mean_sensitivity"),
+            "Yan et al. 2020, IEEE TMI (LENS), manually boxed sub-volumes",
+        ),
     )
 }
 

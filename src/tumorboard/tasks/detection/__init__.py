@@ -1,0 +1,1 @@
+"""Lesions found by boxes with scores: detectors, imported predictions, free-response scoring."""

@@ -1,0 +1,110 @@
+"""Settings of detection, with their reasons."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from tumorboard.engine.schedule import TrainingPlan
+from tumorboard.metrics.detection import DetectionRules
+
+__all__ = ["DetectionConfig"]
+
+
+class DetectionConfig(BaseModel):
+    """Settings of one training, and of the split round it.
+
+    Defaults train a small network on slices in about eight minutes of one core; with the number of steps fixed, the
+    result depends on the data and the seed alone.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = 0
+    test_share: float = Field(0.34, gt=0, lt=1, description="Part of the patients that are held out for the scores.")
+    exams_per_patient: int = Field(0, ge=0, description="Of those held out, the first so many exams; 0: all.")
+
+    form: Literal["2.5-D", "3-D"] = Field("2.5-D", description="Slices with their neighbours, or whole volumes.")
+    size: Literal["S", "M"] = Field("S", description="S: a laptop's CPU; M: ResNet-50, for a GPU.")
+    spacing_mm: tuple[float, float, float] = Field((2.0, 2.0, 4.0), description="Working voxel edges x, y, z.")
+    windows_hu: tuple[tuple[float, float], ...] = Field(
+        ((-160.0, 240.0), (-1000.0, 200.0)), description="Each window is one channel (per slice)."
+    )
+    patch_voxels: tuple[int, int, int] = Field((96, 96, 32), description="Of a training patch; z for 3-D only.")
+    window_voxels: tuple[int, int, int] = Field((160, 160, 64), description="Most that 3-D predicts in one piece.")
+    foreground: float = Field(0.7, ge=0, le=1, description="Share of patches placed on a lesion.")
+    anchors_mm: tuple[float, ...] = Field((9.0, 13.0), description="Finest boxes to start from; they double per level.")
+
+    batch: int = Field(8, ge=1)
+    steps: int = Field(1500, ge=1)
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(1e-3, ge=0)
+    ema_decay: float | None = Field(0.99, gt=0, lt=1)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    budget_minutes: float | None = Field(None, gt=0, description="Limit of the training.")
+    budget_clock: Literal["wall", "cpu"] = "wall"
+    checkpoint_every: int = Field(100, ge=0)
+
+    score_floor: float = Field(0.03, gt=0, lt=1, description="Boxes of lower scores are not kept.")
+    boxes_per_volume: int = Field(60, ge=1, description="At most so many, the best.")
+
+    iou: float = Field(0.3, gt=0, le=1, description="3-D overlap at which a lesion counts as found in the benchmark.")
+    fp_rates: tuple[float, ...] = Field((0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0), description="False boxes per volume.")
+    shown: int = Field(6, ge=0, description="Found and missed lesions in the picture.")
+
+    @field_validator("spacing_mm", "patch_voxels", "window_voxels", "anchors_mm", "fp_rates", mode="before")
+    @classmethod
+    def _split_words(cls, value: Any) -> Any:
+        """`2,2,4` of the command line."""
+        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("windows_hu", mode="before")
+    @classmethod
+    def _split_windows(cls, value: Any) -> Any:
+        """`-160:240,-1000:200` of the command line."""
+        return [part.split(":") for part in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("budget_minutes", "ema_decay", mode="before")
+    @classmethod
+    def _none_word(cls, value: Any) -> Any:
+        return None if isinstance(value, str) and value.casefold() == "none" else value
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if any(edge % 16 for edge in (*self.patch_voxels, *self.window_voxels)):
+            raise ValueError("patch_voxels and window_voxels must be multiples of 16")
+        if not all(low < high for low, high in self.windows_hu):
+            raise ValueError("windows_hu must rise")
+        if min(self.spacing_mm) <= 0:
+            raise ValueError("spacing_mm must be above 0")
+        return self
+
+    @property
+    def inputs(self) -> int:
+        """Channels of the network: windows, of three slices in 2.5-D."""
+        return len(self.windows_hu) * (3 if self.form == "2.5-D" else 1)
+
+    @property
+    def dimensions(self) -> int:
+        return 2 if self.form == "2.5-D" else 3
+
+    @property
+    def rules(self) -> DetectionRules:
+        """Those of the benchmark."""
+        return DetectionRules(threshold=self.iou, fp_rates=self.fp_rates)
+
+    def plan(self) -> TrainingPlan:
+        return TrainingPlan(
+            steps=self.steps,
+            seed=self.seed,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            warmup_steps=min(50, self.steps),
+            schedule="cosine",
+            ema_decay=self.ema_decay,
+            precision=self.precision,
+            budget_minutes=self.budget_minutes,
+            budget_clock=self.budget_clock,
+            checkpoint_every=self.checkpoint_every,
+        )

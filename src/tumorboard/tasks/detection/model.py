@@ -1,0 +1,139 @@
+"""A trained detector together with the preparation it belongs to; on disk one safetensors file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorboard.core.errors import TumorboardError
+from tumorboard.engine.checkpoints import load_weights, read_checkpoint, write_checkpoint
+from tumorboard.tasks.detection import codes
+from tumorboard.tasks.detection.config import DetectionConfig
+from tumorboard.tasks.detection.merge import merge_slices, one_per_place
+from tumorboard.tasks.detection.prepare import VERSION, Look
+from tumorboard.tasks.detection.sampling import channels_of_slice, channels_of_volume
+
+if TYPE_CHECKING:
+    from tumorboard.models.retinanet import LesionRetinaNet
+
+__all__ = ["MODEL_FILE", "DetectionModel", "build_network"]
+
+MODEL_FILE = "model.safetensors"
+_KIND = "detection"
+_SLICES_AT_ONCE = 4
+Found = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def build_network(config: DetectionConfig) -> LesionRetinaNet:
+    """The configured network. Initial weights come from torch's generator (see `engine.loop.seeded`)."""
+    from tumorboard.models.retinanet import build_retinanet
+
+    d = config.dimensions
+    anchors = [[edge_mm / config.spacing_mm[axis] for axis in range(d)] for edge_mm in config.anchors_mm]
+    return build_retinanet(
+        config.size, dimensions=d, inputs=config.inputs, anchors=anchors, score_floor=config.score_floor
+    )
+
+
+@dataclass
+class DetectionModel:
+    """Network, settings, and how it was trained (`facts`: steps, patients ...)."""
+
+    network: LesionRetinaNet
+    config: DetectionConfig
+    facts: Mapping[str, Any]
+
+    def save(self, folder: Path) -> Path:
+        """Write `model.safetensors` below `folder`."""
+        path = folder / MODEL_FILE
+        settings = self.config.model_dump(mode="json")
+        state = {"kind": _KIND, "version": VERSION, "config": settings, "facts": dict(self.facts)}
+        write_checkpoint(path, tensors=self.network.state_dict(), state=state)
+        return path
+
+    @classmethod
+    def load(cls, folder: Path) -> DetectionModel:
+        """Read `model.safetensors` of a run folder. ENG103 for foreign files, DET102 for other models, ENG104 for
+        weights of another network."""
+        path = folder / MODEL_FILE
+        checkpoint = read_checkpoint(path)
+        kind, version = checkpoint.state.get("kind"), checkpoint.state.get("version")
+        if kind != _KIND or version != VERSION:
+            raise TumorboardError(
+                codes.MODEL_UNKNOWN,
+                path,
+                found=f"a {kind} of version {version}",
+                expected=f"a {_KIND} model of version {VERSION}",
+            )
+        config = DetectionConfig.model_validate(checkpoint.state["config"])
+        network = build_network(config)
+        load_weights(network, checkpoint.tensors, where=path)
+        return cls(network, config, checkpoint.state["facts"])
+
+    def detect(self, look: Look) -> Found:
+        """Boxes (n, 6) in voxels of the prepared volume and their scores, best first, one per place."""
+        boxes, scores = self._by_slices(look) if self.config.form == "2.5-D" else self._by_windows(look)
+        kept = one_per_place(boxes, scores, most=self.config.boxes_per_volume)
+        return boxes[kept], scores[kept]
+
+    def _by_slices(self, look: Look) -> Found:
+        count = look.hu.shape[2]
+        boxes, scores, slices = [], [], []
+        for first in range(0, count, _SLICES_AT_ONCE):
+            levels = range(first, min(first + _SLICES_AT_ONCE, count))
+            images = np.stack([channels_of_slice(look.hu, k, self.config.windows_hu) for k in levels])
+            for k, (box, score) in zip(levels, self._answer(images), strict=True):
+                boxes.append(box)
+                scores.append(score)
+                slices.append(np.full(len(score), k))
+        return merge_slices(np.concatenate(boxes), np.concatenate(scores), np.concatenate(slices))
+
+    def _by_windows(self, look: Look) -> Found:
+        """Windows that overlap by a half; boxes that touch an inner face of a window are left to its neighbour."""
+        whole, most = np.array(look.hu.shape), np.array(self.config.window_voxels)
+        starts = [_starts(int(n), int(w)) for n, w in zip(whole, most, strict=True)]
+        boxes, scores = [np.empty((0, 6))], [np.empty(0)]
+        for i in starts[0]:
+            for j in starts[1]:
+                for k in starts[2]:
+                    low = np.array([i, j, k])
+                    part = look.hu[i : i + most[0], j : j + most[1], k : k + most[2]]
+                    ((box, score),) = self._answer(channels_of_volume(np.asarray(part), self.config.windows_hu)[None])
+                    size = np.array(part.shape)
+                    cut = (box[:, :3] <= 0.5) & (low > 0) | (box[:, 3:] >= size - 1.5) & (low + size < whole)
+                    boxes.append(box[~cut.any(axis=1)] + np.tile(low, 2))
+                    scores.append(score[~cut.any(axis=1)])
+        return np.concatenate(boxes), np.concatenate(scores)
+
+    def _answer(self, images: NDArray[np.float32]) -> list[Found]:
+        """Boxes and scores of each image (n, channels, ...), padded to what the network divides."""
+        import torch
+
+        self.network.eval()
+        step = int(self.network.network.size_divisible[0])
+        shape = images.shape[2:]
+        pad = [(0, 0), (0, 0), *((0, -n % step) for n in shape)]
+        device = next(self.network.parameters()).device
+        with torch.inference_mode():
+            answers = self.network(torch.from_numpy(np.pad(images, pad)).to(device))
+        found = []
+        for answer in answers:
+            box = answer["boxes"].double().cpu().numpy()
+            d = box.shape[1] // 2
+            box = np.concatenate([np.clip(box[:, :d], 0, None), np.minimum(box[:, d:], np.array(shape) - 1)], axis=1)
+            usable = (box[:, d:] - box[:, :d] > 0.1).all(axis=1)
+            score = answer["labels_scores"].double().cpu().numpy().reshape(-1)
+            found.append((box[usable], score[usable]))
+        return found
+
+
+def _starts(length: int, window: int) -> list[int]:
+    """First voxels of windows along an axis, half a window apart, the last one at the end."""
+    if length <= window:
+        return [0]
+    return [*range(0, length - window, window // 2), length - window]
