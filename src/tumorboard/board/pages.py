@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from importlib.resources import files
 from typing import Any
@@ -15,6 +17,7 @@ from tumorboard.board.context import Board, PatientFacts
 from tumorboard.board.lesions import Lesion
 from tumorboard.board.panes import COHORT_PANES, PATIENT_PANES, Pane, panes_of
 from tumorboard.board.pictures import CT_WINDOW_HU
+from tumorboard.board.report import EXPORTS, REPORT_PANES, sheet
 from tumorboard.board.runs import pretty_json
 
 __all__ = ["LESIONS_SHOWN", "POLICY", "Pages", "plain_finding"]
@@ -60,6 +63,24 @@ class Pages:
             position=(number + 1, len(ids)),
         )
 
+    def report(self, patient: PatientFacts) -> str:
+        """The patient's report, still with addresses of its pictures (`report.self_contained` takes them in)."""
+        from markupsafe import Markup
+
+        style = sheet()
+        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
+        panes = [replace(pane, data=None) for pane in panes_of(REPORT_PANES, patient)]
+        template = self._templates.get_template("report.html")
+        return str(
+            template.render(
+                root="../",
+                panes=panes,
+                patient=patient.patient_id,
+                sheet=Markup(style),  # ours, not a reader's
+                sheet_hash=f"sha256-{digest}",
+            )
+        )
+
     def cohort(self, facts: CohortFacts) -> str:
         """The cohort's page."""
         return self._render("cohort.html", root="", panes=list(panes_of(COHORT_PANES, facts)))
@@ -100,6 +121,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
         environment.filters.update(number=show_number, pretty=pretty_json)
         runs = {run_id: number for number, run_id in enumerate(self.board.runs)}
         environment.globals.update(
@@ -113,6 +135,7 @@ class Pages:
             version=__version__,
             window=CT_WINDOW_HU,
             policy=POLICY,
+            exports=EXPORTS,
             findings_shown=FINDINGS_SHOWN,
         )
         return environment

@@ -16,6 +16,7 @@ from tumorboard.board.context import Board, PatientSummary
 from tumorboard.board.exam import ExamPage, draw_exam, save_picture
 from tumorboard.board.pages import Pages
 from tumorboard.board.pictures import colour_bars
+from tumorboard.board.report import self_contained
 from tumorboard.core.cohort import ImageLoader
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.outcome import Survival
@@ -45,7 +46,7 @@ class Site:
         """Styles, scripts, NiiVue, colour bars: what every page shares."""
         with as_file(files("tumorboard.board") / "static") as static:
             shutil.copytree(static, self.folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
-        for name in ("patients", "plots"):
+        for name in ("patients", "plots", "reports"):
             (self.folder / name).mkdir(exist_ok=True)
         for name, bar in zip(("bar-fused.png", "bar-pet.png"), colour_bars(), strict=True):
             save_picture(self.folder / name, bar)
@@ -73,6 +74,8 @@ class Site:
         """Write the page of a drawn patient, and keep what the cohort's page needs."""
         facts = self.board.patient(patient_id, drawn)
         path = self.folder / "patients" / f"{facts.page}.html"
+        report = self_contained(self._pages.report(facts), self.folder)
+        (self.folder / "reports" / path.name).write_text(report, encoding="utf-8")
         path.write_text(self._pages.patient(facts), encoding="utf-8")
         return PatientSummary.of(drawn, f"pictures/{facts.page}")
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["placed_pictures"]
+from tumorboard.core.cohort import Cohort
+from tumorboard.core.errors import TumorboardError
+from tumorboard.io.confine import confined
+
+__all__ = ["placed_pictures", "stored_pictures"]
 
 _SUFFIXES = (".png", ".svg")
 
@@ -27,3 +33,16 @@ def placed_pictures(pictures: Sequence[Mapping[str, str]], folder: Path) -> list
         shutil.copyfile(path, folder / name)
         placed.append({**picture, "file": f"{folder.name}/{name}"})
     return placed
+
+
+def stored_pictures(cohort: Cohort) -> list[dict[str, str]]:
+    """Figures that runs in the cohort carry among their metrics, with paths made whole; one outside the cohort's folder
+    is left out."""
+    found: list[dict[str, str]] = []
+    if cohort.root is None:
+        return found
+    for run in cohort.rows("runs"):
+        for picture in json.loads(run["metrics"] or "{}").get("pictures", []):
+            with suppress(TumorboardError):
+                found.append({**picture, "path": str(confined(cohort.root, picture["path"]))})
+    return found
