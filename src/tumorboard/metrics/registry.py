@@ -511,6 +511,7 @@ METRICS: dict[str, Metric] = {
             "one fold, an undefined fold, or folds that do not differ: undefined",
         ),
         *_tracking(),
+        Metric(
             "froc_sensitivity",
             "Sensitivity at false boxes per image",
             "1",
