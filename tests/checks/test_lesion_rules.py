@@ -29,7 +29,7 @@ def cohort(*, ages=(50.0, 52.0), intervals=(5.0, 5.0), labels=("liver", "liver")
                 "shape": [512, 512, 20],
                 "affine": affine if interval else None,
                 "options": json.dumps({"frame": "series", "deeplesion": told}),
-            }  # fmt: skip
+            }
         )
         findings.append(
             {
@@ -39,7 +39,7 @@ def cohort(*, ages=(50.0, 52.0), intervals=(5.0, 5.0), labels=("liver", "liver")
                 "kind": "RECIST pair",
                 "label": labels[at],
                 "attributes": json.dumps({"noisy": noisy[at], "split": "test"}),
-            }  # fmt: skip
+            }
         )
     return Cohort.build(
         "lesions",
