@@ -235,7 +235,7 @@ def _connect(figure: Figure, left: Axes, right: Axes, colour: str, *, same_study
             coordsB="axes fraction",
             axesA=left,
             axesB=right,
-            connectionstyle="arc3,rad=0.12" if same_study else "arc3",
+            connectionstyle="arc3,rad=0.06" if same_study else "arc3",
             linestyle="--" if same_study else "-",
             color=colour,
             linewidth=2.0,
