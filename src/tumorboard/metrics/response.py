@@ -157,19 +157,19 @@ def is_measurable(lesion: Candidate, rules: Rules = RECIST_11) -> bool:
 
 
 def choose_targets(candidates: Iterable[Candidate], rules: Rules = RECIST_11) -> frozenset[str]:
-    """Names of the targets: those a reader asked for, else the measurable ones by falling diameter (of equals by name)
-    up to five in all and two per organ. All nodes are one organ. Never one that cannot be measured or that a reader
-    refused."""
-    listed = list(candidates)
-    asked = any(one.asked for one in listed)
+    """Names of the targets: those a reader asked for, whatever they measure here; where nobody asked, the measurable
+    ones that nobody refused, by falling diameter (of equals by name), up to five in all and two per organ. All nodes
+    are one organ."""
+    listed = sorted(candidates, key=lambda one: (-one.diameter_mm, one.name))
+    asked = frozenset(one.name for one in listed if one.asked)
+    if asked:
+        return asked
     chosen: list[str] = []
     total, organs = 0, dict[str, int]()
-    for one in sorted(listed, key=lambda c: (-c.diameter_mm, c.name)):
+    for one in listed:
         organ = "lymph node" if one.node else one.organ
-        if one.asked is False or (asked and not one.asked) or not is_measurable(one, rules):
-            continue
         fits = total + one.parts <= rules.most_targets and organs.get(organ, 0) + one.parts <= rules.most_per_organ
-        if one.asked or fits:
+        if fits and one.asked is None and is_measurable(one, rules):
             chosen.append(one.name)
             total += one.parts
             organs[organ] = organs.get(organ, 0) + one.parts

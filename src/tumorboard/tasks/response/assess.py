@@ -103,11 +103,11 @@ def _judged(patient: Cohort, course: Course, config: ResponseConfig) -> dict[str
     new = [
         [one.name for one in course.lesions if one.new and exam["exam_id"] in one.marks] for exam in course.exams
     ]  # fmt: skip
-    results = assess(course.as_lesions(targets), new, rules)
+    results = assess(course.as_lesions(targets, rules), new, rules)
     days = course.days()
     best, problem = None, None
     if results:
-        timed = [day for day in days[1:]]
+        timed = list(days[1:])
         needs_days = config.confirm_days is not None or config.least_stable_days > 0
         if needs_days and any(day is None for day in timed):
             problem = "best response not given: confirmation and least duration need the day of every exam"
@@ -174,17 +174,24 @@ def _lesion_row(
                 "measured_by": parts[0].measured_by if parts else None,
             }
         )
-    role = "target" if one.name in set(targets) else "non-target" if one.at_baseline else "new" if one.new else "other"
     return {
         "track": one.name,
         "label": one.label,
         "organ": one.organ,
         "node": one.node,
-        "role": role,
+        "role": _role(one, set(targets), config),
         "values": values,
         "growth": _growth(one, course, days, config.axis_error_mm),
         "second_series": list(one.dropped),
     }
+
+
+def _role(one: Followed, targets: set[str], config: ResponseConfig) -> str:
+    """target, non-target, normal node (at baseline), new, or later: seen later, yet not said to be new."""
+    if one.at_baseline:
+        normal = one.normal_at(0, config.rules())
+        return "target" if one.name in targets else "normal node" if normal else "non-target"
+    return "new" if one.new else "later"
 
 
 def _growth(one: Followed, course: Course, days: Sequence[float | None], error_mm: float) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from tumorboard.core.errors import define
 NO_ORDER = define(
     "RSP101",
     "Exams whose order in time is not known",
-    why="Growth and shrinkage change places with the order; neither the order of rows nor the number of a study is time.",
+    why="Growth and shrinkage change places with the order; neither the order of rows nor a study number is time.",
     fix="give every exam of the patient a day, or all of them an order",
 )
 NO_TRACKS = define(

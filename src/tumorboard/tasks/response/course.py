@@ -12,7 +12,7 @@ import numpy as np
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.geometry import Geometry
-from tumorboard.metrics.response import Candidate, Lesion, Seen, Sight
+from tumorboard.metrics.response import Candidate, Lesion, Rules, Seen, Sight
 from tumorboard.tasks.response import codes
 from tumorboard.tasks.response.config import ResponseConfig
 from tumorboard.tasks.response.field import Fields
@@ -37,6 +37,11 @@ class Followed:
     new: bool
     dropped: tuple[str, ...]
     """Findings of a second series of an exam, not counted."""
+
+    def normal_at(self, exam: int, rules: Rules) -> bool:
+        """Whether it is a node of normal size at an exam."""
+        value = self.sights[exam].value_mm(rules)
+        return self.node and value is not None and value < rules.normal_node_mm - 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +81,14 @@ class Course:
             )
         return found
 
-    def as_lesions(self, targets: Iterable[str]) -> list[Lesion]:
+    def as_lesions(self, targets: Iterable[str], rules: Rules) -> list[Lesion]:
+        """The lesions of the baseline exam, less nodes that are normal there (under 10 mm) and nobody's target."""
         chosen = set(targets)
-        return [Lesion(one.name, one.node, one.name in chosen, one.sights) for one in self.lesions if one.at_baseline]
+        return [
+            Lesion(one.name, one.node, one.name in chosen, one.sights)
+            for one in self.lesions
+            if one.at_baseline and (one.name in chosen or not one.normal_at(0, rules))
+        ]
 
 
 def in_time(exams: Sequence[Mapping[str, Any]], *, patient_id: str) -> list[Mapping[str, Any]]:
