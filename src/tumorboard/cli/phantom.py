@@ -16,10 +16,12 @@ def command(
     patients: int = typer.Option(12, "--patients", min=1, help="How many."),
     seed: int = typer.Option(0, "--seed", help="Which: the same seed gives the same bytes."),
     region: str = typer.Option(
-        "head-neck", "--region", help="head-neck, whole-body or chest-xray (X-rays with reports)."
+        "head-neck",
+        "--region",
+        help="head-neck, whole-body, chest-xray (X-rays with reports) or body-ct (lesions followed by CT).",
     ),
     centres: str = typer.Option("", "--centres", help="Virtual centres in turn, e.g. VA,VA,VC; default VA,VB,VC,VD."),
-    exams: int = typer.Option(2, "--exams", min=1, help="Most exams per patient; a third of the patients have them."),
+    exams: int = typer.Option(2, "--exams", min=1, help="Most exams per patient (body-ct: of each)."),
     spacing: float = typer.Option(3.0, "--spacing", help="Least voxel edge in mm; 0: the protocols' own grids."),
     tables_only: bool = typer.Option(False, "--tables-only", help="No images."),
     organs: bool = typer.Option(False, "--organs", help="Write the organ label maps too."),
@@ -33,10 +35,11 @@ def command(
 ) -> None:
     """Make virtual patients with known truth: SYNTHETIC, for tests, demonstrations and teaching."""
     if "list" in faults:
+        from tumorboard.phantom.ct_faults import CT_FAULTS
         from tumorboard.phantom.faults import FAULTS
         from tumorboard.phantom.radiograph_faults import XRAY_FAULTS
 
-        _list_faults({**FAULTS, **XRAY_FAULTS}, as_json=as_json)
+        _list_faults({**FAULTS, **CT_FAULTS, **XRAY_FAULTS}, as_json=as_json)
         return
     from tumorboard.phantom.cohort import DEFAULT_CENTRES, make_cohort
 

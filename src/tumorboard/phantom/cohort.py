@@ -24,7 +24,7 @@ from tumorboard.phantom.scanner import CENTRES
 __all__ = ["DEFAULT_CENTRES", "draw_patients", "make_cohort"]
 
 DEFAULT_CENTRES = ("VA", "VB", "VC", "VD")
-REGIONS = ("head-neck", "whole-body", "chest-xray")
+REGIONS = ("head-neck", "whole-body", "chest-xray", "body-ct")
 TRUTH_RUNS = (TRUTH, "truth-table", "truth-image", "truth-known")
 
 
@@ -54,9 +54,10 @@ def make_cohort(
     ----------
     out : folder of the cohort; images go to ``out/images``.
     patients, seed : how many, and which; patient i of a seed is the same in a cohort of any size.
-    region : ``head-neck`` (vertex to the upper chest), ``whole-body`` (vertex to mid-thigh), or ``chest-xray``:
+    region : ``head-neck`` (vertex to the upper chest), ``whole-body`` (vertex to mid-thigh), ``chest-xray``:
         patients of a chest clinic with X-rays and reports (`phantom.chest_cohort`; of the options below, exams,
-        tables_only, faults, map and those of X-rays count).
+        tables_only, faults, map and those of X-rays count), or ``body-ct``: patients followed by CT alone, all at as
+        many exams (`phantom.ct_cohort`; exams, spacing_mm, tables_only, organs, faults and map count).
     centres : of `phantom.scanner.CENTRES`, used in turn; name one twice to double its share.
     exams, followed : most exams per patient, and the share of patients who have them.
     spacing_mm : no voxel edge is shorter; None keeps each protocol's own grids (slower).
@@ -77,11 +78,15 @@ def make_cohort(
     if region == "chest-xray":
         from tumorboard.phantom.chest_cohort import ChestOptions, make_chest_cohort
 
-        if tuple(centres) != DEFAULT_CENTRES:
-            what = "none: chest clinics have machines of their own"
-            raise TumorboardError(codes.UNKNOWN_NAME, "centres", found=", ".join(centres), expected=what)
+        _own_machines(centres)
         asked = ChestOptions(size_px=size_px, bits=bits, images=not tables_only, masked_words=masked_words)
         return make_chest_cohort(root, patients=patients, seed=seed, exams=exams, options=asked, faults=faults, map=map)
+    if region == "body-ct":
+        from tumorboard.phantom.ct_cohort import CtOptions, make_ct_cohort
+
+        _own_machines(centres)
+        scans = CtOptions(least_mm=spacing_mm, images=not tables_only, organs=organs)
+        return make_ct_cohort(root, patients=patients, seed=seed, exams=exams, options=scans, faults=faults, map=map)
     drawn = draw_patients(patients, seed=seed, centres=centres, exams=exams, followed=followed)
     tables: dict[str, list[dict[str, Any]]] = {
         name: [] for name in ("patients", "exams", "images", "findings", "relations")
@@ -120,6 +125,12 @@ def _refuse(root: Path, *, region: str, centres: Sequence[str]) -> None:
             )
     if root.exists() and any(root.iterdir()):
         raise TumorboardError(codes.OCCUPIED, root, found="files in it", expected="an empty or new folder")
+
+
+def _own_machines(centres: Sequence[str]) -> None:
+    if tuple(centres) != DEFAULT_CENTRES:
+        what = "none: the clinics of this region have machines of their own"
+        raise TumorboardError(codes.UNKNOWN_NAME, "centres", found=", ".join(centres), expected=what)
 
 
 def draw_patients(

@@ -30,6 +30,8 @@ _STREAMS = (
     "dose",
     "follow",
     "benign",
+    "lesions",
+    "places",
 )
 
 
