@@ -70,14 +70,16 @@ def survives(name: str, whole: Path, folder: Path, *, rounds: int, seed: int) ->
     return refused
 
 
-@pytest.mark.parametrize("name", ["hecktor", "nnunet", "pairs", "imagenome", "coco", "reports"])
+@pytest.mark.parametrize("name", ["hecktor", "nnunet", "pairs", "deeplesion", "imagenome", "coco", "reports"])
 def test_a_few_damaged_files(name, tmp_path):
     write_twin(name, TWINS[name].make(tmp_path), tmp_path / "whole")
     assert 0 < survives(name, tmp_path / "whole", tmp_path / "damaged", rounds=15, seed=1) <= 15
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["hecktor", "nnunet", "pairs", "table", "imagenome", "coco", "dicom-sr", "reports"])
+@pytest.mark.parametrize(
+    "name", ["hecktor", "nnunet", "pairs", "deeplesion", "table", "imagenome", "coco", "dicom-sr", "reports"]
+)
 def test_many_damaged_files(name, tmp_path):
     write_twin(name, TWINS[name].make(tmp_path), tmp_path / "whole")
     assert survives(name, tmp_path / "whole", tmp_path / "damaged", rounds=400, seed=2) > 40

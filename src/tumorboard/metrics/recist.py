@@ -186,7 +186,7 @@ def _outline(part: NDArray[np.bool_], steps: Floats) -> Floats:
     values = np.pad(part, 1).astype(float)
     level = 0.5 - 1e-9  # pixels that touch at a corner are one outline
     lines = contour_generator(z=values, name="serial").lines(level)
-    outer = max(lines, key=_enclosed)[:-1, ::-1] - 1.0
+    outer: Floats = max((np.asarray(line, float) for line in lines), key=_enclosed)[:-1, ::-1] - 1.0
     return _smoothed(outer, part, steps)
 
 
@@ -233,7 +233,8 @@ def _few_waves(ring: Floats, edges: Floats, middle: Floats, diameter_px: float) 
         if (np.abs(basis @ found - radius) <= across / 2 + _TOLERANCE_PX).all():
             turn = np.linspace(-np.pi, np.pi, max(int(np.pi * diameter_px / _STEP_PX), 16), endpoint=False)
             smooth = _waves(turn, waves) @ found
-            return middle + smooth[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+            found_ring: Floats = middle + smooth[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+            return found_ring
     return None
 
 

@@ -144,6 +144,28 @@ def test_a_box_beyond_its_slices_is_refused(box, tmp_path):
         read_boxes({"000005_01_01_008-012": [box]}, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"term_list": TERMS, "val_lesion_idxs": 5},
+        {"term_list": TERMS, "val_lesion_idxs": ["a"], "val_relevant_labels": [[1]], "val_uncertain_labels": [[]]},
+        {"term_list": TERMS, "val_lesion_idxs": [8], "val_relevant_labels": [["x"]], "val_uncertain_labels": [[]]},
+        [{"lesion_idx": 7, "expanded_terms": None}],
+        [{"lesion_idx": 7, "expanded_terms": []}, 5],
+        {"0001": {"source": 1, "target": 2}},
+        {"0001": {"source": "x", "target": "y"}, "0002": None},
+        {"000005_01_01_008-012": 5},
+        {"000005_01_01_008-012": [5]},
+        {"000005_01_01_008-012": [["a", 1, 2, 3, 4, 5]]},
+    ],
+)
+def test_other_shapes_than_published_are_refused(content, tmp_path):
+    two_studies(tmp_path)
+    (tmp_path / "odd.json").write_text(json.dumps(content))
+    with pytest.raises(TumorboardError, match="DPL107"):
+        read(tmp_path)
+
+
 def test_a_pickle_is_refused_and_other_json_is_left_out(tmp_path):
     (tmp_path / "boxes.json").write_bytes(pickle.dumps({"a": 1}))
     with pytest.raises(TumorboardError, match="FIL110"):

@@ -145,6 +145,23 @@ def test_one_series_has_two_intervals_and_is_told(cohort):
     assert any("003247_02_01" in note for note in cohort.provenance[0]["notes"])
 
 
+def test_boxes_lie_where_the_publishers_painted_them(folder, lesions):
+    """The official key slices with their marks in colour: painted box and ours share a centre, counted from 0."""
+    from PIL import Image
+
+    away = []
+    for path in sorted((folder / "key_slice_overlays").glob("*.png")):
+        picture = np.asarray(Image.open(path)).astype(int)
+        rows, columns = np.nonzero(picture.max(axis=2) - picture.min(axis=2) > 60)
+        painted = np.array([columns.min() + columns.max(), rows.min() + rows.max()]) / 2
+        (at,) = np.flatnonzero(lesions.file_name == path.name)
+        away.append(lesions.box_px[at].reshape(2, 2).mean(axis=0) - painted)
+    assert len(away) == 14
+    # whole pixels are painted, so up to one of rounding; counted from 1 the mean would be beyond 1
+    assert np.abs(away).max() < 1.0
+    assert (np.abs(np.mean(away, axis=0)) < 0.6).all()
+
+
 def test_a_derived_slice_has_plausible_hu(folder):
     for path in sorted((folder / "slices_16bit_derived").glob("*.png")):
         hu = read_slice(path)

@@ -80,6 +80,10 @@ def test_types_are_the_words_of_the_core_and_minus_one_is_none(tmp_path):
         ({"Train_Val_Test": "4"}, "Train_Val_Test"),
         ({"Slice_range": "11, 14"}, "Key_slice_index"),
         ({"Series_ID": "1.5"}, "Series_ID"),
+        ({"Study_index": "1e300"}, "Study_index"),
+        ({"Slice_range": "8, 1e300"}, "Slice_range"),
+        ({"Image_size": "512, 0"}, "Image_size"),
+        ({"Image_size": "512.5, 512"}, "Image_size"),
     ],
 )
 def test_a_broken_cell_is_named(cells, column, tmp_path):

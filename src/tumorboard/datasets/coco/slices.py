@@ -1,8 +1,8 @@
 """Boxes in three dimensions as COCO boxes of single slices, and back.
 
 A slice is looked at as usual: columns to the patient's left, rows to the back; `slice` counts layers from the head,
-from 0. bbox is in pixels with the centre of the first pixel at 0, so that DeepLesion's published boxes, less 1, are the same
-numbers.
+from 0. bbox is in pixels with the centre of the first pixel at 0, so that DeepLesion's published boxes, less 1, are the
+same numbers.
 """
 
 from __future__ import annotations

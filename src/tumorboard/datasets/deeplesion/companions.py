@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -91,8 +92,15 @@ def read_companion(path: Path) -> tuple[Companion, Any] | None:
 
 def read_tags(kind: Companion, content: Any, where: Path) -> dict[int, LesionTags]:
     """Lesion index -> labels: of the mined list with its 171 terms, or of the hand-labelled one."""
-    if kind == "hand tags":
-        return {_index(r, where): LesionTags({"tags_by_hand": _unique(r["expanded_terms"])}) for r in content}
+    with _published(where, "the lists of LesaNet"):
+        return _by_hand(content, where) if kind == "hand tags" else _mined(content, where)
+
+
+def _by_hand(content: Sequence[Mapping[str, Any]], where: Path) -> dict[int, LesionTags]:
+    return {_index(r, where): LesionTags({"tags_by_hand": _unique(r["expanded_terms"])}) for r in content}
+
+
+def _mined(content: Mapping[str, Any], where: Path) -> dict[int, LesionTags]:
     terms = content["term_list"]
     found: dict[int, LesionTags] = {}
     for word, splits in _SPLITS.items():
@@ -102,8 +110,8 @@ def read_tags(kind: Companion, content: Any, where: Path) -> dict[int, LesionTag
         if any(len(labels) != len(indices) for labels in lists.values()):
             raise _form(where, f"{word}: lists of {[len(labels) for labels in lists.values()]}", f"{len(indices)} each")
         for place, index in enumerate(indices):
-            if index in found:
-                raise _form(where, f"lesion {index} twice", "each lesion once")
+            if type(index) is not int or index < 0 or index in found:
+                raise _form(where, f"lesion {index!r}, or twice", "each row number once")
             tags = {name: _terms(labels[place], terms, where) for name, labels in lists.items()}
             found[index] = LesionTags(tags, splits)
     return found
@@ -113,12 +121,9 @@ def read_pairs(content: Mapping[str, Any], where: Path) -> list[DlsPair]:
     """The directed pairs, in the file's order. DPL107 for one that lacks a field."""
     pairs = []
     for pair_id, record in content.items():
-        try:
+        with _published(f"{where}, pair {pair_id}", "the fields of dls_valid.json"):
             answers = (record.get("predict target center"), record.get("predict target box"))
             pairs.append(DlsPair(str(pair_id), _end(record, "source"), _end(record, "target"), *map(_array, answers)))
-        except (KeyError, TypeError, ValueError) as error:
-            found = f"pair {pair_id}: {type(error).__name__} {error}"
-            raise _form(where, found, "the fields of dls_valid.json") from error
     return pairs
 
 
@@ -128,15 +133,25 @@ def read_boxes(content: Mapping[str, Any], where: Path) -> dict[SubVolumeName, N
     found: dict[SubVolumeName, NDArray[np.float64]] = {}
     for text, listed in content.items():
         name = sub_volume_name(str(text))
-        if name is None or not isinstance(listed, list) or any(len(box) != 6 for box in listed):
-            raise _form(where, f"{text}: {str(listed)[:60]}", "lists of x1, y1, slice 1, x2, y2, slice 2")
-        boxes = np.asarray(listed, float).reshape(-1, 6)
+        with _published(f"{where}, {text}", "lists of x1, y1, slice 1, x2, y2, slice 2"):
+            if name is None or any(len(box) != 6 for box in listed):
+                raise ValueError(str(listed)[:60])
+            boxes = np.asarray(listed, float).reshape(-1, 6)
         low, high = boxes[:, :3], boxes[:, 3:]
         inside = (low[:, 2] >= name.first) & (high[:, 2] <= name.last)
         if not np.isfinite(boxes).all() or (low > high).any() or not inside.all():
             raise _form(where, f"{text}: a box beyond its slices or turned round", f"slices {name.first}-{name.last}")
         found[name] = boxes
     return found
+
+
+@contextmanager
+def _published(where: str | Path, expected: str) -> Iterator[None]:
+    """Values of another shape than published become DPL107."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise _form(where, f"{type(error).__name__}: {str(error)[:100]}", expected) from error
 
 
 def _content(path: Path) -> Any:
@@ -194,5 +209,5 @@ def _array(values: Any) -> NDArray[np.float64] | None:
     return None if values is None else np.asarray(values, float)
 
 
-def _form(where: Path, found: str, expected: str) -> TumorboardError:
+def _form(where: str | Path, found: str, expected: str) -> TumorboardError:
     return TumorboardError(codes.COMPANION_FORM, where, found=found, expected=expected)

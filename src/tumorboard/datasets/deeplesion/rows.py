@@ -109,7 +109,8 @@ def image_rows(
         said: dict[str, Any] = {"series": int(lesions.series[lesion]), "first_slice": first, "last_slice": last}
         if not volume.placed:
             said["spacing_mm"] = [edge if math.isfinite(edge) else None for edge in volume.spacing_mm]
-        options: dict[str, Any] = {"deeplesion": {**said, "age_years": age if np.isfinite(age) else None}}
+        said["age_years"] = age if math.isfinite(age) else None
+        options: dict[str, Any] = {"frame": "series", "deeplesion": said}
         affine = stack_affine(volume.spacing_mm, first=first) if volume.placed else None
         row: dict[str, Any] = {}
         if part is not None and affine is not None:

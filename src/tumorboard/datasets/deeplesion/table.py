@@ -160,9 +160,9 @@ def read_lesions(path: Path) -> LesionTable:
         location=vector["Normalized_lesion_location"],
         type_number=whole["Coarse_lesion_type"],
         noisy=whole["Possibly_noisy"] == 1,
-        slice_range=vector["Slice_range"].astype(np.int64),
+        slice_range=_integers(vector["Slice_range"], "Slice_range", path),
         spacing_mm=vector["Spacing_mm_px_"],
-        image_size_px=size.astype(np.int64),
+        image_size_px=_integers(size, "Image_size", path),
         window_hu=vector["DICOM_windows"],
         sex=_text(table, "Patient_gender"),
         age_years=table["Patient_age"].to_numpy(),
@@ -253,10 +253,16 @@ def _text(table: pa.Table, name: str) -> NDArray[Any]:
 
 
 def _whole(table: pa.Table, name: str, path: Path) -> NDArray[np.int64]:
-    values = table[name].to_numpy()
-    bad = np.flatnonzero(~np.isfinite(values) | (values != np.trunc(values)))
-    if len(bad):
-        raise _cell(path, name, int(bad[0]), f"{values[bad[0]]}", "a whole number")
+    return _integers(table[name].to_numpy(), name, path)
+
+
+def _integers(values: NDArray[np.float64], name: str, path: Path) -> NDArray[np.int64]:
+    """(n, ...) as whole numbers; DPL102 for fractions and numbers beyond 32 bits."""
+    with np.errstate(invalid="ignore"):
+        good = (values == np.trunc(values)) & (np.abs(values) < 2**31)
+    if not good.all():
+        row = int(np.argwhere(~good)[0][0])
+        raise _cell(path, name, row, f"{values[row]}", "a whole number")
     return np.asarray(values, np.int64)
 
 
