@@ -50,10 +50,8 @@ class Frame:
         at = float(np.clip(((c + d) / 2 - a) @ along, 0.15 * long_mm, 0.85 * long_mm))
         centre = a + at * along
         low, high = float((centre - c) @ across), float((d - centre) @ across)
-        least = 0.15 * short_mm
-        return cls(
-            centre, along, across, long_mm, short_mm, (at, long_mm - at, max(low, least, 1e-3), max(high, least, 1e-3))
-        )
+        least = max(0.15 * short_mm, 0.06 * long_mm)  # a sample of the patch at least
+        return cls(centre, along, across, long_mm, short_mm, (at, long_mm - at, max(low, least), max(high, least)))
 
     @property
     def middle(self) -> Floats:
