@@ -97,6 +97,14 @@ METRICS: dict[str, Metric] = {
     for metric in (
         Metric("dice", "Dice", "1", "higher", "2 |A and B| / (|A| + |B|) of the voxels of one structure", _ONE_ZERO),
         Metric(
+            "dice_key_slice",
+            "Dice in the key slice",
+            "1",
+            "higher",
+            "2 |A and B| / (|A| + |B|) of the pixels of one lesion in the slice that carries its mark",
+            _ONE_ZERO,
+        ),
+        Metric(
             "aggregated_dice",
             "Aggregated Dice",
             "1",

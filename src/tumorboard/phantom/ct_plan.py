@@ -62,8 +62,7 @@ class CtPatient:
 
 
 def draw_ct_patient(seed: int, index: int, *, exams: int) -> CtPatient:
-    """Patient `index` of the cohort of this seed, with this many exams. The first exams of a patient do not depend on
-    how many follow, but for lesions that appear later."""
+    """Patient `index` of the cohort of this seed, with this many exams."""
     rng = stream(seed, index, "case")
     person = _person(stream(seed, index, "person"))
     days = (0.0, *(float(d) for d in np.cumsum(np.round(stream(seed, index, "follow").uniform(40, 170, exams - 1)))))
