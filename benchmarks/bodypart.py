@@ -88,8 +88,8 @@ def virtual_section(cohort: Cohort, out: Path, config: BodyPartConfig) -> list[s
         "Training, per fold: "
         + "; ".join(spent)
         + ". Means over patients with 95 % bootstrap intervals. Whole volumes "
-        "are of many fields of view; a part is a random stretch of a quarter to 60 % of a volume's slices. One volume of "
-        "each patient is spoilt in six ways; all flags that are due must be raised. The place in the volume orders "
+        "are of many fields of view; a part is a random stretch of a quarter to 60 % of a volume's slices. One volume "
+        "of each patient is spoilt in six ways; all flags that are due must be raised. The place in the volume orders "
         "slices by definition, since it looks at nothing else.\n",
         f"| what | subset | n | {' | '.join(runs)} |",
         "|---|---|---|" + "---|" * len(runs),
@@ -157,10 +157,10 @@ def real_section(virtual: Cohort, data: Path, out: Path, config: BodyPartConfig)
     spine = vertebrae(data / "ct" / "ts_spine_totalseg.nii.gz")
     lines = [
         "## Real CTs\n",
-        "Partial volumes; the orientation is that of each file's affine (head first after it). Scores: 0 top, 1 feet end. "
-        "`order`: Spearman with depth; `rising`: share of neighbouring slices whose score rises towards the feet. "
-        "Regions: slices of head-neck, chest, abdomen, pelvis. Trained on virtual CT alone, or on virtual CT and all real "
-        "CTs (those of sarcomas too) but the patient's own.\n",
+        "Partial volumes; the orientation is that of each file's affine (head first after it). Scores: 0 top, 1 feet "
+        "end. `order`: Spearman with depth; `rising`: share of neighbouring slices whose score rises towards the feet. "
+        "Regions: slices of head-neck, chest, abdomen, pelvis. Trained on virtual CT alone, or on virtual CT and all "
+        "real CTs (those of sarcomas too) but the patient's own.\n",
         "| CT | stored | trained on | scores | order | rising | regions | flags |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -224,7 +224,8 @@ def _words(found: Answer) -> str:
     regions = "-" if found.regions is None else "/".join(str(found.regions.count(r)) for r in
                                                          ("head-neck", "chest", "abdomen", "pelvis"))  # fmt: skip
     told = "constant" if order is None else f"{order:.3f}"
-    return f"{score[0]:.2f} to {score[-1]:.2f} | {told} | {rising:.2f} | {regions} | {', '.join(found.check.flags) or 'none'}"
+    flags = ", ".join(found.check.flags) or "none"
+    return f"{score[0]:.2f} to {score[-1]:.2f} | {told} | {rising:.2f} | {regions} | {flags}"
 
 
 if __name__ == "__main__":

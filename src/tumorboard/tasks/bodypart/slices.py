@@ -128,8 +128,8 @@ def _weights(count: int, spacing_mm: float, pixel_mm: float) -> NDArray[np.float
 
 
 def _body(hu: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """What is denser than -300 HU with its holes (lungs) filled in plane, opened so that the couch falls off; the largest
-    connected piece."""
+    """What is denser than -300 HU with its holes (lungs) filled in plane, opened so that the couch falls off; of it the
+    largest connected piece."""
     from scipy import ndimage
 
     dense = np.pad(hu > _BODY_HU, ((0, 0), (1, 1), (1, 1)))
