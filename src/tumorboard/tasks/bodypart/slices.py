@@ -124,7 +124,8 @@ def _weights(count: int, spacing_mm: float, pixel_mm: float) -> NDArray[np.float
     pixels = np.arange(int(np.ceil(voxels[-1] / pixel_mm - 1e-6)) + 1) * pixel_mm
     overlap = np.minimum(pixels[1:, None], voxels[None, 1:]) - np.maximum(pixels[:-1, None], voxels[None, :-1])
     shared = np.clip(overlap, 0, None)
-    return (shared / pixel_mm).astype(np.float32)
+    weights: NDArray[np.float32] = (shared / pixel_mm).astype(np.float32)
+    return weights
 
 
 def _body(hu: NDArray[np.float32]) -> NDArray[np.bool_]:
