@@ -11,7 +11,7 @@ from tumorboard.core.errors import define
 CODE = define(
     "IMG233",
     "Slices that do not run as the affine says",
-    why="A reversed or wrongly spaced stack puts every z, length and volume in a wrong place, and looks sound by itself.",
+    why="A reversed or wrongly spaced stack makes every z, length and volume wrong, and looks sound by itself.",
     fix="look at the CT beside its DICOM (position and interval of slices); correct the affine, or leave it out",
 )
 EXAMPLE = (

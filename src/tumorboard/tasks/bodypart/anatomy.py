@@ -36,7 +36,8 @@ class Anatomy:
     def normalised(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """Raw scores with 0 and 1 at the ends of the training volumes; not clipped."""
         low, high = self.ends
-        return (np.asarray(raw, float) - low) / (high - low)
+        normalised: NDArray[np.float64] = (np.asarray(raw, float) - low) / (high - low)
+        return normalised
 
     def expected_mm(self, score: ArrayLike) -> NDArray[np.float64]:
         """mm below the top of an ordinary training volume; beyond its ends, straight on."""

@@ -7,8 +7,8 @@ SPEC = TaskSpec(
     title="Body part of CT slices",
     summary=(
         "A score per axial slice that grows from head to feet, learnt without labels from the order of slices; "
-        "regions, landmarks, relative z of lesions, and flags for reversed and wrongly spaced volumes; cross-validated by "
-        "patient beside the place in the volume and a constant."
+        "regions, landmarks, relative z of lesions, and flags for reversed and wrongly spaced volumes; "
+        "cross-validated by patient beside the place in the volume and a constant."
     ),
     needs=("CT volumes in HU",),
     adds=("findings of kind 'body part' with the scores of all slices", "points: landmarks, places of lesions"),
