@@ -182,6 +182,7 @@ def _lesion_row(
         "role": _role(one, set(targets), config),
         "values": values,
         "growth": _growth(one, course, days, config.axis_error_mm),
+        "outside_baseline": one.outside_baseline,
         "second_series": list(one.dropped),
     }
 

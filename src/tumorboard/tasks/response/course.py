@@ -35,6 +35,8 @@ class Followed:
     sights: tuple[Sight, ...]
     at_baseline: bool
     new: bool
+    outside_baseline: bool
+    """Whether it turned up where the baseline did not look."""
     dropped: tuple[str, ...]
     """Findings of a second series of an exam, not counted."""
 
@@ -223,6 +225,7 @@ def _followed(
     for place, exam in enumerate(exams):
         before = [seen for seen in exams[:place] if seen in kept] or [first]
         sights.append(_sight(kept, exam, before[-1], fields, node=node, complete=complete))
+    outside = first != exams[0] and _outside(kept[first], exams[0], first, fields)
     return Followed(
         name,
         label,
@@ -231,7 +234,8 @@ def _followed(
         kept,
         tuple(sights),
         at_baseline=first == exams[0],
-        new=_is_new(kept, exams, fields, node=node, complete=complete, config=config),
+        new=_is_new(kept, exams, node=node, complete=complete, outside=outside, config=config),
+        outside_baseline=outside,
         dropped=dropped,
     )
 
@@ -251,12 +255,17 @@ def _sight(
     return Sight(Seen.ABSENT if complete and shown is not False else Seen.NOT_ASSESSED)
 
 
+def _outside(marks: Sequence[Mark], baseline: str, first: str, fields: Fields) -> bool:
+    place = marks[0].centre_mm
+    return place is not None and fields.shows(baseline, place, seen_in=first) is False
+
+
 def _is_new(
-    kept: Mapping[str, tuple[Mark, ...]], exams: Sequence[str], fields: Fields, *,
-    node: bool, complete: bool, config: ResponseConfig,
+    kept: Mapping[str, tuple[Mark, ...]], exams: Sequence[str], *,
+    node: bool, complete: bool, outside: bool, config: ResponseConfig,
 ) -> bool:  # fmt: skip
     """Whether a track is a new lesion: a reader says so, or marks are complete and it was not there at baseline. A node
-    that never reaches 10 mm short axis is none; a place that the baseline did not show is told by `outside`."""
+    that never reaches 10 mm short axis is none; a place that the baseline did not show is told by the settings."""
     first = next(exam for exam in exams if exam in kept)
     said = [mark.facts["new"] for mark in kept[first] if isinstance(mark.facts.get("new"), bool)]
     if said:
@@ -266,9 +275,7 @@ def _is_new(
     normal = config.rules().normal_node_mm
     if node and all((_added(parts, "short_axis_mm") or 0.0) < normal for parts in kept.values()):
         return False
-    place = kept[first][0].centre_mm
-    shown = fields.shows(exams[0], place, seen_in=first) if place is not None else None
-    return shown is not False or config.outside == "new"
+    return not outside or config.outside == "new"
 
 
 def _added(marks: Sequence[Mark], axis: str) -> float | None:

@@ -31,6 +31,8 @@ class Mark:
     centre_mm: NDArray[np.float64] | None
     measured_by: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+    axes: Axes | None = None
+    """With their ends, of a mark that was measured in its mask."""
 
 
 def read_marks(cohort: Cohort, finding_ids: Iterable[str], *, masks: bool) -> dict[str, Mark]:
@@ -127,4 +129,5 @@ def _from_mask(mark: Mark, axes: Axes, volume_ml: float) -> Mark:
         centre,
         "mask",
         mark.facts,
+        axes,
     )
