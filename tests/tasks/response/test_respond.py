@@ -178,6 +178,9 @@ def test_new_lesions() -> None:
     assert responses(judge(new, marks="partial")) == [None, "SD"]
     said = cohort([*base, finding("x1", "1", 12, new=True)], exams=2, relations=links)
     assert responses(judge(said, marks="partial")) == [None, "PD"]
+    tiny = [finding("x1", "1", 4.9), finding("x2", "2", 5.0), finding("b2", "2", 30, at=(20, 20, 200))]
+    grows = cohort([*base, *tiny], relations=[*links, ("b1", "b2"), ("x1", "x2")])
+    assert responses(judge(grows)) == [None, "SD", "PD"]  # equivocal below 5 mm
     small_node = finding("x1", "1", 20, short_mm=8, node=True)
     assert responses(judge(cohort([*base, small_node], exams=2, relations=links))) == [None, "SD"]
     node = finding("x1", "1", 20, short_mm=11, node=True)

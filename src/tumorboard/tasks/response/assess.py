@@ -101,8 +101,9 @@ def _judged(patient: Cohort, course: Course, config: ResponseConfig) -> dict[str
     rules = config.rules()
     targets = choose_targets(course.candidates(images, bone=config.bone_targets), rules)
     new = [
-        [one.name for one in course.lesions if one.new and exam["exam_id"] in one.marks] for exam in course.exams
-    ]  # fmt: skip
+        [one.name for one in course.lesions if exam["exam_id"] in one.marks and _is_new(one, place)]
+        for place, exam in enumerate(course.exams)
+    ]
     results = assess(course.as_lesions(targets, rules), new, rules)
     days = course.days()
     best, problem = None, None
@@ -125,6 +126,10 @@ def _judged(patient: Cohort, course: Course, config: ResponseConfig) -> dict[str
         "lesions": [_lesion_row(one, course, days, targets, config) for one in course.lesions],
         "problem": problem,
     }
+
+
+def _is_new(one: Followed, place: int) -> bool:
+    return one.new_from is not None and place >= one.new_from
 
 
 def _exam_rows(
@@ -192,7 +197,7 @@ def _role(one: Followed, targets: set[str], config: ResponseConfig) -> str:
     if one.at_baseline:
         normal = one.normal_at(0, config.rules())
         return "target" if one.name in targets else "normal node" if normal else "non-target"
-    return "new" if one.new else "later"
+    return "later" if one.new_from is None else "new"
 
 
 def _growth(one: Followed, course: Course, days: Sequence[float | None], error_mm: float) -> dict[str, Any]:

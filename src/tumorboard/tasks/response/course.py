@@ -34,7 +34,8 @@ class Followed:
     marks: Mapping[str, tuple[Mark, ...]]
     sights: tuple[Sight, ...]
     at_baseline: bool
-    new: bool
+    new_from: int | None
+    """Place of the exam from which on it is a new lesion; None: never."""
     outside_baseline: bool
     """Whether it turned up where the baseline did not look."""
     dropped: tuple[str, ...]
@@ -234,7 +235,7 @@ def _followed(
         kept,
         tuple(sights),
         at_baseline=first == exams[0],
-        new=_is_new(kept, exams, node=node, complete=complete, outside=outside, config=config),
+        new_from=_new_from(kept, exams, node=node, complete=complete, outside=outside, config=config),
         outside_baseline=outside,
         dropped=dropped,
     )
@@ -260,22 +261,22 @@ def _outside(marks: Sequence[Mark], baseline: str, first: str, fields: Fields) -
     return place is not None and fields.shows(baseline, place, seen_in=first) is False
 
 
-def _is_new(
+def _new_from(
     kept: Mapping[str, tuple[Mark, ...]], exams: Sequence[str], *,
     node: bool, complete: bool, outside: bool, config: ResponseConfig,
-) -> bool:  # fmt: skip
-    """Whether a track is a new lesion: a reader says so, or marks are complete and it was not there at baseline. A node
-    that never reaches 10 mm short axis is none; a place that the baseline did not show is told by the settings."""
-    first = next(exam for exam in exams if exam in kept)
-    said = [mark.facts["new"] for mark in kept[first] if isinstance(mark.facts.get("new"), bool)]
+) -> int | None:  # fmt: skip
+    """From which exam on a track is a new lesion: a reader says so, or marks are complete, it was not there at
+    baseline, and it has reached the least size (nodes: 10 mm short axis). A place that the baseline did not show is told
+    by the settings."""
+    first = next(place for place, exam in enumerate(exams) if exam in kept)
+    said = [mark.facts["new"] for mark in kept[exams[first]] if isinstance(mark.facts.get("new"), bool)]
     if said:
-        return any(said)
-    if first == exams[0] or not complete:
-        return False
-    normal = config.rules().normal_node_mm
-    if node and all((_added(parts, "short_axis_mm") or 0.0) < normal for parts in kept.values()):
-        return False
-    return not outside or config.outside == "new"
+        return first if any(said) else None
+    if first == 0 or not complete or (outside and config.outside == "ignored"):
+        return None
+    axis, least = ("short_axis_mm", config.rules().normal_node_mm) if node else ("long_axis_mm", config.least_new_mm)
+    reached = (n for n, exam in enumerate(exams) if exam in kept and (_added(kept[exam], axis) or 0.0) >= least - 1e-9)
+    return next(reached, None)
 
 
 def _added(marks: Sequence[Mark], axis: str) -> float | None:
