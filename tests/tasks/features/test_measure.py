@@ -111,3 +111,22 @@ def test_specks_count_in_the_label_but_are_not_listed():
     assert [(row["component"], round(row["measurements"]["volume_ml"], 3)) for row in rows] == [(0, 0.126), (1, 0.125)]
     rows = measure_mask(mask, None, labels={1: "GTV"}, image_id="m", run_id="r", components=False)
     assert [row["component"] for row in rows] == [0]
+
+
+def test_axes_when_asked():
+    """Two discs of 12 and 20 mm in slices of 3 mm: the label's row has the axes of the larger."""
+    x, y = np.meshgrid(np.arange(60), np.arange(60), indexing="ij")
+    labels = np.zeros((60, 60, 6), np.uint8)
+    labels[:, :, 2] = np.hypot(x - 15, y - 15) <= 6
+    labels[:, :, 3] |= (np.hypot(x - 40, y - 35) <= 10).astype(np.uint8)
+    mask = Volume(labels, np.diag([1.0, 1, 3, 1]), Unit.LABEL)
+    rows = measure_mask(mask, None, labels={1: "GTVn"}, image_id="m", run_id="r", axes=True)
+    long_mm = {row["component"]: row["measurements"]["long_axis_mm"] for row in rows}
+    assert sorted(long_mm.values()) == pytest.approx([12, 20, 20], abs=0.5)
+    assert long_mm[0] == max(long_mm[1], long_mm[2])
+    ends = np.reshape(json.loads(rows[0]["attributes"])["axes_points_mm"], (4, 3))
+    assert np.linalg.norm(ends[1] - ends[0]) == pytest.approx(long_mm[0], abs=1e-3)
+    assert ends.mean(axis=0) == pytest.approx([40, 35, 9], abs=0.5)
+    (whole, *_) = measure_mask(mask, None, labels={1: "GTVn"}, image_id="m", run_id="r", axes=True, components=False)
+    assert whole["measurements"]["long_axis_mm"] == pytest.approx(20, abs=0.5)
+    assert "long_axis_mm" not in measured(mask, None)["GTVp", 0]["measurements"]

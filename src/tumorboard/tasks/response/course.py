@@ -266,8 +266,8 @@ def _new_from(
     node: bool, complete: bool, outside: bool, config: ResponseConfig,
 ) -> int | None:  # fmt: skip
     """From which exam on a track is a new lesion: a reader says so, or marks are complete, it was not there at
-    baseline, and it has reached the least size (nodes: 10 mm short axis). A place that the baseline did not show is told
-    by the settings."""
+    baseline, and it has reached the least size (nodes: 10 mm short axis). A place that the baseline did not show is
+    told by the settings."""
     first = next(place for place, exam in enumerate(exams) if exam in kept)
     said = [mark.facts["new"] for mark in kept[exams[first]] if isinstance(mark.facts.get("new"), bool)]
     if said:

@@ -178,7 +178,7 @@ def spider(results: Sequence[Mapping[str, Any]]) -> Figure:
         ylabel="change of the sum, % of baseline",
         xlabel="days since baseline (exams where no day is known); x new lesion",
     )
-    _state_legend(axes, {one["best"] for one in results if best_change(one) is not None})
+    _state_legend(axes, {one["best"] for one in results if best_change(one) is not None}, loc="upper left")
     return figure
 
 
@@ -230,12 +230,12 @@ def _days(exams: Sequence[Mapping[str, Any]]) -> list[float]:
     return [float(n) for n in range(len(days))] if any(day is None for day in days) else [float(day) for day in days]
 
 
-def _state_legend(axes: Axes, present: set[Any]) -> None:
+def _state_legend(axes: Axes, present: set[Any], *, loc: str = "best") -> None:
     from matplotlib.patches import Patch
 
     order = [word for word in STATES if word in present]
     handles = [Patch(facecolor=STATES[word], edgecolor=INK, linewidth=0.4, label=word) for word in order]
-    axes.legend(handles=handles, frameon=False, fontsize=9, title="best response", title_fontsize=9)
+    axes.legend(handles=handles, frameon=False, fontsize=9, title="best response", title_fontsize=9, loc=loc)
 
 
 def _two_canvases() -> tuple[Figure, tuple[Axes, Axes]]:
