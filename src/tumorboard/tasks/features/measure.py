@@ -1,4 +1,4 @@
-"""What a mask measures: volume, uptake and axes of each lesion, as rows of `findings`; the one place where it is done."""
+"""What a mask measures: volume, uptake and axes of each lesion, as rows of `findings`: the one place that does it."""
 
 from __future__ import annotations
 
