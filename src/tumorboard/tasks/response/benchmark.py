@@ -17,6 +17,7 @@ from tumorboard.tasks.response import codes, figures
 from tumorboard.tasks.response.assess import related_tracks, respond
 from tumorboard.tasks.response.config import ResponseConfig
 from tumorboard.tasks.response.marks import Mark, read_marks
+from tumorboard.tasks.response.percist import PERCIST, metabolic_rows, respond_metabolically
 from tumorboard.tasks.response.pictures import cohort_pictures, draw, patient_picture
 from tumorboard.tasks.response.rows import exam_endpoint, measured_rows, outcome_rows, run_row
 from tumorboard.tasks.result import Picture, TaskResult
@@ -67,6 +68,10 @@ def benchmark(
         settings = config.model_dump(mode="json") | {"measure": "masks" if run == BY_MASKS else "marks"}
         rows["runs"].append(run_row(run, kind="model", config=settings, cohort=cohort, metrics={"problems": problems}))
         rows["outcomes"] += outcome_rows(found, run)
+    metabolic = respond_metabolically(cohort) if cohort.loader else []
+    if metabolic:
+        rows["runs"].append(run_row(PERCIST, kind="model", config={}, cohort=cohort, metrics={}))
+        rows["outcomes"] += metabolic_rows(metabolic, PERCIST)
     scores, pictures = _against_stated(cohort, results, out / "pictures")
     scores += _axes_scores(by_mark, by_mask)
     pictures = [*cohort_pictures(stated, out / "pictures"), *pictures]
@@ -75,7 +80,7 @@ def benchmark(
         for number, one in enumerate(stated)
         if len(one["exams"]) > 1
     ]
-    notes = tuple(f"{one['patient']}: {one['problem']}" for one in stated if one["problem"])
+    notes = tuple(f"{one['patient']}: {one['problem']}" for one in (*stated, *metabolic) if one["problem"])
     report(3, 3)
     return TaskResult(scores, rows, notes, tuple(pictures))
 

@@ -13,6 +13,7 @@ from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.geometry import Geometry
 from tumorboard.metrics.response import Candidate, Lesion, Rules, Seen, Sight
+from tumorboard.tasks.features.geometry import NODES
 from tumorboard.tasks.response import codes
 from tumorboard.tasks.response.config import ResponseConfig
 from tumorboard.tasks.response.field import Fields
@@ -219,8 +220,8 @@ def _followed(
 ) -> Followed:  # fmt: skip
     first = next(exam for exam in exams if exam in kept)
     facts = [mark.facts for exam in exams for mark in kept.get(exam, ())]
-    node = any(one.get("node") is True for one in facts)
     label = kept[first][0].label
+    node = label in NODES or any(one.get("node") is True for one in facts)
     organ = next((str(one["organ"]) for one in facts if one.get("organ")), label)
     sights = []
     for place, exam in enumerate(exams):
