@@ -97,7 +97,8 @@ def _within(grid: Geometry, box_mm: Sequence[float]) -> NDArray[np.bool_]:
     """Voxels whose centre lies in a box (low corner then high corner, RAS mm) or on its rim."""
     places = grid.to_world(np.stack(np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij"), axis=-1))
     low, high = np.asarray(box_mm[:3]) - 1e-3, np.asarray(box_mm[3:]) + 1e-3
-    return ((places >= low) & (places <= high)).all(axis=-1)  # type: ignore[no-any-return]
+    inside: NDArray[np.bool_] = np.logical_and(places >= low, places <= high).all(axis=-1)
+    return inside
 
 
 def _stated(row: Mapping[str, Any]) -> Mark:

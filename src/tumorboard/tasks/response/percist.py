@@ -35,7 +35,7 @@ def respond_metabolically(cohort: Cohort, *, lean: bool = False, run_id: str = E
     mask of the exam; without one it is not looked at, and `why` says so.
     """
     tracks = related_tracks(cohort, run_id=run_id, kinds=("mask label",))
-    found = []
+    found: list[dict[str, Any]] = []
     for patient_id in cohort.patient_ids:
         alone = cohort.subset([patient_id])
         exams = [exam for exam in alone.rows("exams") if _pet(alone, exam["exam_id"]) and _mask(alone, exam, run_id)]
