@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
 from tumorboard.io.images import describe_image, load_image
 from tumorboard.io.nifti import write_nifti
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `browser`
 
 PATIENTS = ("A-1", "a-1", "B 2/../<i>")
 """Two that differ by case alone, and one that is no file name and no harmless HTML."""

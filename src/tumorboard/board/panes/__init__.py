@@ -21,7 +21,7 @@ PATIENT_PANES = (
     "viewer",
     "exams",
     "xray",
-
+    "corrections",
     "predicted",
     "pictures",
     "patient_scores",
@@ -32,10 +32,10 @@ PATIENT_PANES = (
 
 COHORT_PANES = (
     "numbers",
-
+    "filters",
     "scores",
-
-
+    "comparison",
+    "worst",
     "task_pictures",
     "checks",
     "who",
