@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from browser import CHROMIUM, WHY_NOT, Browser
+from conftest import build_cubes
 from tumorboard.board.build import build_board
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=WHY_NOT)
@@ -35,21 +36,23 @@ def page(browser: Browser) -> Iterator[Browser]:
     assert browser.outside("file:", "http://127.0.0.1:") == []
 
 
-@pytest.fixture
-def index(make_cohort: Any, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cubes' board, drawn once."""
+    folder = tmp_path_factory.mktemp("cubes")
     scores = [
         {"run": run, "task": "segmentation", "metric": "dice", "label": "GTVp", "subset": patient, "value": value}
         | {"low": None, "high": None, "n": 1}
         for run, values in {"net": (0.9, 0.5, 0.7), "flat": (0.4, 0.6, 0.5)}.items()
         for patient, value in zip(("A-1", "a-1", "B 2/../<i>"), values, strict=True)
     ]
-    return build_board(make_cohort(), tmp_path / "board", scores=scores)
+    return build_board(build_cubes(folder), folder / "board", scores=scores)
 
 
 def severe(browser: Browser) -> list[str]:
     """Findings of axe-core of serious or critical impact: rule, and the first element."""
     browser.run(AXE.read_text(encoding="utf-8") + ";0")
-    found = browser.run("axe.run(document, {resultTypes: ['violations']}).then((r) => JSON.stringify(r.violations))")
+    found = browser.run("axe.run(document, {resultTypes: ['violations'], preload: false}).then((r) => JSON.stringify(r.violations))")
     return [
         f"{rule['id']}: {rule['nodes'][0]['html'][:200]} {rule['nodes'][0].get('failureSummary', '')[:300]}"
         for rule in json.loads(found)
@@ -106,6 +109,25 @@ def test_the_first_lesion_is_found_and_runs_are_switched(page: Browser, index: P
     assert "-160" in bars and "240 HU" in bars and "SUV" in bars
     page.choose("select.preset", "lung")
     assert "150 HU" in page.run("document.querySelector('.bars').textContent")
+
+
+def test_a_report_is_printed_on_paper(index: Path, tmp_path: Path) -> None:
+    """As Chromium prints it: a PDF with the patient's name as text, pages and pictures."""
+    import subprocess
+
+    pdf = tmp_path / "report.pdf"
+    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--proxy-server=127.0.0.1:9", "--no-pdf-header-footer"]
+    subprocess.run(
+        [str(CHROMIUM), *flags, f"--user-data-dir={tmp_path / 'p'}", f"--print-to-pdf={pdf}"]
+        + [(index.parent / "reports" / "p1.html").as_uri()],
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    data = pdf.read_bytes()
+    assert data.startswith(b"%PDF-") and data.rstrip().endswith(b"%%EOF")
+    assert data.count(b"/Subtype /Image") >= 3
+    assert b"/Type /Page\n" in data or b"/Type /Page" in data
 
 
 def test_the_choice_of_patients_acts_on_everything(page: Browser, index: Path) -> None:

@@ -27,6 +27,6 @@ def pane(facts: CohortFacts) -> Pane | None:
         return None
     data: dict[str, Any] = {"metrics": {}, "pages": facts.board.names}
     for name, runs in metrics.items():
-        entry = metric_of(name)
+        entry = metric_of(name.split()[0])
         data["metrics"][name] = {"runs": runs, "better": entry.better if entry else "none"}
     return Pane("comparison", "Two runs compared", {}, data)
