@@ -82,9 +82,7 @@ class Browser:
         os.close(self._in)
 
     def resize(self, width: int, height: int) -> None:
-        self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
-        )
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def call(self, method: str, /, **parameters: Any) -> dict[str, Any]:
         """Send a command and wait for its answer."""

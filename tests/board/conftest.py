@@ -91,16 +91,13 @@ def build_cubes(folder: Path, *, ct: bool = True, pet: bool = True, masks: bool 
     return Cohort.build(
         name,
         patients=patients,
-        exams=[
-            {"exam_id": f"{i}.0", "patient_id": p, "order": 0, "kind": "PET/CT"} for i, p in enumerate(PATIENTS)
-        ],
+        exams=[{"exam_id": f"{i}.0", "patient_id": p, "order": 0, "kind": "PET/CT"} for i, p in enumerate(PATIENTS)],
         images=images,
         outcomes=outcomes,
         runs=[{"run_id": "expert", "kind": "expert"}, {"run_id": "net", "kind": "model", "task": "segmentation"}],
         provenance=[{"what": "cubes made by hand", "synthetic": True}],
         loader=load_image,
     )
-
 
 
 @pytest.fixture

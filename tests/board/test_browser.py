@@ -52,7 +52,9 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def severe(browser: Browser) -> list[str]:
     """Findings of axe-core of serious or critical impact: rule, and the first element."""
     browser.run(AXE.read_text(encoding="utf-8") + ";0")
-    found = browser.run("axe.run(document, {resultTypes: ['violations'], preload: false}).then((r) => JSON.stringify(r.violations))")
+    found = browser.run(
+        "axe.run(document, {resultTypes: ['violations'], preload: false}).then((r) => JSON.stringify(r.violations))"
+    )
     return [
         f"{rule['id']}: {rule['nodes'][0]['html'][:200]} {rule['nodes'][0].get('failureSummary', '')[:300]}"
         for rule in json.loads(found)
@@ -205,7 +207,9 @@ def test_a_reader_corrects_draws_and_the_reading_is_a_run(page: Browser, served:
     address, folder = served
     page.open(f"{address}/patients/p1.html")
     page.wait("document.querySelector('[data-pane=corrections]').dataset.ready === 'true'")
-    page.run("(() => { const a = document.querySelector('.author'); a.value = 'Dr. Rø'; a.dispatchEvent(new Event('change')); })()")
+    page.run(
+        "(() => { const a = document.querySelector('.author'); a.value = 'Dr. Rø'; a.dispatchEvent(new Event('change')); })()"
+    )
     page.run(
         "[...document.querySelectorAll('tr[data-lesion]')].find((r) => r.dataset.lesion.includes('GTVn'))"
         ".querySelector('.verdict.reject').click()"

@@ -58,7 +58,9 @@ def test_every_page_is_there_whatever_images_there_are(
     assert len(found) == 7  # the cohort, three patients, three reports
     for page in found:
         for reference in page.references:
-            assert not re.match(r"(?i)[a-z]+:|//", reference) or reference.startswith(("data:,", "data:image/")), reference[:80]
+            assert not re.match(r"(?i)[a-z]+:|//", reference) or reference.startswith(("data:,", "data:image/")), (
+                reference[:80]
+            )
             target = page.path.parent / reference.split("#")[0]
             assert reference.startswith(("#", "data:")) or target.is_file(), f"{page.path}: {reference}"
         assert page.unnamed == []
@@ -74,7 +76,9 @@ def test_every_page_is_there_whatever_images_there_are(
 def test_the_patient_page_gives_the_lesions_of_every_run(make_cohort: Any, tmp_path: Path) -> None:
     build_board(make_cohort(), tmp_path / "board", findings=[FINDING])
     text = (tmp_path / "board" / "patients" / "p1.html").read_text(encoding="utf-8")
-    assert re.search(r"GTVp 1</button></td><td class=\"num\">8.00</td>\s*<td class=\"num\">8.00</td>", text)  # 8 ml at SUV 8
+    assert re.search(
+        r"GTVp 1</button></td><td class=\"num\">8.00</td>\s*<td class=\"num\">8.00</td>", text
+    )  # 8 ml at SUV 8
     assert ">64.0<" in text  # TLG
     assert re.search(r"GTVn 1</button></td><td class=\"num\">1.73</td>\s*<td class=\"num\">5.00</td>", text)
     assert "18, 18, 18" in text

@@ -102,7 +102,9 @@ def test_a_killed_server_loses_nothing_it_acknowledged(tmp_path: Path) -> None:
 
 
 def test_the_last_word_holds_and_can_be_taken_back() -> None:
-    words = last_words([entry(1), entry(2, kind="reject"), entry(3, target="relation|r2"), entry(4, target="relation|r2", kind="undo")])
+    words = last_words(
+        [entry(1), entry(2, kind="reject"), entry(3, target="relation|r2"), entry(4, target="relation|r2", kind="undo")]
+    )
     assert {key[2]: found.kind for key, found in words.items()} == {"relation|r1": "reject"}
 
 
@@ -166,7 +168,14 @@ def graph_cohort(folder: Path) -> Cohort:
             images=[{"image_id": "I", "exam_id": "E0", "modality": "DX", "role": "image", "unit": "grey8"}],
             runs=[{"run_id": "net", "kind": "model"}],
             findings=[
-                {"finding_id": name, "image_id": "I", "run_id": "net", "kind": "box", "label": name, "box": [1, 2, 3, 4]}
+                {
+                    "finding_id": name,
+                    "image_id": "I",
+                    "run_id": "net",
+                    "kind": "box",
+                    "label": name,
+                    "box": [1, 2, 3, 4],
+                }
                 for name in ("f1", "f2")
             ],
             relations=[

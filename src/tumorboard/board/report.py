@@ -14,7 +14,7 @@ from tumorboard.core.registry import layouts, resolve
 
 __all__ = ["EXPORTS", "REPORT_PANES", "export_patient", "self_contained", "sheet"]
 
-REPORT_PANES = ("facts", "exams", "xray", "predicted", "patient_scores", "quality", "origin")
+REPORT_PANES = ("facts", "exams", "marked", "xray", "predicted", "patient_scores", "quality", "origin")
 """Panes of the patient's page that stand in the report."""
 
 EXPORTS = {"dicom-seg": "DICOM segmentations", "dicom-sr": "DICOM structured reports", "fhir": "FHIR bundle"}

@@ -102,9 +102,7 @@ def write_layer(
     text = base64.b64encode(_nifti_bytes(small, slope, folder)).decode("ascii")
     atomic_write_text(folder / file, f'Tumorboard.give("{folder.parent.name}/{folder.name}/v{index}", "{text}");\n')
     run = row["run_id"] or ""
-    return Layer(
-        file, index, kind, title, str(volume.unit), run, low, float(high), labels, whole, grid
-    )
+    return Layer(file, index, kind, title, str(volume.unit), run, low, float(high), labels, whole, grid)
 
 
 def _as_integers(array: NDArray[Any]) -> tuple[NDArray[np.int16], float]:

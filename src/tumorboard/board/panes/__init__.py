@@ -20,6 +20,7 @@ PATIENT_PANES = (
     "timeline",
     "viewer",
     "exams",
+    "marked",
     "xray",
     "corrections",
     "predicted",

@@ -27,7 +27,9 @@ def pane(patient: PatientFacts) -> Pane | None:
     runs = sorted({row["run_id"] for row in said}, key=lambda run: (run != EXPERT, run))
     relations = {exam.exam_id: [row for row in said if row["subject"] == exam.exam_id] for exam in exams}
     shown = [_exam(patient, exam, relations[exam.exam_id], runs) for exam in exams]
-    return Pane("xray", "Report and X-ray" if any(e["pictures"] for e in shown) else "Reports", {"exams": shown, "runs": runs})
+    return Pane(
+        "xray", "Report and X-ray" if any(e["pictures"] for e in shown) else "Reports", {"exams": shown, "runs": runs}
+    )
 
 
 def _exam(patient: PatientFacts, exam: ExamFacts, relations: Sequence[Row], runs: Sequence[str]) -> dict[str, Any]:

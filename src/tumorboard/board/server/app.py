@@ -136,4 +136,3 @@ def _add_corrections(app: FastAPI, site: LiveSite, rules: Rules) -> None:
     @app.get("/api/agreement")
     def agreed(first: str = "", second: str = "") -> Response:
         return JSONResponse(json.loads(agreement_json(journal.entries(), first, second)))
-

@@ -28,7 +28,9 @@ MASK_BYTES = 32 * 1024 * 1024
 COOKIE = "tumorboard"
 
 HEADERS = {
-    "content-security-policy": POLICY.replace(" file:", "").replace("'none'; img-src", "'none'; frame-ancestors 'none'; img-src", 1),
+    "content-security-policy": POLICY.replace(" file:", "").replace(
+        "'none'; img-src", "'none'; frame-ancestors 'none'; img-src", 1
+    ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "x-frame-options": "DENY",

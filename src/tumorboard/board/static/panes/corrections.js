@@ -64,13 +64,15 @@ Tumorboard.pane("corrections", (root, data) => {
     const target = `lesion|${label}|${go.dataset.mm}`;
     buttons(holder, Number(exam), run, target, () => ask(holder, "Label", label, (text) => say(Number(exam), run, target, "edit", { label: text })));
   }
-  for (const row of document.querySelectorAll("tr[data-finding]")) {
-    const exam = Number(row.closest("[data-exam]").dataset.exam);
-    const run = row.closest("[data-reading]").dataset.reading;
-    const target = `relation|${row.dataset.finding}`;
-    buttons(row.querySelector(".judge"), exam, run, target, () =>
-      ask(row.querySelector(".judge"), "Locations, separated by commas", row.dataset.places.split("|").join(", "),
-        (text) => say(exam, run, target, "edit", { locations: text.split(",").map((one) => one.trim()).filter(Boolean) })));
+  for (const row of document.querySelectorAll("tr[data-target]")) {
+    const { target, run, places, label } = row.dataset;
+    const exam = Number(row.dataset.exam);
+    const holder = row.querySelector(".judge");
+    const edit = places === undefined
+      ? () => ask(holder, "Label", label, (text) => say(exam, run, target, "edit", { label: text }))
+      : () => ask(holder, "Locations, separated by commas", places.split("|").join(", "),
+        (text) => say(exam, run, target, "edit", { locations: text.split(",").map((one) => one.trim()).filter(Boolean) }));
+    buttons(holder, exam, run, target, edit);
   }
 
   const mark = () => {
