@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from browser import CHROMIUM, WHY_NOT, Browser
+
 from conftest import build_cubes
 from tumorboard.board.build import build_board
 
@@ -120,8 +120,13 @@ def test_a_report_is_printed_on_paper(index: Path, tmp_path: Path) -> None:
     pdf = tmp_path / "report.pdf"
     flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--proxy-server=127.0.0.1:9", "--no-pdf-header-footer"]
     subprocess.run(
-        [str(CHROMIUM), *flags, f"--user-data-dir={tmp_path / 'p'}", f"--print-to-pdf={pdf}"]
-        + [(index.parent / "reports" / "p1.html").as_uri()],
+        [
+            str(CHROMIUM),
+            *flags,
+            f"--user-data-dir={tmp_path / 'p'}",
+            f"--print-to-pdf={pdf}",
+            (index.parent / "reports" / "p1.html").as_uri(),
+        ],
         capture_output=True,
         timeout=120,
         check=True,
@@ -208,7 +213,8 @@ def test_a_reader_corrects_draws_and_the_reading_is_a_run(page: Browser, served:
     page.open(f"{address}/patients/p1.html")
     page.wait("document.querySelector('[data-pane=corrections]').dataset.ready === 'true'")
     page.run(
-        "(() => { const a = document.querySelector('.author'); a.value = 'Dr. Rø'; a.dispatchEvent(new Event('change')); })()"
+        "(() => { const a = document.querySelector('.author'); a.value = 'Dr. Rø';"
+        " a.dispatchEvent(new Event('change')); })()"
     )
     page.run(
         "[...document.querySelectorAll('tr[data-lesion]')].find((r) => r.dataset.lesion.includes('GTVn'))"

@@ -58,7 +58,8 @@ from pathlib import Path
 from tumorboard.board.corrections.journal import Entry, Journal
 journal, name = Journal(Path(sys.argv[1])), sys.argv[2]
 for number in range(int(sys.argv[3])):
-    made = Entry(f"{name}-{number:08d}", name, "2026-11-21T12:00:00.000Z", "P", "E", "net", "accept", f"relation|{number}", {})
+    when = "2026-11-21T12:00:00.000Z"
+    made = Entry(f"{name}-{number:08d}", name, when, "P", "E", "net", "accept", f"relation|{number}", {})
     print(journal.add(made), made.nonce, flush=True)
 """
 

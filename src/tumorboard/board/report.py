@@ -43,7 +43,8 @@ def self_contained(html: str, folder: Path) -> str:
 
 
 def export_patient(cohort: Cohort, patient_id: str, kind: str, folder: Path) -> Path:
-    """One patient in the layout `kind` (of `EXPORTS`), as a ZIP archive in `folder`. Errors: those of the layout's writer."""
+    """One patient in the layout `kind` (of `EXPORTS`), as a ZIP archive in `folder`. Errors: those of the layout's
+    writer."""
     out = folder / "out"
     write = resolve(layouts()[kind].write or "")
     write(cohort.subset([patient_id]), out)

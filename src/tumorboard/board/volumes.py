@@ -1,6 +1,7 @@
 """Volumes as a browser can scroll through them: small enough to send, in a script file so that they open from disk.
 
-A page opened from a folder (`file://`) may run scripts beside it but fetch nothing, so a volume is a line of script that
+A page opened from a folder (`file://`) may run scripts beside it but fetch nothing, so a volume is a line of script
+that
 hands its bytes over (docs/adr/0138). Intensities are averaged over blocks of voxels until they fit `VOXELS`; masks
 keep their grid, cut to what is drawn.
 """

@@ -1,5 +1,5 @@
-"""What readers say of this patient: verdicts on findings, drawn masks, and how far two readers agree. Only where a server
-can write them down."""
+"""What readers say of this patient: verdicts on findings, drawn masks, and how far two readers agree. Only where a
+server can write them down."""
 
 from __future__ import annotations
 

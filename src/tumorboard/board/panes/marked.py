@@ -44,6 +44,7 @@ def _row(finding: Mapping[str, Any], exam: ExamFacts) -> dict[str, Any]:
     facts = json.loads(finding["attributes"] or "{}")
     box = finding["box"] if len(finding["box"] or ()) == 6 else None
     points = finding["points_mm"]
+    middle: list[float] | None
     if points and len(points) % 3 == 0:
         middle = [sum(points[axis::3]) / (len(points) // 3) for axis in range(3)]
     else:

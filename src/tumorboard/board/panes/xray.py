@@ -1,9 +1,11 @@
-"""X-rays with boxes, and reports with what was read in them: the words, the places, the changes since the exam before."""
+"""X-rays with boxes, and reports with what was read in them: the words, the places, the changes since the exam
+before."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from tumorboard.board.context import ExamFacts, PatientFacts
@@ -125,7 +127,7 @@ def pieces(body: str, spans: Sequence[tuple[int, int, str, str]]) -> list[tuple[
     cuts = [cut for cut in cuts if 0 <= cut <= len(body)]
     return [
         (body[low:high], [(name, polarity) for a, b, name, polarity in inside if a <= low and high <= b])
-        for low, high in zip(cuts, cuts[1:], strict=False)
+        for low, high in pairwise(cuts)
     ]
 
 

@@ -43,8 +43,8 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Rules:
-    """`hosts`: what may stand in the Host header (with port). `access`: a word that opens the board, or empty. `secret`:
-    given to our own pages, asked back with everything that is sent."""
+    """`hosts`: what may stand in the Host header (with port). `access`: a word that opens the board, or empty.
+    `secret`: given to our own pages, asked back with everything that is sent."""
 
     hosts: frozenset[str]
     access: str = ""
@@ -111,7 +111,8 @@ class Guard:
         return hmac.compare_digest(said.encode(), self._rules.access.encode())
 
     async def _admit(self, scope: Scope, send: Send) -> None:
-        """The first visit, `/?token=WORD`: remember it in a cookie that no script reads, and take it out of the address."""
+        """The first visit, `/?token=WORD`: remember it in a cookie that no script reads, and take it out of the
+        address."""
         said = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if not hmac.compare_digest(said.encode(), self._rules.access.encode()):
             await _refuse(send, 401, "no access token")
