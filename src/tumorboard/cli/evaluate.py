@@ -32,7 +32,12 @@ def command(
     from tumorboard.engine.executors import executor
     from tumorboard.io.store import open_cohort
 
+    from tumorboard.board.corrections.fold import fold_corrections
+    from tumorboard.board.corrections.journal import FILE, run_of
+
     spec = task_spec(task, able_to="evaluate")
+    if (cohort / FILE).is_file() and any(name.startswith(run_of("")) for name in (reference, prediction)):
+        fold_corrections(cohort)  # what readers said in the board since the last time
     options = _options(task, rules, settings)
     opened = open_cohort(cohort)
     with executor(workers) as pool, counted_progress("Scoring") as progress:
