@@ -22,7 +22,7 @@ def test_axe_is_the_published_file_and_no_part_of_the_package() -> None:
     digest = hashlib.sha256((HERE / "axe.min.js").read_bytes()).hexdigest()
     assert digest == "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
     assert "Mozilla Public License" in (HERE / "LICENSE-axe-core").read_text(encoding="utf-8")
-    assert not [path for path in Path(str(files("tumorboard"))).rglob("axe*")]
+    assert not list(Path(str(files("tumorboard"))).rglob("axe*"))
 
 
 def test_only_the_wrapper_speaks_to_niivue() -> None:

@@ -1,9 +1,9 @@
 """What people wait for at the board: first picture, viewer, lesion, window, filters; and what a large PET/CT takes.
 
-    python benchmarks/bench_board.py [--write --date YYYY-MM-DD --machine "..."]
+    python benchmarks/board_times.py [--write --date YYYY-MM-DD --machine "..."]
 
-SYNTHETIC patients. Times are taken in Chromium by its own clock (DevTools), without a graphics card (SwiftShader), so the
-viewer's are upper bounds. Needs Debian's chromium.
+SYNTHETIC patients. Times are taken in Chromium by its own clock, without a graphics card (SwiftShader), so the viewer's
+are upper bounds. Needs Debian's chromium.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def main() -> None:
     text = "\n".join([f"| {what} | {figure} |" for what, figure in rows])
     print(text)
     if options.write:
-        head = f"# The board\n\nSYNTHETIC patients, `benchmarks/bench_board.py`, {options.date}, {options.machine}.\n"
+        head = f"# The board\n\nSYNTHETIC patients, `benchmarks/board_times.py`, {options.date}, {options.machine}.\n"
         body = "Chromium without a graphics card (SwiftShader): the viewer's times are upper bounds.\n"
         RESULT.write_text(f"{head}{body}\n| what | figure |\n|---|---|\n{text}\n", encoding="utf-8")
 
@@ -96,7 +96,10 @@ def demo(scratch: Path, patients: int) -> Rows:
 def viewer(page: Browser) -> Rows:
     rows = [("viewer open, from the click", timed(page, "document.querySelector('.open-viewer').click()", OPEN))]
     there = "document.querySelector('.where-now').textContent !== window.before"
-    go = "window.before = document.querySelector('.where-now').textContent; [...document.querySelectorAll('.go')].at(-1).click()"
+    go = (
+        "window.before = document.querySelector('.where-now').textContent;"
+        " [...document.querySelectorAll('.go')].at(-1).click()"
+    )
     rows.append(("to another lesion", timed(page, go, there)))
     switch = (
         "(() => { const s = document.querySelector('select.preset'); s.value = 'lung';"
