@@ -13,6 +13,8 @@ from tumorboard.board import pictures
 from tumorboard.board.lesions import Lesion, bounding_box
 from tumorboard.board.planes import AXIS, VIEWS, Plane, plane_through, sample
 from tumorboard.board.scene import Focus, Scene, find_focus, load_scene
+from tumorboard.board.volumes import Layer, write_layer
+from tumorboard.board.xrays import XRay, draw_xrays, is_flat
 from tumorboard.core.volume import Volume
 
 __all__ = ["ExamPage", "Outline", "Picture", "draw_exam", "save_picture"]
@@ -65,6 +67,11 @@ class ExamPage:
     why: str = ""
     thumbnail: str | None = None
     problems: list[str] = field(default_factory=list)
+    layers: list[Layer] = field(default_factory=list)
+    """Volumes to scroll through, the CT (else the PET) first."""
+    centre_mm: tuple[float, float, float] | None = None
+    """Where the planes meet."""
+    xrays: list[XRay] = field(default_factory=list)
 
 
 def draw_exam(
@@ -76,11 +83,16 @@ def draw_exam(
     folder: Path,
 ) -> ExamPage:
     """Read one exam's images, write its pictures to `folder`, and return what the page says about it."""
-    scene = load_scene(images, load, run_ids=run_ids)
+    there = [row for row in images if row["path"]]
+    scene = load_scene([row for row in there if not is_flat(row)], load, run_ids=run_ids)
+    xrays, problems = draw_xrays(there, load, folder=folder)
     focus = find_focus(scene)
     lesions = {layer.run_id: layer.lesions for layer in scene.layers}
     if focus is None:
-        return ExamPage(exam_id, lesions=lesions, problems=scene.problems)
+        thumbnail = xrays[0].file if xrays else None
+        return ExamPage(
+            exam_id, lesions=lesions, problems=[*scene.problems, *problems], xrays=xrays, thumbnail=thumbnail
+        )
     top = _top(scene)
     kinds = [kind for kind, there in _kinds(scene).items() if there]
     folder.mkdir(parents=True, exist_ok=True)
@@ -108,8 +120,31 @@ def draw_exam(
         unit=str(scene.pet.unit) if scene.pet is not None else "",
         why=focus.why,
         thumbnail=drawn[0].files.get(kinds[0]) if kinds else None,
-        problems=scene.problems,
+        problems=[*scene.problems, *problems],
+        xrays=xrays,
+        layers=_layers(scene, images, top, folder),
+        centre_mm=(float(focus.centre_mm[0]), float(focus.centre_mm[1]), float(focus.centre_mm[2])),
     )
+
+
+def _layers(scene: Scene, images: Sequence[Mapping[str, Any]], top: float | None, folder: Path) -> list[Layer]:
+    """Every volume of the scene as a script beside the pictures."""
+    places = {row["image_id"]: place for place, row in enumerate(images)}
+    rows = {row["image_id"]: row for row in images}
+    jobs: list[tuple[Volume, Mapping[str, Any], str, float]] = []
+    if scene.ct is not None:
+        jobs.append((scene.ct, scene.rows["CT"], "CT", pictures.CT_WINDOW_HU[1]))
+    if scene.pet is not None:
+        jobs.append((scene.pet, scene.rows["PT"], "PET", top or 1.0))
+    for row, volume in scene.others:
+        name = "Dose" if row["role"] == "dose" else f"Map {row['run_id'] or ''}".strip()
+        jobs.append((volume, row, name, float(np.nanmax(volume.array, initial=0.0)) or 1.0))
+    jobs += [(layer.mask, rows[layer.image_id], layer.run_id, 1.0) for layer in scene.layers]
+    made = [
+        write_layer(volume, folder, row=row, index=places[row["image_id"]], title=title, high=high)
+        for volume, row, title, high in jobs
+    ]
+    return [layer for layer in made if layer is not None]
 
 
 def _kinds(scene: Scene) -> dict[str, bool]:

@@ -1,4 +1,4 @@
-"""File names made from identifiers that others chose."""
+"""File names made from identifiers that others chose, and page names that say nothing about anybody."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ import hashlib
 import re
 from collections.abc import Iterable
 
-__all__ = ["safe_names"]
+__all__ = ["page_names", "safe_names"]
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _LONGEST = 80
+
+
+def page_names(patient_ids: Iterable[str]) -> dict[str, str]:
+    """Patient -> ``p1``, ``p2`` ... in the cohort's order: an identifier never stands in an address, a log or a file
+    name (docs/adr/0139)."""
+    return {patient: f"p{number}" for number, patient in enumerate(patient_ids, start=1)}
 
 
 def safe_names(identifiers: Iterable[str]) -> dict[str, str]:

@@ -42,6 +42,10 @@ class Scene:
     pet: Volume | None
     layers: list[MaskLayer]
     problems: list[str] = field(default_factory=list)
+    others: list[tuple[Mapping[str, Any], Volume]] = field(default_factory=list)
+    """Doses and maps (such as an anomaly map) with their rows."""
+    rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The rows of the CT and the PET, by ``CT`` and ``PT``."""
 
     @property
     def pet_in_suv(self) -> bool:
@@ -90,7 +94,10 @@ def load_scene(
         suv = pet if pet is not None and pet.unit == Unit.SUVBW else None
         lesions = measure_lesions(mask, names, pet=suv)
         layers.append(MaskLayer(run_id, row["image_id"], mask, names, lesions))
-    return Scene(ct, pet, layers, problems)
+    wanted = [row for row in images if row["role"] in ("dose", "map") and len(row["shape"] or ()) == 3]
+    others = [(row, volume) for row in wanted if (volume := read(row)) is not None]
+    rows = {modality: row for modality, row in acquired.items() if row is not None}
+    return Scene(ct, pet, layers, problems, others, rows)
 
 
 def _first(images: Sequence[Mapping[str, Any]], **equal: str) -> Mapping[str, Any] | None:

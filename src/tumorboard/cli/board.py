@@ -1,9 +1,10 @@
-"""`tumorboard board COHORT`: the pages as files, or served on this machine alone."""
+"""`tumorboard board COHORT`: the pages served on this machine, or as files."""
 
 from __future__ import annotations
 
 import json
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,72 +13,106 @@ import typer
 from tumorboard.cli.output import EXIT_USAGE, say
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
     from tumorboard.core.cohort import Cohort
 
-__all__ = ["command", "site"]
+__all__ = ["command"]
 
-_HOST = "127.0.0.1"
+_HOST, _PORT = "127.0.0.1", 8750
+_AHEAD = 50
+"""Patients drawn before anybody opens their page."""
 
 
 def command(
     cohort: Path = typer.Argument(help="The cohort's folder."),
     export: Path | None = typer.Option(None, "--export", help="Write the pages to this folder; open its index.html."),
-    port: int | None = typer.Option(None, "--port", help=f"Serve the pages on {_HOST} (this machine alone)."),
-    workers: int = typer.Option(0, "--workers", help="Processes for pictures; 0 means one per core."),
+    port: int = typer.Option(_PORT, "--port", min=1, max=65535, help="Port of the pages."),
+    host: str = typer.Option(_HOST, "--host", help="Address to listen at; any other than this machine's own warns."),
+    token: str = typer.Option("", "--token", help="Ask for this word; needed at another --host."),
+    cache: Path | None = typer.Option(None, "--cache", help="Empty folder for drawn pages; else a temporary one."),
+    checks: bool = typer.Option(True, "--checks/--no-checks", help="Run the data checks first (reads every image)."),
+    workers: int = typer.Option(0, "--workers", help="Processes for checks and pictures; 0 means one per core."),
 ) -> None:
-    """Draw one page for the cohort and one per patient."""
+    """One page for the cohort and one per patient: served on this machine, with whole volumes and corrections, or
+    written as files (--export) that open from disk."""
     from tumorboard.io.store import open_cohort
 
-    if (export is None) == (port is None):
-        say("Say either --export DIR or --port N.")
-        raise typer.Exit(EXIT_USAGE)
     opened = open_cohort(cohort)
     if export is not None:
-        typer.echo(str(_draw(opened, export, workers=workers)))
+        typer.echo(str(_draw(opened, export, workers=workers, checks=checks)))
         return
+    local = host in (_HOST, "localhost", "::1")
+    if not local and not token:
+        say(f"--host {host} lets others on the network ask for patients' pages: give a --token.")
+        raise typer.Exit(EXIT_USAGE)
+    if not local:
+        say(f"WARNING: the board listens at {host}, beyond this machine, without encryption.")
+    findings = _findings(opened, workers=workers) if checks else []
     with tempfile.TemporaryDirectory(prefix="tumorboard-") as scratch:
-        index = _draw(opened, Path(scratch) / "board", workers=workers)
-        import uvicorn
-
-        say(f"http://{_HOST}:{port}/ (end with Ctrl-C)")
-        uvicorn.run(site(index.parent), host=_HOST, port=int(port or 0), log_level="warning")
+        _serve(opened, cache or Path(scratch), host=host, port=port, token=token, findings=findings)
 
 
-def site(folder: Path) -> FastAPI:
-    """A web application that hands out the files of a board and nothing else."""
-    from fastapi import FastAPI, Request, Response
-    from fastapi.staticfiles import StaticFiles
+def _serve(cohort: Cohort, folder: Path, *, host: str, port: int, token: str, findings: list[dict[str, str]]) -> None:
+    import uvicorn
 
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    from tumorboard.board.corrections.fold import fold_corrections
+    from tumorboard.board.server.app import make_app
+    from tumorboard.board.server.guard import Rules
+    from tumorboard.board.server.live import LiveSite
+    from tumorboard.board.task_pictures import placed_pictures, stored_pictures
 
-    @app.middleware("http")
-    async def headers(request: Request, call_next: Any) -> Response:
-        response: Response = await call_next(request)
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers["X-Frame-Options"] = "DENY"
-        response.headers["Cache-Control"] = "no-store"
-        return response
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = placed_pictures(stored_pictures(cohort), folder / "figures")
+    site = LiveSite(cohort, folder, scores=_stored_scores(cohort), findings=findings, pictures=pictures)
+    names = {host, "localhost", _HOST} if host in (_HOST, "localhost", "::1") else {host}
+    rules = Rules(frozenset(f"{name}:{port}" for name in names), access=token)
+    stop = threading.Event()
+    threading.Thread(target=site.draw_ahead, args=(_AHEAD,), kwargs={"stop": stop}, daemon=True).start()
+    say(f"http://{host}:{port}/{'?token=' + token if token else ''} (end with Ctrl-C)")
+    try:
+        uvicorn.run(
+            make_app(site, rules),
+            host=host,
+            port=port,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            limit_concurrency=64,
+            timeout_keep_alive=10,
+        )
+    finally:
+        stop.set()
+        if cohort.root is not None:
+            for run in fold_corrections(cohort.root):
+                say(f"Corrections are the run {run!r} of the cohort.")
 
-    app.mount("/", StaticFiles(directory=folder, html=True, follow_symlink=False))
-    return app
 
-
-def _draw(cohort: Cohort, out: Path, *, workers: int) -> Path:
-    from tumorboard.board.build import build_board
+def _findings(cohort: Cohort, *, workers: int) -> list[dict[str, str]]:
+    from tumorboard.board.pages import plain_finding
     from tumorboard.checks import run_checks
     from tumorboard.cli.progress import counted_progress
     from tumorboard.engine.executors import executor
 
-    with executor(workers) as pool:
-        with counted_progress("Checking"):
-            findings = list(run_checks(cohort, map=pool.map))
-        with counted_progress("Drawing patients") as report:
-            return build_board(
-                cohort, out, scores=_stored_scores(cohort), findings=findings, progress=report, map=pool.map
-            )
+    with executor(workers) as pool, counted_progress("Checking"):
+        return [plain_finding(finding) for finding in run_checks(cohort, map=pool.map)]
+
+
+def _draw(cohort: Cohort, out: Path, *, workers: int, checks: bool) -> Path:
+    from tumorboard.board.build import build_board
+    from tumorboard.board.task_pictures import stored_pictures
+    from tumorboard.cli.progress import counted_progress
+    from tumorboard.engine.executors import executor
+
+    findings = _findings(cohort, workers=workers) if checks else []
+    with executor(workers) as pool, counted_progress("Drawing patients") as report:
+        return build_board(
+            cohort,
+            out,
+            scores=_stored_scores(cohort),
+            findings=findings,
+            pictures=stored_pictures(cohort),
+            progress=report,
+            map=pool.map,
+        )
 
 
 def _stored_scores(cohort: Cohort) -> list[dict[str, Any]]:

@@ -80,6 +80,7 @@ def run_cohort(
     shown = open_cohort(folder)
     cohort = acquired(shown)
     stages, report = Stages(out), RunReport()
+    pictures: list[dict[str, str]] = []
     with bar("Reading every image once"):
         inputs = digest_of_inputs(cohort)
     basis = {"inputs": inputs, "program": digest_of_program()}
@@ -96,14 +97,23 @@ def run_cohort(
             key = {**basis, "patients": analysed.patient_ids, "config": _plain(configs[spec.name])}
             result = stages.once(f"task-{spec.name}", key, work)
             report.scores += result["scores"]
+            pictures += result.get("pictures", [])
             rows = _settled(result["tables"], None if leave_cohort else folder / "runs")
+            if not leave_cohort:
+                rows = _with_pictures(rows, result.get("pictures", []), folder)
             shown = _adding(rows)(shown)
             if not leave_cohort:
                 update_cohort(folder, _adding(rows))
     report.reused = stages.reused
     with bar("Drawing patients") as drawn:
         report.board = build_board(
-            shown, out / "board", scores=report.scores, findings=report.findings, progress=drawn, map=map
+            shown,
+            out / "board",
+            scores=report.scores,
+            findings=report.findings,
+            pictures=pictures,
+            progress=drawn,
+            map=map,
         )
     return report
 
@@ -149,9 +159,43 @@ def _benchmark(spec: TaskSpec, cohort: Cohort, out: Path, *, config: Any, bar: B
             result = resolve(spec.benchmark)(cohort, out, config=config, progress=report)
         scores, tables = list(result.scores), dict(result.rows)
         tables["runs"] = [_with_scores(run, scores) for run in tables.get("runs", [])]
-        return {"scores": scores, "tables": tables}
+        return {"scores": scores, "tables": tables, "pictures": _listed(spec.name, result.pictures)}
 
     return work
+
+
+def _listed(task: str, pictures: Sequence[Any]) -> list[dict[str, str]]:
+    """Figures as values for the stage's record, with the hash of their bytes."""
+    return [
+        {
+            "path": str(picture.path),
+            "sha256": sha256_of(picture.path),
+            "title": picture.title,
+            "alt": picture.alt,
+            "patient_id": picture.patient_id,
+            "task": task,
+        }
+        for picture in pictures
+    ]
+
+
+def _with_pictures(
+    rows: dict[str, list[dict[str, Any]]], pictures: Sequence[Mapping[str, str]], folder: Path
+) -> dict[str, list[dict[str, Any]]]:
+    """The first run of a result carries the result's figures, copied to `runs/figures/`, so that a board can be drawn
+    from the cohort alone."""
+    if not pictures or not rows.get("runs"):
+        return rows
+    kept = []
+    for picture in pictures:
+        source = Path(picture["path"])
+        target = folder / "runs" / "figures" / f"{picture['sha256'][:16]}{source.suffix.lower()}"
+        with atomic_file(target) as temporary:
+            shutil.copyfile(source, temporary)
+        kept.append({**picture, "path": target.relative_to(folder).as_posix()})
+    first, *others = rows["runs"]
+    metrics = {**json.loads(first.get("metrics") or "{}"), "pictures": kept}
+    return {**rows, "runs": [{**first, "metrics": json.dumps(metrics, sort_keys=True)}, *others]}
 
 
 def _with_scores(run: Mapping[str, Any], scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -62,6 +62,9 @@ class Stages:
                 tables[table] = pq.read_table(path)
         except (OSError, ValueError, KeyError, TypeError):
             return None  # absent or cut short: not finished
+        figures = record["result"].get("pictures", [])
+        if any(not Path(one["path"]).is_file() or sha256_of(Path(one["path"])) != one["sha256"] for one in figures):
+            return None
         images = tables.get("images", pa.table({"path": [], "sha256": []})).select(["path", "sha256"]).to_pylist()
         if any(not Path(row["path"]).is_file() or sha256_of(Path(row["path"])) != row["sha256"] for row in images):
             return None

@@ -1,0 +1,17 @@
+"""Every exam as pictures, its lesions in figures, its images: drawn beforehand, so that something is there at once."""
+
+from __future__ import annotations
+
+from tumorboard.board.context import PatientFacts
+from tumorboard.board.panes import Pane
+from tumorboard.board.runs import HIDDEN
+
+__all__ = ["pane"]
+
+
+def pane(patient: PatientFacts) -> Pane | None:
+    if not patient.exams:
+        return None
+    hidden = {run_id for run_id, run in patient.board.runs.items() if run["kind"] == HIDDEN}
+    images = {exam.number: [i for i in exam.images if i["run_id"] not in hidden] for exam in patient.exams}
+    return Pane("exams", "Exams", {"exams": patient.exams, "images": images, "folder": patient.folder})

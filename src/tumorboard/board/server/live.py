@@ -1,0 +1,105 @@
+"""Pages drawn when they are opened, and volumes unpacked when they are asked for, in one folder of bounded size."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tumorboard.board.context import Board, PatientSummary
+from tumorboard.board.site import Site
+from tumorboard.core.cohort import Cohort
+from tumorboard.core.errors import TumorboardError
+from tumorboard.io.images import load_image
+from tumorboard.io.nifti import write_nifti
+
+__all__ = ["CACHE_BYTES", "LiveSite"]
+
+CACHE_BYTES = 8 * 2**30
+"""Unpacked volumes that are kept; the one that was not asked for the longest goes first."""
+
+
+class LiveSite:
+    """A board below `folder` whose pages come into being one by one. Safe to use from many threads."""
+
+    def __init__(
+        self,
+        cohort: Cohort,
+        folder: Path,
+        *,
+        scores: Sequence[Mapping[str, Any]] = (),
+        findings: Sequence[Mapping[str, str]] = (),
+        pictures: Sequence[Mapping[str, str]] = (),
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        self.board = Board(cohort, scores, findings, pictures, mode="server")
+        self.folder = folder
+        self._site = Site(self.board, folder)
+        self._site.write_assets()
+        (folder / "whole").mkdir(exist_ok=True)
+        self._drawing, self._unpacking, self._index = threading.Lock(), threading.Lock(), threading.Lock()
+        self._drawn: dict[str, PatientSummary] = {}
+        self._written = -1
+        self._whole: OrderedDict[Path, int] = OrderedDict()
+        self._cache_bytes = cache_bytes
+
+    def patient(self, page: str) -> Path | None:
+        """The page of a patient, drawn now if it was not before; None for a page that is not there."""
+        patient_id = self.board.patient_of_page.get(page)
+        if patient_id is None:
+            return None
+        if patient_id not in self._drawn:
+            with self._drawing:
+                if patient_id not in self._drawn:
+                    exams = self._site.drawer()(self._site.job(patient_id))
+                    self._drawn[patient_id] = self._site.write_patient(patient_id, exams)
+        return self.folder / "patients" / f"{page}.html"
+
+    def index(self) -> Path:
+        """The cohort's page, written anew when patients were drawn since."""
+        with self._index:
+            if self._written != len(self._drawn):
+                drawn = dict(self._drawn)
+                self._site.write_cohort(drawn)
+                self._written = len(drawn)
+        return self.folder / "index.html"
+
+    def image_row(self, page: str, exam: int, index: int) -> Mapping[str, Any] | None:
+        """The row of an image by its place in the patient's exam; None when there is none."""
+        patient_id = self.board.patient_of_page.get(page)
+        exams = self.board.exams_of.get(patient_id or "", [])
+        if not 0 <= exam < len(exams):
+            return None
+        images = self.board.images_of.get(exams[exam]["exam_id"], [])
+        return images[index] if 0 <= index < len(images) and images[index]["path"] else None
+
+    def whole(self, page: str, exam: int, index: int) -> Path | None:
+        """An uncompressed NIfTI file of an image, of which any part can be sent; None when there is no such image.
+
+        Errors: those of reading the image.
+        """
+        row = self.image_row(page, exam, index)
+        if row is None:
+            return None
+        path = self.folder / "whole" / f"{page}-{exam}-{index}.nii"
+        with self._unpacking:
+            if path not in self._whole or not path.is_file():
+                write_nifti((self.board.cohort.loader or load_image)(row, self.board.cohort.root), path)
+                self._whole[path] = path.stat().st_size
+            self._whole.move_to_end(path)
+            while len(self._whole) > 1 and sum(self._whole.values()) > self._cache_bytes:
+                old, _ = self._whole.popitem(last=False)
+                old.unlink(missing_ok=True)  # who is reading it keeps it open
+        return path
+
+    def draw_ahead(self, most: int, *, stop: threading.Event) -> None:
+        """Draw up to `most` patients while nobody waits, so that their pages open at once. For a thread."""
+        for page in list(self.board.patient_of_page)[:most]:
+            if stop.is_set():
+                return
+            try:
+                self.patient(page)
+            except TumorboardError:
+                continue  # told when the page is opened
