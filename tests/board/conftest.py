@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
 from tumorboard.io.images import describe_image, load_image
 from tumorboard.io.nifti import write_nifti
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `browser`
 
 PATIENTS = ("A-1", "a-1", "B 2/../<i>")
 """Two that differ by case alone, and one that is no file name and no harmless HTML."""
@@ -41,63 +45,62 @@ LESION = ((8.0, 8.0, 8.0), (28.0, 28.0, 28.0))  # 8 ml, on the patient's right, 
 NODE = ((-36.0, -12.0, -12.0), (-24.0, 0.0, 0.0))  # 1.728 ml
 
 
+def build_cubes(folder: Path, *, ct: bool = True, pet: bool = True, masks: bool = True, name: str = "cubes") -> Cohort:
+    """A cohort of three patients with these images below `folder`."""
+    place = folder / "images"
+    place.mkdir(exist_ok=True)
+    made = {
+        "CT": (box_volume(2.0, Unit.HU, [(LESION, 60.0)], 0.0), ct, "CT", "image"),
+        "PT": (box_volume(4.0, Unit.SUVBW, [(LESION, 8.0), (NODE, 5.0)], 1.0), pet, "PT", "image"),
+        "mask": (box_volume(2.0, Unit.LABEL, [(LESION, 1), (NODE, 2)], 0), masks, "SEG", "mask"),
+        "mask.net": (box_volume(2.0, Unit.LABEL, [(LESION, 1)], 0), masks, "SEG", "mask"),
+    }
+    images = []
+    for kind, (volume, wanted, modality, role) in made.items():
+        path = place / f"{kind}.nii.gz"
+        write_nifti(volume.astype(np.uint8) if role == "mask" else volume, path)
+        for i, _ in enumerate(PATIENTS):
+            run = {"mask": "expert", "mask.net": "net"}.get(kind)
+            if wanted:
+                images.append(
+                    describe_image(
+                        path,
+                        image_id=f"{i}.0.{kind}",
+                        exam_id=f"{i}.0",
+                        modality=modality,
+                        role=role,
+                        unit=volume.unit,
+                        run_id=run,
+                        reference_image_id=f"{i}.0.CT" if run and ct else None,
+                        labels={1: "GTVp", 2: "GTVn"} if run else None,
+                    )
+                )
+    patients = [
+        {"patient_id": p, "centre": c, "sex": "female", "age_years": 60.0 + i, "note": "<script>alert(1)</script>"}
+        for i, (p, c) in enumerate(zip(PATIENTS, ("North", "North", "South"), strict=True))
+    ]
+    outcomes = [
+        {
+            "patient_id": p,
+            "endpoint": "OS",
+            "run_id": "expert",
+            "survival": {"event": i > 0, "time_days": 365.25 * t},
+        }
+        for i, (p, t) in enumerate(zip(PATIENTS, (3.0, 1.0, 2.0), strict=True))
+    ]
+    return Cohort.build(
+        name,
+        patients=patients,
+        exams=[{"exam_id": f"{i}.0", "patient_id": p, "order": 0, "kind": "PET/CT"} for i, p in enumerate(PATIENTS)],
+        images=images,
+        outcomes=outcomes,
+        runs=[{"run_id": "expert", "kind": "expert"}, {"run_id": "net", "kind": "model", "task": "segmentation"}],
+        provenance=[{"what": "cubes made by hand", "synthetic": True}],
+        loader=load_image,
+    )
+
+
 @pytest.fixture
 def make_cohort(tmp_path: Path) -> Any:
     """make_cohort(ct=, pet=, masks=) -> cohort of three patients with these images below `tmp_path`."""
-
-    def make(*, ct: bool = True, pet: bool = True, masks: bool = True, name: str = "cubes") -> Cohort:
-        folder = tmp_path / "images"
-        folder.mkdir(exist_ok=True)
-        made = {
-            "CT": (box_volume(2.0, Unit.HU, [(LESION, 60.0)], 0.0), ct, "CT", "image"),
-            "PT": (box_volume(4.0, Unit.SUVBW, [(LESION, 8.0), (NODE, 5.0)], 1.0), pet, "PT", "image"),
-            "mask": (box_volume(2.0, Unit.LABEL, [(LESION, 1), (NODE, 2)], 0), masks, "SEG", "mask"),
-            "mask.net": (box_volume(2.0, Unit.LABEL, [(LESION, 1)], 0), masks, "SEG", "mask"),
-        }
-        images = []
-        for kind, (volume, wanted, modality, role) in made.items():
-            path = folder / f"{kind}.nii.gz"
-            write_nifti(volume.astype(np.uint8) if role == "mask" else volume, path)
-            for i, _ in enumerate(PATIENTS):
-                run = {"mask": "expert", "mask.net": "net"}.get(kind)
-                if wanted:
-                    images.append(
-                        describe_image(
-                            path,
-                            image_id=f"{i}.0.{kind}",
-                            exam_id=f"{i}.0",
-                            modality=modality,
-                            role=role,
-                            unit=volume.unit,
-                            run_id=run,
-                            reference_image_id=f"{i}.0.CT" if run and ct else None,
-                            labels={1: "GTVp", 2: "GTVn"} if run else None,
-                        )
-                    )
-        patients = [
-            {"patient_id": p, "centre": c, "sex": "female", "age_years": 60.0 + i, "note": "<script>alert(1)</script>"}
-            for i, (p, c) in enumerate(zip(PATIENTS, ("North", "North", "South"), strict=True))
-        ]
-        outcomes = [
-            {
-                "patient_id": p,
-                "endpoint": "OS",
-                "run_id": "expert",
-                "survival": {"event": i > 0, "time_days": 365.25 * t},
-            }
-            for i, (p, t) in enumerate(zip(PATIENTS, (3.0, 1.0, 2.0), strict=True))
-        ]
-        return Cohort.build(
-            name,
-            patients=patients,
-            exams=[
-                {"exam_id": f"{i}.0", "patient_id": p, "order": 0, "kind": "PET/CT"} for i, p in enumerate(PATIENTS)
-            ],
-            images=images,
-            outcomes=outcomes,
-            runs=[{"run_id": "expert", "kind": "expert"}, {"run_id": "net", "kind": "model", "task": "segmentation"}],
-            provenance=[{"what": "cubes made by hand", "synthetic": True}],
-            loader=load_image,
-        )
-
-    return make
+    return partial(build_cubes, tmp_path)

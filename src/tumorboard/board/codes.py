@@ -41,6 +41,7 @@ MASK_UNFIT = define(
 BOARD_REQUEST = define(
     "BRD121",
     "A request that the board does not answer",
-    why="The board answers its own pages on this machine: other hosts and origins, large bodies and unknown names are refused.",
+    why="The board answers its own pages on this machine: other hosts and origins, large bodies "
+    "and unknown names are refused.",
     fix="open the board by the address that it printed",
 )

@@ -139,8 +139,7 @@ def _layers(scene: Scene, images: Sequence[Mapping[str, Any]], top: float | None
     for row, volume in scene.others:
         name = "Dose" if row["role"] == "dose" else f"Map {row['run_id'] or ''}".strip()
         jobs.append((volume, row, name, float(np.nanmax(volume.array, initial=0.0)) or 1.0))
-    for layer in scene.layers:
-        jobs.append((layer.mask, rows[layer.image_id], layer.run_id, 1.0))
+    jobs += [(layer.mask, rows[layer.image_id], layer.run_id, 1.0) for layer in scene.layers]
     made = [
         write_layer(volume, folder, row=row, index=places[row["image_id"]], title=title, high=high)
         for volume, row, title, high in jobs

@@ -31,8 +31,8 @@ POLICY = (
     "default-src 'none'; img-src 'self' file: data: blob:; style-src 'self' file:; script-src 'self' file: "
     "'wasm-unsafe-eval'; connect-src 'self' data: blob:; base-uri 'none'; form-action 'none'"
 )
-"""What a page may load: its own files. `data:` holds the letters that NiiVue draws with; `file:` is there because a page
-opened from a folder has no origin of its own."""
+"""What a page may load: its own files. `data:` holds the letters that NiiVue draws with; `file:` is there because a
+page opened from a folder has no origin of its own."""
 
 
 def plain_finding(finding: Any) -> dict[str, str]:

@@ -14,7 +14,7 @@ from tumorboard.core.registry import layouts, resolve
 
 __all__ = ["EXPORTS", "REPORT_PANES", "export_patient", "self_contained", "sheet"]
 
-REPORT_PANES = ("facts", "exams", "xray", "predicted", "patient_scores", "quality", "origin")
+REPORT_PANES = ("facts", "exams", "marked", "xray", "predicted", "patient_scores", "quality", "origin")
 """Panes of the patient's page that stand in the report."""
 
 EXPORTS = {"dicom-seg": "DICOM segmentations", "dicom-sr": "DICOM structured reports", "fhir": "FHIR bundle"}
@@ -43,7 +43,8 @@ def self_contained(html: str, folder: Path) -> str:
 
 
 def export_patient(cohort: Cohort, patient_id: str, kind: str, folder: Path) -> Path:
-    """One patient in the layout `kind` (of `EXPORTS`), as a ZIP archive in `folder`. Errors: those of the layout's writer."""
+    """One patient in the layout `kind` (of `EXPORTS`), as a ZIP archive in `folder`. Errors: those of the layout's
+    writer."""
     out = folder / "out"
     write = resolve(layouts()[kind].write or "")
     write(cohort.subset([patient_id]), out)

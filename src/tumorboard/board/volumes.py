@@ -1,6 +1,7 @@
 """Volumes as a browser can scroll through them: small enough to send, in a script file so that they open from disk.
 
-A page opened from a folder (`file://`) may run scripts beside it but fetch nothing, so a volume is a line of script that
+A page opened from a folder (`file://`) may run scripts beside it but fetch nothing, so a volume is a line of script
+that
 hands its bytes over (docs/adr/0138). Intensities are averaged over blocks of voxels until they fit `VOXELS`; masks
 keep their grid, cut to what is drawn.
 """
@@ -48,7 +49,8 @@ class Layer:
     high: float
     labels: dict[str, str]
     whole: bool
-    shape: tuple[int, int, int]
+    grid: tuple[float, ...]
+    """Shape and affine of the image itself, to find what shares a grid."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -96,13 +98,12 @@ def write_layer(
         small = small.with_array(stored, small.unit)
         kind = {"dose": "dose", "map": "map"}.get(str(row["role"]), "ct" if volume.unit == Unit.HU else "pet")
         low = -160.0 if volume.unit == Unit.HU else 0.0
+    grid = (*volume.shape, *(round(float(number), 3) + 0.0 for number in volume.affine[:3].ravel()))
     file = f"v{index}.js"
     text = base64.b64encode(_nifti_bytes(small, slope, folder)).decode("ascii")
     atomic_write_text(folder / file, f'Tumorboard.give("{folder.parent.name}/{folder.name}/v{index}", "{text}");\n')
     run = row["run_id"] or ""
-    return Layer(
-        file, index, kind, title, str(volume.unit), run, low, float(high), labels, whole, tuple(small.shape)  # type: ignore[arg-type]
-    )
+    return Layer(file, index, kind, title, str(volume.unit), run, low, float(high), labels, whole, grid)
 
 
 def _as_integers(array: NDArray[Any]) -> tuple[NDArray[np.int16], float]:

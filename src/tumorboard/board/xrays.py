@@ -31,7 +31,7 @@ class XRay:
 
 def is_flat(row: Mapping[str, Any]) -> bool:
     """Whether an image row is an X-ray, or a mask of one."""
-    shape = row["shape"] or ()
+    shape = list(row["shape"] or [])
     return row["modality"] in _FLAT or (len(shape) == 3 and shape[2] == 1 and row["format"] in (None, "radiograph"))
 
 
@@ -41,7 +41,8 @@ def draw_xrays(
     """Write a PNG of every X-ray among the rows; what could not be read is told in words."""
     from PIL import Image
 
-    made, problems = [], []
+    made: list[XRay] = []
+    problems: list[str] = []
     for row in images:
         if row["role"] != Role.IMAGE or row["modality"] not in _FLAT or not row["path"]:
             continue

@@ -26,6 +26,8 @@ def command(
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
     """Score a run, or a folder of predictions, against another run, with intervals over patients."""
+    from tumorboard.board.corrections.fold import fold_corrections
+    from tumorboard.board.corrections.journal import FILE, run_of
     from tumorboard.cli.progress import counted_progress
     from tumorboard.cli.settings import task_spec
     from tumorboard.core.registry import resolve
@@ -33,6 +35,8 @@ def command(
     from tumorboard.io.store import open_cohort
 
     spec = task_spec(task, able_to="evaluate")
+    if (cohort / FILE).is_file() and any(name.startswith(run_of("")) for name in (reference, prediction)):
+        fold_corrections(cohort)  # what readers said in the board since the last time
     options = _options(task, rules, settings)
     opened = open_cohort(cohort)
     with executor(workers) as pool, counted_progress("Scoring") as progress:

@@ -128,3 +128,20 @@ def test_hundreds_of_specks_are_read_between_the_pet_voxels_each_at_its_own_plac
         assert (row["measurements"]["suv_max"], row["measurements"]["suv_mean"]) == pytest.approx((at, at), rel=1e-5)
         assert row["measurements"]["tlg_ml"] == pytest.approx(at * 0.001, rel=1e-5)
         assert "suv_peak" not in row["measurements"]
+def test_axes_when_asked():
+    """Two discs of 12 and 20 mm in slices of 3 mm: the label's row has the axes of the larger."""
+    x, y = np.meshgrid(np.arange(60), np.arange(60), indexing="ij")
+    labels = np.zeros((60, 60, 6), np.uint8)
+    labels[:, :, 2] = np.hypot(x - 15, y - 15) <= 6
+    labels[:, :, 3] |= (np.hypot(x - 40, y - 35) <= 10).astype(np.uint8)
+    mask = Volume(labels, np.diag([1.0, 1, 3, 1]), Unit.LABEL)
+    rows = measure_mask(mask, None, labels={1: "GTVn"}, image_id="m", run_id="r", axes=True)
+    long_mm = {row["component"]: row["measurements"]["long_axis_mm"] for row in rows}
+    assert sorted(long_mm.values()) == pytest.approx([12, 20, 20], abs=0.5)
+    assert long_mm[0] == max(long_mm[1], long_mm[2])
+    ends = np.reshape(json.loads(rows[0]["attributes"])["axes_points_mm"], (4, 3))
+    assert np.linalg.norm(ends[1] - ends[0]) == pytest.approx(long_mm[0], abs=1e-3)
+    assert ends.mean(axis=0) == pytest.approx([40, 35, 9], abs=0.5)
+    (whole, *_) = measure_mask(mask, None, labels={1: "GTVn"}, image_id="m", run_id="r", axes=True, components=False)
+    assert whole["measurements"]["long_axis_mm"] == pytest.approx(20, abs=0.5)
+    assert "long_axis_mm" not in measured(mask, None)["GTVp", 0]["measurements"]

@@ -50,5 +50,3 @@ def _dice(cohort: Cohort, first: str, second: str) -> dict[tuple[str, str], floa
             counts = (float(mine.sum()), float(yours.sum()), float(np.logical_and(mine, yours).sum()))
             scores[row["exam_id"], name] = dice_of_counts(*counts)
     return scores
-
-

@@ -1,6 +1,7 @@
 """An author's corrections as a run of the cohort: a whole reading, in the truth's shape.
 
-Targets, as pages name them: ``lesion|LABEL|x y z`` (a connected part of a mask, by its middle in mm), ``finding|ID`` (a row
+Targets, as pages name them: ``lesion|LABEL|x y z`` (a connected part of a mask, by its middle in mm), ``finding|ID``
+(a row
 of `findings`), ``relation|ID`` (a row of `relations`), ``mask`` (the exam's mask as a whole). What a reader did not
 speak of in an exam stays as it was in the corrected run; exams without a word of the reader are not in the reading.
 """
@@ -35,8 +36,8 @@ Words = Mapping[str, Entry]
 
 
 def fold_corrections(folder: Path) -> list[str]:
-    """Make a run of every author's corrections in the cohort at `folder`; the runs' names. Done again, it gives the same
-    rows; a reading that did not change is not written."""
+    """Make a run of every author's corrections in the cohort at `folder`; the runs' names. Done again, it gives the
+    same rows; a reading that did not change is not written."""
     entries = Journal(folder).entries()
     authors = sorted({entry.author for entry in entries})
     for author in authors:

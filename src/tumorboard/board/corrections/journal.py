@@ -1,8 +1,8 @@
 """Every correction, in the order made: one SQLite file beside the cohort that is only ever added to.
 
 Written with a write-ahead log and flushed before the answer goes out, so that a correction that was acknowledged is
-there after a power cut, and two readers (or two servers) may write at once (docs/adr/0141). Nothing in it is ever changed
-or deleted: taking something back is one more entry.
+there after a power cut, and two readers (or two servers) may write at once (docs/adr/0141). Nothing in it is ever
+changed or deleted: taking something back is one more entry.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ class Journal:
         try:
             with self._open() as connection:
                 rows = connection.execute(
-                    "SELECT nonce, author, made, patient_id, exam_id, run_id, kind, target, payload, number FROM entries"
-                    f" WHERE 1{condition} ORDER BY number",
+                    "SELECT nonce, author, made, patient_id, exam_id, run_id, kind, target, payload, number"
+                    f" FROM entries WHERE 1{condition} ORDER BY number",
                     tuple(given.values()),
                 ).fetchall()
             return [Entry(*row[:8], json.loads(row[8]), row[9]) for row in rows]

@@ -2,8 +2,8 @@
 
 A pane `NAME` is three files of that name: `panes/NAME.py` with `pane(facts) -> Pane | None` (what it says, as plain
 values), `templates/panes/NAME.html` (`v` are its values) and, where it moves, `static/panes/NAME.js`, which calls
-`Tumorboard.pane("NAME", (root, data) => ...)` (`data` is the pane's `data`). To add one, write the files and the name in
-the list below, in the place where it shall stand.
+`Tumorboard.pane("NAME", (root, data) => ...)` (`data` is the pane's `data`). To add one, write the files and the name
+in the list below, in the place where it shall stand.
 """
 
 from __future__ import annotations
@@ -20,8 +20,12 @@ PATIENT_PANES = (
     "timeline",
     "viewer",
     "exams",
+    "response",
+    "marked",
     "xray",
-
+    "corrections",
+    "prognosis",
+    "classes",
     "predicted",
     "pictures",
     "patient_scores",
@@ -32,10 +36,10 @@ PATIENT_PANES = (
 
 COHORT_PANES = (
     "numbers",
-
+    "filters",
     "scores",
-
-
+    "comparison",
+    "worst",
     "task_pictures",
     "checks",
     "who",

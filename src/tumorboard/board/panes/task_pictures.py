@@ -1,4 +1,5 @@
-"""Figures that benchmarks drew of the cohort: survival curves, calibration, FROC, confusion and what else a task has."""
+"""Figures that benchmarks drew of the cohort: survival curves, calibration, FROC, confusion and what else a task
+has."""
 
 from __future__ import annotations
 

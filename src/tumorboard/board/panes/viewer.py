@@ -29,7 +29,12 @@ def pane(patient: PatientFacts) -> Pane | None:
         "exams": [_exam(patient, exam) for exam in exams],
         "presets": PRESETS_HU,
         "runs": {
-            style.run_id: {"title": style.title, "look": style.look, "shown": style.shown, "baseline": style.is_baseline}
+            style.run_id: {
+                "title": style.title,
+                "look": style.look,
+                "shown": style.shown,
+                "baseline": style.is_baseline,
+            }
             for style in patient.board.styles
         },
     }

@@ -1,9 +1,11 @@
-"""X-rays with boxes, and reports with what was read in them: the words, the places, the changes since the exam before."""
+"""X-rays with boxes, and reports with what was read in them: the words, the places, the changes since the exam
+before."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from tumorboard.board.context import ExamFacts, PatientFacts
@@ -27,7 +29,9 @@ def pane(patient: PatientFacts) -> Pane | None:
     runs = sorted({row["run_id"] for row in said}, key=lambda run: (run != EXPERT, run))
     relations = {exam.exam_id: [row for row in said if row["subject"] == exam.exam_id] for exam in exams}
     shown = [_exam(patient, exam, relations[exam.exam_id], runs) for exam in exams]
-    return Pane("xray", "Report and X-ray" if any(e["pictures"] for e in shown) else "Reports", {"exams": shown, "runs": runs})
+    return Pane(
+        "xray", "Report and X-ray" if any(e["pictures"] for e in shown) else "Reports", {"exams": shown, "runs": runs}
+    )
 
 
 def _exam(patient: PatientFacts, exam: ExamFacts, relations: Sequence[Row], runs: Sequence[str]) -> dict[str, Any]:
@@ -123,7 +127,7 @@ def pieces(body: str, spans: Sequence[tuple[int, int, str, str]]) -> list[tuple[
     cuts = [cut for cut in cuts if 0 <= cut <= len(body)]
     return [
         (body[low:high], [(name, polarity) for a, b, name, polarity in inside if a <= low and high <= b])
-        for low, high in zip(cuts, cuts[1:], strict=False)
+        for low, high in pairwise(cuts)
     ]
 
 

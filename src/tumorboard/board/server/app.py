@@ -7,7 +7,12 @@ import json
 import re
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.background import BackgroundTask
 
 from tumorboard.board.corrections.fold import fold_corrections
 from tumorboard.board.corrections.journal import Journal
@@ -15,9 +20,6 @@ from tumorboard.board.server.guard import Guard, Rules
 from tumorboard.board.server.live import LiveSite
 from tumorboard.board.server.saying import agreement_json, entry_json, mask_entry, parsed_entry
 from tumorboard.core.errors import TumorboardError
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
 
 __all__ = ["make_app"]
 
@@ -28,10 +30,6 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,3}")
 
 def make_app(site: LiveSite, rules: Rules) -> FastAPI:
     """The application for one cohort, behind its guard."""
-    from fastapi import FastAPI, Request
-    from fastapi.responses import JSONResponse, Response
-    from fastapi.staticfiles import StaticFiles
-
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.add_middleware(Guard, rules=rules)
 
@@ -48,9 +46,6 @@ def make_app(site: LiveSite, rules: Rules) -> FastAPI:
 
 
 def _add_pages(app: FastAPI, site: LiveSite) -> None:
-    from fastapi.responses import FileResponse, HTMLResponse, Response
-    from starlette.background import BackgroundTask
-
     absent = Response("No such page.", status_code=404, media_type="text/plain")
 
     @app.get("/")
@@ -98,10 +93,6 @@ def _add_pages(app: FastAPI, site: LiveSite) -> None:
 
 
 def _add_corrections(app: FastAPI, site: LiveSite, rules: Rules) -> None:
-    from fastapi import Request
-    from fastapi.concurrency import run_in_threadpool
-    from fastapi.responses import JSONResponse, Response
-
     root = site.board.cohort.root
     journal = Journal(root) if root is not None else None
 
@@ -145,4 +136,3 @@ def _add_corrections(app: FastAPI, site: LiveSite, rules: Rules) -> None:
     @app.get("/api/agreement")
     def agreed(first: str = "", second: str = "") -> Response:
         return JSONResponse(json.loads(agreement_json(journal.entries(), first, second)))
-

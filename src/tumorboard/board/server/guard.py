@@ -28,7 +28,9 @@ MASK_BYTES = 32 * 1024 * 1024
 COOKIE = "tumorboard"
 
 HEADERS = {
-    "content-security-policy": POLICY.replace(" file:", "").replace("'none'; img-src", "'none'; frame-ancestors 'none'; img-src", 1),
+    "content-security-policy": POLICY.replace(" file:", "").replace(
+        "'none'; img-src", "'none'; frame-ancestors 'none'; img-src", 1
+    ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "x-frame-options": "DENY",
@@ -41,8 +43,8 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Rules:
-    """`hosts`: what may stand in the Host header (with port). `access`: a word that opens the board, or empty. `secret`:
-    given to our own pages, asked back with everything that is sent."""
+    """`hosts`: what may stand in the Host header (with port). `access`: a word that opens the board, or empty.
+    `secret`: given to our own pages, asked back with everything that is sent."""
 
     hosts: frozenset[str]
     access: str = ""
@@ -109,7 +111,8 @@ class Guard:
         return hmac.compare_digest(said.encode(), self._rules.access.encode())
 
     async def _admit(self, scope: Scope, send: Send) -> None:
-        """The first visit, `/?token=WORD`: remember it in a cookie that no script reads, and take it out of the address."""
+        """The first visit, `/?token=WORD`: remember it in a cookie that no script reads, and take it out of the
+        address."""
         said = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if not hmac.compare_digest(said.encode(), self._rules.access.encode()):
             await _refuse(send, 401, "no access token")

@@ -32,7 +32,8 @@ _MASK_FOLDER = "corrections"
 
 
 def parsed_entry(body: bytes, site: LiveSite) -> Entry:
-    """The entry in a request's JSON: author, nonce, page, exam (number), run, kind, target, payload. BRD113 otherwise."""
+    """The entry in a request's JSON: author, nonce, page, exam (number), run, kind, target, payload. BRD113
+    otherwise."""
     try:
         said = json.loads(body)
         if not isinstance(said, dict):

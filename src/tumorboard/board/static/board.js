@@ -88,10 +88,12 @@ Tumorboard.pane("exams", (root) => {
       }
     });
   }
-  root.addEventListener("click", ({ target }) => {
-    const go = target.closest("button.go");
-    if (go) Tumorboard.emit("go", { exam: Number(go.dataset.exam), mm: go.dataset.mm.split(" ").map(Number), run: go.dataset.run });
-  });
+});
+
+// A lesion's name, wherever it stands, leads to the lesion.
+document.addEventListener("click", ({ target }) => {
+  const go = target.closest?.("button.go");
+  if (go) Tumorboard.emit("go", { exam: Number(go.dataset.exam), mm: go.dataset.mm.split(" ").map(Number), run: go.dataset.run });
 });
 
 addEventListener("DOMContentLoaded", () => {

@@ -18,6 +18,19 @@ const Viewer = (() => {
     return { R: of(r), G: of(g), B: of(b), A: names.map((_, value) => (value ? 255 : 0)), I: names.map((_, v) => v), labels: names };
   };
 
+  // Voxels of a label that touch another value through a face: its rim.
+  const rimOf = (img, [, nx, ny, nz]) => {
+    const rim = new img.constructor(img.length);
+    const step = [1, nx, nx * ny];
+    for (let k = 0, at = 0; k < nz; k++) for (let j = 0; j < ny; j++) for (let i = 0; i < nx; i++, at++) {
+      const value = img[at];
+      if (!value) continue;
+      if (i === 0 || j === 0 || k === 0 || i === nx - 1 || j === ny - 1 || k === nz - 1 ||
+          step.some((by) => img[at - by] !== value || img[at + by] !== value)) rim[at] = value;
+    }
+    return rim;
+  };
+
   class Exam {
     constructor(nv, exam) {
       this.nv = nv;
@@ -27,11 +40,14 @@ const Viewer = (() => {
     }
 
     // Loads the background first, so that something is there; then what lies over it.
-    static async open(canvas, exam, { runs, source }) {
+    // `grid`: a mask's layer; then whole volumes are fetched from the server, the one on the mask's grid first.
+    static async open(canvas, exam, { runs, source, grid }) {
       const nv = new niivue.Niivue({
         backColor: [0.03, 0.035, 0.045, 1],
-        crosshairColor: [1, 1, 1, 0.6],
-        crosshairWidth: 1,
+        crosshairColor: [1, 1, 1, 0.55],
+        crosshairWidth: 0.6,
+        crosshairWidthUnit: "mm",
+        crosshairGap: 8,
         isRadiologicalConvention: true,
         sagittalNoseLeft: true,
         isColorbar: false,
@@ -47,10 +63,13 @@ const Viewer = (() => {
       made.runs = runs;
       made.source = source;
       nv.setSliceType(nv.sliceTypeMultiplanar);
-      nv.overlayOutlineWidth = 0.6;
       nv.onLocationChange = (place) => made.onMove([...place.mm].slice(0, 3), place.values);
-      const [first, ...others] = exam.layers.filter((layer) => layer.kind !== "mask");
-      const masks = exam.layers.filter((layer) => layer.kind === "mask" && runs[layer.run_id]?.shown);
+      made.whole = Boolean(grid);
+      const below = exam.layers.filter((layer) => layer.kind !== "mask");
+      const same = (layer) => grid && layer.grid.join() === grid.grid.join();
+      const [first, ...others] = grid ? [...below.filter(same), ...below.filter((layer) => !same(layer))] : below;
+      if (grid && !same(first)) throw new Error("no picture has the grid of this mask");
+      const masks = grid ? [] : exam.layers.filter((layer) => layer.kind === "mask" && runs[layer.run_id]?.shown);
       for (const layer of [first, ...others, ...masks]) await made.add(layer);
       if (exam.centre) made.goTo(exam.centre);
       return made;
@@ -58,18 +77,25 @@ const Viewer = (() => {
 
     async add(layer) {
       if (this.images.has(layer)) return this.images.get(layer);
-      const bytes = await this.source(this.exam, layer);
       const mask = layer.kind === "mask";
-      const image = await niivue.NVImage.loadFromBase64({
-        base64: bytes,
-        name: `v${layer.index}.nii.gz`,
+      const whole = this.whole && !mask;
+      const bytes = whole
+        ? { url: `../whole/${this.exam.key}/${layer.index}.nii`, name: `v${layer.index}.nii` }
+        : { base64: await this.source(this.exam, layer), name: `v${layer.index}.nii.gz` };
+      const image = await niivue.NVImage[whole ? "loadFromUrl" : "loadFromBase64"]({
+        ...bytes,
         colormap: mask ? "gray" : MAPS[layer.kind],
         cal_min: layer.low,
         cal_max: layer.high,
         opacity: this.images.size && !mask ? 0.5 : 1,
         trustCalMinMax: false,
       });
-      if (mask) image.setColormapLabel(labelColours(this.runs[layer.run_id]?.look ?? 6, layer.labels));
+      if (mask) {
+        image.solid = image.img;
+        image.rim = rimOf(image.img, image.hdr.dims);
+        image.img = this.rims === false ? image.solid : image.rim;
+        image.setColormapLabel(labelColours(this.runs[layer.run_id]?.look ?? 6, layer.labels));
+      }
       image.cal_min = layer.low;
       image.cal_max = layer.high;
       this.nv.addVolume(image);
@@ -98,13 +124,18 @@ const Viewer = (() => {
       for (const layer of this.exam.layers) {
         if (layer.kind !== "mask" || layer.run_id !== run) continue;
         if (on) await this.add(layer);
-        if (this.images.has(layer)) this.nv.setOpacity(this.nv.volumes.indexOf(this.images.get(layer)), on ? 1 : 0);
+        if (this.images.has(layer)) this.nv.setOpacity(this.nv.volumes.indexOf(this.images.get(layer)), on ? (this.rims === false ? 0.45 : 1) : 0);
       }
     }
 
+    // Masks as rims in the run's colour, or filled and half transparent.
     contours(only) {
-      this.nv.overlayOutlineWidth = only ? 0.6 : 0;
-      this.nv.overlayAlphaShader = only ? 1 : 0.5;
+      this.rims = only;
+      for (const [layer, image] of this.images) {
+        if (layer.kind !== "mask") continue;
+        image.img = only ? image.rim : image.solid;
+        if (image.opacity > 0) image.opacity = only ? 1 : 0.45;
+      }
       this.nv.updateGLVolume();
     }
 
@@ -112,8 +143,21 @@ const Viewer = (() => {
       this.nv.setSliceType(Number(type));
     }
 
+    // Larger or smaller about the crosshair; 1 shows the whole scan.
+    zoom(factor) {
+      const mm = this.nv.frac2mm(this.nv.scene.crosshairPos);
+      const pan = this.nv.scene.pan2Dxyzmm;
+      const change = pan[3] - factor;
+      this.nv.setPan2Dxyzmm([pan[0] + change * mm[0], pan[1] + change * mm[1], pan[2] + change * mm[2], factor]);
+    }
+
+    get zoomed() { return this.nv.scene.pan2Dxyzmm[3]; }
+
     goTo(mm) {
+      const factor = this.zoomed;
+      if (factor !== 1) this.zoom(1);
       this.nv.scene.crosshairPos = this.nv.mm2frac(mm);
+      if (factor !== 1) this.zoom(factor);
       this.nv.updateGLVolume();
       this.nv.createOnLocationChange();
     }
@@ -135,11 +179,9 @@ const Viewer = (() => {
     }
 
     // ---- drawing: always on the grid of the background, which is the mask's own grid when it is loaded whole
-    async startDrawing(base64) {
-      if (base64) {
-        const image = await niivue.NVImage.loadFromBase64({ base64, name: "drawing.nii.gz" });
-        if (!this.nv.loadDrawing(image)) throw new Error("the mask lies on another grid than the picture");
-      } else this.nv.createEmptyDrawing();
+    async startDrawing(url) {
+      const image = await niivue.NVImage.loadFromUrl({ url, name: "drawing.nii" });
+      if (!this.nv.loadDrawing(image)) throw new Error("the mask lies on another grid than the picture");
       this.nv.setDrawOpacity(0.6);
       this.nv.setDrawingEnabled(true);
     }

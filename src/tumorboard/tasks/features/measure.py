@@ -1,4 +1,4 @@
-"""What a mask measures: volume and uptake of each lesion, as rows of `findings`. The one place where this is done."""
+"""What a mask measures: volume, uptake and axes of each lesion, as rows of `findings`: the one place that does it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from tumorboard.core.lesion import LONG_AXIS_MM, SHORT_AXIS_MM
 from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
 from tumorboard.metrics.radiomics.peak import peaks_near
+from tumorboard.metrics.recist import Axes, mask_axes
 
 __all__ = ["INTERPOLATED", "NO_UPTAKE", "measure_mask"]
 
@@ -31,6 +33,7 @@ def measure_mask(
     run_id: str,
     components: bool = True,
     smallest_ml: float = 0.0,
+    axes: bool = False,
 ) -> list[dict[str, Any]]:
     """One row for each label (component 0) and, with `components`, one per connected lesion of it (26 neighbours) of at
     least `smallest_ml`; smaller ones count in the label's row only.
@@ -39,6 +42,10 @@ def measure_mask(
     suv_peak (highest mean of a 1 ml sphere centred in the lesion) and tlg_ml (suv_mean x mtv_ml). SUV is read from the
     PET's own voxels whose centre lies in the lesion, since interpolation lowers the maximum; a lesion that holds none
     is read between them, without a peak, and its row says so in `attributes`. A label without voxels gives no row.
+
+    With `axes`: long_axis_mm and short_axis_mm too (RECIST 1.1; `metrics.recist.mask_axes`), their four ends as the
+    attribute `axes_points_mm` and `slice_tilt_degrees` where the slices are oblique. A label's row has the axes of that
+    of its components with the longest.
     """
     import cc3d
 
@@ -60,6 +67,11 @@ def measure_mask(
             figures = {"volume_ml": shapes.volume_ml(component)}
             figures |= {} if uptake is None else uptake.figures(component, figures["volume_ml"])
             note = None if uptake is None else uptake.note(component)
+            facts: dict[str, Any] = {} if note is None else {"uptake": note}
+            if axes and (found := shapes.axes(component)) is not None:
+                figures |= {LONG_AXIS_MM: found.long_mm, SHORT_AXIS_MM: found.short_mm}
+                tilt = {"slice_tilt_degrees": round(found.tilt_degrees, 2)} if found.tilt_degrees > 0.005 else {}
+                facts |= {"axes_points_mm": [round(x, 4) for x in found.points_mm()], **tilt}
             rows.append(
                 {
                     "finding_id": f"{image_id}.{value}.{component}",
@@ -72,7 +84,7 @@ def measure_mask(
                     "points_mm": shapes.centroid_mm(component),
                     "box": shapes.box_mm(component),
                     "measurements": figures,
-                    "attributes": None if note is None else json.dumps({"uptake": note}),
+                    "attributes": json.dumps(facts) if facts else None,
                 }
             )
     return rows
@@ -95,7 +107,7 @@ class _Shapes:
     """Volume, centroid and box of all components in one pass over the voxels of a label; 0 stands for all of it."""
 
     def __init__(self, inside: NDArray[np.bool_], parts: NDArray[Any] | None, count: int, mask: Volume) -> None:
-        self._grid = mask.geometry
+        self._grid, self._inside, self._parts = mask.geometry, inside, parts
         places = np.argwhere(inside)
         part = np.zeros(len(places), np.int64) if parts is None else parts[inside].astype(np.int64)
         counts, sums = _grouped(part, places, count)
@@ -105,6 +117,7 @@ class _Shapes:
         np.maximum.at(high, part, places)
         low[0], high[0] = places.min(axis=0), places.max(axis=0)
         self._counts, self._middle, self._low, self._high = counts, sums / counts[:, None], low, high
+        self._axes: dict[int, Axes | None] = {}
 
     def volume_ml(self, component: int) -> float:
         return float(self._counts[component]) * self._grid.voxel_volume_ml
@@ -117,6 +130,18 @@ class _Shapes:
         corners = np.stack([self._low[component] - 0.5, self._high[component] + 0.5])
         world = self._grid.to_world(np.stack(np.meshgrid(*corners.T, indexing="ij"), axis=-1).reshape(-1, 3))
         return [*world.min(axis=0).tolist(), *world.max(axis=0).tolist()]
+
+    def axes(self, component: int) -> Axes | None:
+        """RECIST axes of one component; of 0 those of the component with the longest, of the mask where none is cut."""
+        if component == 0 and self._parts is not None:
+            found = [axes for n in range(1, len(self._counts)) if (axes := self.axes(n)) is not None]
+            return max(found, key=lambda axes: axes.long_mm, default=None)
+        if component not in self._axes:
+            low, high = self._low[component], self._high[component] + 1
+            box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+            mine = self._inside[box] if self._parts is None else self._parts[box] == component
+            self._axes[component] = mask_axes(mine, self._grid.crop(low.tolist(), high.tolist()).affine)
+        return self._axes[component]
 
 
 class _Uptake:

@@ -9,10 +9,10 @@ import numpy as np
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
-from tumorboard.core.lesion import SAME_LESION
+from tumorboard.core.lesion import MASK_LABEL, RECIST_PAIR, SAME_LESION
 from tumorboard.core.tables import EXPERT
 from tumorboard.metrics.growth import axes_volume_ml, growth
-from tumorboard.metrics.response import Assessment, Seen, assess, best_response, choose_targets
+from tumorboard.metrics.response import Assessment, Lesion, Rules, Seen, assess, best_response, choose_targets
 from tumorboard.tasks.response.config import ResponseConfig
 from tumorboard.tasks.response.course import Course, Followed, build_course
 from tumorboard.tasks.response.marks import Mark, read_marks
@@ -22,15 +22,16 @@ __all__ = ["related_tracks", "respond"]
 RULES = "RECIST 1.1"
 
 
-def related_tracks(
-    cohort: Cohort, *, run_id: str = EXPERT, kinds: Sequence[str] = ("RECIST pair",)
-) -> list[dict[str, Any]]:
+def related_tracks(cohort: Cohort, *, run_id: str = EXPERT, kinds: Sequence[str] = ()) -> list[dict[str, Any]]:
     """The tracks that the relations 'same lesion' of a run join: connected findings of one patient, and findings of
-    these kinds and this run that nothing joins. Dictionaries with track, patient and findings, by patient."""
+    these kinds and this run that nothing joins (RECIST pairs where the run has any, else parts of masks). Dictionaries
+    with track, patient and findings, by patient."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     patient_of = _patients(cohort)
+    known = {row["kind"] for row in cohort.rows("findings", run_id=run_id)}
+    kinds = kinds or [kind for kind in (RECIST_PAIR, MASK_LABEL) if kind in known][:1]
     pairs = [(row["subject"], row["object"]) for row in cohort.rows("relations", predicate=SAME_LESION, run_id=run_id)]
     joined = {finding for pair in pairs for finding in pair}
     names = sorted(
@@ -101,9 +102,11 @@ def _judged(patient: Cohort, course: Course, config: ResponseConfig) -> dict[str
     rules = config.rules()
     targets = choose_targets(course.candidates(images, bone=config.bone_targets), rules)
     new = [
-        [one.name for one in course.lesions if one.new and exam["exam_id"] in one.marks] for exam in course.exams
-    ]  # fmt: skip
-    results = assess(course.as_lesions(targets, rules), new, rules)
+        [one.name for one in course.lesions if exam["exam_id"] in one.marks and _is_new(one, place)]
+        for place, exam in enumerate(course.exams)
+    ]
+    lesions = course.as_lesions(targets, rules)
+    results = assess(lesions, new, rules)
     days = course.days()
     best, problem = None, None
     if results:
@@ -121,20 +124,28 @@ def _judged(patient: Cohort, course: Course, config: ResponseConfig) -> dict[str
         "rules": RULES,
         "best": best,
         "marks": "complete" if course.complete else "partial",
-        "exams": _exam_rows(course, days, results),
+        "exams": _exam_rows(course, days, results, _baseline_mm(lesions, rules)),
         "lesions": [_lesion_row(one, course, days, targets, config) for one in course.lesions],
         "problem": problem,
     }
 
 
+def _is_new(one: Followed, place: int) -> bool:
+    return one.new_from is not None and place >= one.new_from
+
+
+def _baseline_mm(lesions: Sequence[Lesion], rules: Rules) -> float | None:
+    values = [one.sights[0].value_mm(rules) for one in lesions if one.target]
+    return sum(value or 0.0 for value in values) if values else None
+
+
 def _exam_rows(
-    course: Course, days: Sequence[float | None], results: Sequence[Assessment]
+    course: Course, days: Sequence[float | None], results: Sequence[Assessment], baseline: float | None
 ) -> list[dict[str, Any]]:  # fmt: skip
     """The baseline first; it has a sum and no response."""
     rows = []
     for number, (exam, day) in enumerate(zip(course.exams, days, strict=True)):
         one = results[number - 1] if number else None
-        baseline = results[0].baseline_mm if results else None
         rows.append(
             {
                 "exam": exam["exam_id"],
@@ -182,6 +193,7 @@ def _lesion_row(
         "role": _role(one, set(targets), config),
         "values": values,
         "growth": _growth(one, course, days, config.axis_error_mm),
+        "outside_baseline": one.outside_baseline,
         "second_series": list(one.dropped),
     }
 
@@ -191,7 +203,7 @@ def _role(one: Followed, targets: set[str], config: ResponseConfig) -> str:
     if one.at_baseline:
         normal = one.normal_at(0, config.rules())
         return "target" if one.name in targets else "normal node" if normal else "non-target"
-    return "new" if one.new else "later"
+    return "later" if one.new_from is None else "new"
 
 
 def _growth(one: Followed, course: Course, days: Sequence[float | None], error_mm: float) -> dict[str, Any]:

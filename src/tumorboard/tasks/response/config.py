@@ -28,6 +28,11 @@ class ResponseConfig(BaseModel):
         default="new",
         description="a lesion first seen where the baseline did not look: new (RECIST's letter), or ignored",
     )
+    least_new_mm: float = Field(
+        default=5.0,
+        ge=0,
+        description="smaller ones may have been missed before: equivocal, not new until they reach it",
+    )
     field_margin_mm: float = Field(
         default=5.0, ge=0, description="nearer to the edge of the images nothing is said to be gone"
     )

@@ -13,6 +13,7 @@ from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.geometry import Geometry
 from tumorboard.metrics.response import Candidate, Lesion, Rules, Seen, Sight
+from tumorboard.tasks.features.geometry import NODES
 from tumorboard.tasks.response import codes
 from tumorboard.tasks.response.config import ResponseConfig
 from tumorboard.tasks.response.field import Fields
@@ -34,7 +35,10 @@ class Followed:
     marks: Mapping[str, tuple[Mark, ...]]
     sights: tuple[Sight, ...]
     at_baseline: bool
-    new: bool
+    new_from: int | None
+    """Place of the exam from which on it is a new lesion; None: never."""
+    outside_baseline: bool
+    """Whether it turned up where the baseline did not look."""
     dropped: tuple[str, ...]
     """Findings of a second series of an exam, not counted."""
 
@@ -216,13 +220,14 @@ def _followed(
 ) -> Followed:  # fmt: skip
     first = next(exam for exam in exams if exam in kept)
     facts = [mark.facts for exam in exams for mark in kept.get(exam, ())]
-    node = any(one.get("node") is True for one in facts)
     label = kept[first][0].label
+    node = label in NODES or any(one.get("node") is True for one in facts)
     organ = next((str(one["organ"]) for one in facts if one.get("organ")), label)
     sights = []
     for place, exam in enumerate(exams):
         before = [seen for seen in exams[:place] if seen in kept] or [first]
         sights.append(_sight(kept, exam, before[-1], fields, node=node, complete=complete))
+    outside = first != exams[0] and _outside(kept[first], exams[0], first, fields)
     return Followed(
         name,
         label,
@@ -231,7 +236,8 @@ def _followed(
         kept,
         tuple(sights),
         at_baseline=first == exams[0],
-        new=_is_new(kept, exams, fields, node=node, complete=complete, config=config),
+        new_from=_new_from(kept, exams, node=node, complete=complete, outside=outside, config=config),
+        outside_baseline=outside,
         dropped=dropped,
     )
 
@@ -251,24 +257,27 @@ def _sight(
     return Sight(Seen.ABSENT if complete and shown is not False else Seen.NOT_ASSESSED)
 
 
-def _is_new(
-    kept: Mapping[str, tuple[Mark, ...]], exams: Sequence[str], fields: Fields, *,
-    node: bool, complete: bool, config: ResponseConfig,
-) -> bool:  # fmt: skip
-    """Whether a track is a new lesion: a reader says so, or marks are complete and it was not there at baseline. A node
-    that never reaches 10 mm short axis is none; a place that the baseline did not show is told by `outside`."""
-    first = next(exam for exam in exams if exam in kept)
-    said = [mark.facts["new"] for mark in kept[first] if isinstance(mark.facts.get("new"), bool)]
+def _outside(marks: Sequence[Mark], baseline: str, first: str, fields: Fields) -> bool:
+    place = marks[0].centre_mm
+    return place is not None and fields.shows(baseline, place, seen_in=first) is False
+
+
+def _new_from(
+    kept: Mapping[str, tuple[Mark, ...]], exams: Sequence[str], *,
+    node: bool, complete: bool, outside: bool, config: ResponseConfig,
+) -> int | None:  # fmt: skip
+    """From which exam on a track is a new lesion: a reader says so, or marks are complete, it was not there at
+    baseline, and it has reached the least size (nodes: 10 mm short axis). A place that the baseline did not show is
+    told by the settings."""
+    first = next(place for place, exam in enumerate(exams) if exam in kept)
+    said = [mark.facts["new"] for mark in kept[exams[first]] if isinstance(mark.facts.get("new"), bool)]
     if said:
-        return any(said)
-    if first == exams[0] or not complete:
-        return False
-    normal = config.rules().normal_node_mm
-    if node and all((_added(parts, "short_axis_mm") or 0.0) < normal for parts in kept.values()):
-        return False
-    place = kept[first][0].centre_mm
-    shown = fields.shows(exams[0], place, seen_in=first) if place is not None else None
-    return shown is not False or config.outside == "new"
+        return first if any(said) else None
+    if first == 0 or not complete or (outside and config.outside == "ignored"):
+        return None
+    axis, least = ("short_axis_mm", config.rules().normal_node_mm) if node else ("long_axis_mm", config.least_new_mm)
+    reached = (n for n, exam in enumerate(exams) if exam in kept and (_added(kept[exam], axis) or 0.0) >= least - 1e-9)
+    return next(reached, None)
 
 
 def _added(marks: Sequence[Mark], axis: str) -> float | None:

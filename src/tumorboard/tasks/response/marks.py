@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorboard.core.cohort import Cohort
+from tumorboard.core.geometry import Geometry
 from tumorboard.core.lesion import LONG_AXIS_MM, MASK_LABEL, SHORT_AXIS_MM, VOLUME_ML
 from tumorboard.core.volume import Volume
 from tumorboard.metrics.recist import Axes, mask_axes
 
-__all__ = ["Mark", "measure_values", "read_marks"]
+__all__ = ["Mark", "MaskPart", "measure_parts", "read_marks"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,19 @@ class Mark:
     centre_mm: NDArray[np.float64] | None
     measured_by: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+    axes: Axes | None = None
+    """With their ends, of a mark that was measured in its mask."""
+
+
+@dataclass(frozen=True)
+class MaskPart:
+    """Voxels of one `value` of a mask image: all of them (component 0), its 26-connected part of that number, or those
+    in a box (RAS mm), where findings of one value are told apart by their boxes alone."""
+
+    image_id: str
+    value: int
+    component: int = 0
+    box_mm: Sequence[float] | None = None
 
 
 def read_marks(cohort: Cohort, finding_ids: Iterable[str], *, masks: bool) -> dict[str, Mark]:
@@ -40,42 +54,51 @@ def read_marks(cohort: Cohort, finding_ids: Iterable[str], *, masks: bool) -> di
     wanted = set(finding_ids)
     rows = [row for row in cohort.rows("findings") if row["finding_id"] in wanted]
     stated = {row["finding_id"]: _stated(row) for row in rows}
-    places = {row["finding_id"]: _mask_place(row) for row in rows}
-    by_image: dict[str, list[tuple[str, int, int]]] = {}
+    places = {row["finding_id"]: _mask_part(row) for row in rows}
+    by_image: dict[str, list[str]] = {}
     for finding, mark in stated.items():
-        place = places[finding]
-        if place is not None and (masks or mark.long_axis_mm is None):
-            by_image.setdefault(place[0], []).append((finding, *place[1:]))
+        if (place := places[finding]) is not None and (masks or mark.long_axis_mm is None):
+            by_image.setdefault(place.image_id, []).append(finding)
     for image_id in sorted(by_image):
         asked = sorted(by_image[image_id])
-        found = measure_values(cohort.image(image_id), [(value, component) for _, value, component in asked])
-        for (finding, _, _), measured in zip(asked, found, strict=True):
+        found = measure_parts(cohort.image(image_id), [place for one in asked if (place := places[one]) is not None])
+        for finding, measured in zip(asked, found, strict=True):
             if measured is not None:
                 stated[finding] = _from_mask(stated[finding], *measured)
     return stated
 
 
-def measure_values(mask: Volume, wanted: Iterable[tuple[int, int]]) -> list[tuple[Axes, float] | None]:
-    """Axes and volume (ml) of values of a mask, each as (value, component); component 0 is all of the value, another
-    its 26-connected part of that number. None where there is no such voxel. Only the values' boxes are looked at."""
+def measure_parts(mask: Volume, wanted: Iterable[MaskPart]) -> list[tuple[Axes, float] | None]:
+    """Axes and volume (ml) of parts of a mask; None where there is no such voxel. The mask is searched once, and only
+    the boxes of its values are looked at."""
     import cc3d
     from scipy import ndimage
 
     array = mask.array if mask.array.dtype.kind in "iu" else np.rint(mask.array).astype(np.int32)
     boxes = ndimage.find_objects(array)
     found: list[tuple[Axes, float] | None] = []
-    for value, component in wanted:
-        box = boxes[value - 1] if 0 < value <= len(boxes) else None
+    for part in wanted:
+        box = boxes[part.value - 1] if 0 < part.value <= len(boxes) else None
         if box is None:
             found.append(None)
             continue
-        inside = np.ascontiguousarray(array[box] == value)
-        if component:
-            inside = cc3d.connected_components(inside, connectivity=26) == component
-        affine = mask.geometry.crop([s.start for s in box], [s.stop for s in box]).affine
-        axes = mask_axes(inside, affine)
+        inside = np.ascontiguousarray(array[box] == part.value)
+        grid = mask.geometry.crop([s.start for s in box], [s.stop for s in box])
+        if part.component:
+            inside = cc3d.connected_components(inside, connectivity=26) == part.component
+        elif part.box_mm is not None:
+            inside &= _within(grid, part.box_mm)
+        axes = mask_axes(inside, grid.affine)
         found.append(None if axes is None else (axes, float(inside.sum()) * mask.voxel_volume_ml))
     return found
+
+
+def _within(grid: Geometry, box_mm: Sequence[float]) -> NDArray[np.bool_]:
+    """Voxels whose centre lies in a box (low corner then high corner, RAS mm) or on its rim."""
+    places = grid.to_world(np.stack(np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij"), axis=-1))
+    low, high = np.asarray(box_mm[:3]) - 1e-3, np.asarray(box_mm[3:]) + 1e-3
+    inside: NDArray[np.bool_] = np.logical_and(places >= low, places <= high).all(axis=-1)
+    return inside
 
 
 def _stated(row: Mapping[str, Any]) -> Mark:
@@ -105,13 +128,15 @@ def _stated(row: Mapping[str, Any]) -> Mark:
     )
 
 
-def _mask_place(row: Mapping[str, Any]) -> tuple[str, int, int] | None:
-    """Image, value and component of a finding's mask; None when it has none."""
+def _mask_part(row: Mapping[str, Any]) -> MaskPart | None:
+    """Where a finding's voxels are; None when it has no mask."""
+    box = row["box"] if row["box"] and len(row["box"]) == 6 else None
     if row["kind"] == MASK_LABEL and row["value"] is not None:
-        return str(row["image_id"]), int(row["value"]), int(row["component"] or 0)
+        whole = row["component"] is not None
+        return MaskPart(row["image_id"], int(row["value"]), int(row["component"] or 0), None if whole else box)
     facts = json.loads(row["attributes"]) if row["attributes"] else {}
     if facts.get("mask_image_id") and facts.get("value") is not None:
-        return str(facts["mask_image_id"]), int(facts["value"]), 0
+        return MaskPart(str(facts["mask_image_id"]), int(facts["value"]))
     return None
 
 
@@ -127,4 +152,5 @@ def _from_mask(mark: Mark, axes: Axes, volume_ml: float) -> Mark:
         centre,
         "mask",
         mark.facts,
+        axes,
     )

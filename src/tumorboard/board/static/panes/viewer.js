@@ -54,7 +54,7 @@ Tumorboard.pane("viewer", (root, data) => {
     }));
   };
 
-  const show = async (side, index) => {
+  const show = async (side, index, { grid = null } = {}) => {
     open.get(side)?.close();
     open.delete(side);
     const old = find(`.canvas-${side}`);
@@ -65,19 +65,21 @@ Tumorboard.pane("viewer", (root, data) => {
     state[side] = index;
     if (index === null) return;
     figure.classList.add("loading");
-    const viewer = await Viewer.open(canvas, data.exams[index], { runs: data.runs, source });
+    const viewer = await Viewer.open(canvas, data.exams[index], { runs: data.runs, source, grid });
     open.set(side, viewer);
     viewer.onMove = (mm, values) => tell(side, mm, values);
     canvas.addEventListener("keydown", (event) => keys(event, viewer));
     await settle(side);
+    viewer.zoom(Number(find(".zoom").value));
     figure.classList.remove("loading");
     bars();
     if (open.has("a") && open.has("b")) open.get("a").link(open.get("b"));
-    tell(side, viewer.place);
+    viewer.goTo(viewer.place);
   };
 
   const keys = (event, viewer) => {
     const move = { ArrowLeft: [0, 1], ArrowRight: [0, -1], ArrowUp: [1, 1], ArrowDown: [1, -1], PageUp: [2, 1], PageDown: [2, -1] }[event.key];
+    if (event.key === "+" || event.key === "-") viewer.zoom(Math.min(8, Math.max(1, viewer.zoomed * (event.key === "+" ? 1.25 : 0.8))));
     if (!move) return;
     event.preventDefault();
     viewer.step(...move);
@@ -110,6 +112,7 @@ Tumorboard.pane("viewer", (root, data) => {
     }
   });
   root.addEventListener("input", ({ target }) => {
+    if (target.matches(".zoom")) for (const [, viewer] of open) viewer.zoom(Number(target.value));
     if (!target.matches(".opacity")) return;
     for (const [, viewer] of open) viewer.opacity(target.dataset.kind, Number(target.value));
   });

@@ -1,0 +1,64 @@
+"""Lesions that were marked or detected one by one: diameters, boxes and scores, without or with pixels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tumorboard.board.context import ExamFacts, PatientFacts
+from tumorboard.board.panes import Pane
+from tumorboard.core.lesion import LONG_AXIS_MM, RECIST_PAIR, SHORT_AXIS_MM, VOLUME_ML
+from tumorboard.core.tables import EXPERT
+
+__all__ = ["pane"]
+
+SHOWN = 12
+"""Rows per exam and run: the expert's in full, of detections the most certain ones."""
+
+
+def pane(patient: PatientFacts) -> Pane | None:
+    exams = []
+    for exam in patient.exams:
+        rows = [
+            _row(finding, exam)
+            for image in exam.images
+            for finding in patient.board.findings_of.get(image["image_id"], [])
+            if finding["kind"] == RECIST_PAIR or len(finding["box"] or ()) == 6
+        ]
+        by_run: dict[str, list[dict[str, Any]]] = {}
+        for row in rows:
+            by_run.setdefault(row["run"], []).append(row)
+        runs = []
+        for run in sorted(by_run, key=lambda name: (name != EXPERT, name)):
+            ordered = sorted(by_run[run], key=lambda row: -(row["score"] if row["score"] is not None else 1.0))
+            kept = ordered if run == EXPERT else ordered[:SHOWN]
+            runs.append({"run": run, "rows": kept, "left_out": len(ordered) - len(kept)})
+        if runs:
+            exams.append({"title": exam.title, "number": exam.number, "runs": runs, "view": bool(exam.page.layers)})
+    return Pane("marked", "Marked lesions", {"exams": exams}) if exams else None
+
+
+def _row(finding: Mapping[str, Any], exam: ExamFacts) -> dict[str, Any]:
+    figures = finding["measurements"] or {}
+    facts = json.loads(finding["attributes"] or "{}")
+    box = finding["box"] if len(finding["box"] or ()) == 6 else None
+    points = finding["points_mm"]
+    middle: list[float] | None
+    if points and len(points) % 3 == 0:
+        middle = [sum(points[axis::3]) / (len(points) // 3) for axis in range(3)]
+    else:
+        middle = None if box is None else [(box[axis] + box[axis + 3]) / 2 for axis in range(3)]
+    return {
+        "id": finding["finding_id"],
+        "run": finding["run_id"],
+        "label": finding["label"] or "lesion",
+        "kind": finding["kind"],
+        "long_mm": figures.get(LONG_AXIS_MM),
+        "short_mm": figures.get(SHORT_AXIS_MM),
+        "volume_ml": figures.get(VOLUME_ML),
+        "score": finding["score"],
+        "middle": middle,
+        "slice": facts.get("key_slice"),
+        "noisy": bool(facts.get("noisy")),
+    }
