@@ -21,7 +21,7 @@ from tumorboard.tasks.retrieval.store import read_embeddings, run_folder, write_
 from tumorboard.tasks.retrieval.types import Logistic, calibrated, calibration_of, neighbouring_share
 
 sys.path.insert(0, str(Path(__file__).parent))
-from lesion_cohorts import toy_cohort  # noqa: E402
+from lesion_cohorts import toy_cohort
 
 CONFIG = RetrievalConfig(edge_px=32, jitter_px=2, dimensions=8, channels=(8, 8), steps=2, sequences=4)
 

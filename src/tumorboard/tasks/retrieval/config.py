@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tumorboard.engine.schedule import TrainingPlan
 
@@ -46,13 +46,21 @@ class RetrievalConfig(BaseModel):
     far_size: float = Field(0.45, gt=0, description="Above: different sizes (ours).")
     type_weight: float = Field(0.5, ge=0, description="Of the type head's cross-entropy beside the sequences (ours).")
     jitter_px: int = Field(4, ge=0, description="Random shift of crops in training (ours).")
-    relabel_rounds: int = Field(0, ge=0, description="Rounds in which untyped lesions get the type of their neighbours.")
+    relabel_rounds: int = Field(
+        0, ge=0, description="Rounds in which untyped lesions get the type of their neighbours."
+    )
     relabel_agreement: float = Field(0.8, gt=0.5, le=1, description="Share of nine neighbours that must agree.")
     calibration_share: float = Field(
         0.15, ge=0, lt=0.5, description="Of the training patients, kept back to calibrate the types."
     )
     resamples: int = Field(1000, ge=100, description="Bootstrap resamples of patients.")
     pictures: bool = True
+
+    @field_validator("channels", mode="before")
+    @classmethod
+    def _split_numbers(cls, value: Any) -> Any:
+        """`16,32` of the command line."""
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -69,9 +77,7 @@ class RetrievalConfig(BaseModel):
             seed=seed,
             learning_rate=self.learning_rate,
             weight_decay=1e-3,
-            warmup_steps=min(20, self.steps),
+            warmup_steps=min(20, 1 + self.steps // 5),
             schedule="cosine",
             ema_decay=0.98,
         )
-
-

@@ -44,7 +44,9 @@ class Hit:
     label: str
 
 
-def find(cohort: Cohort, lesion: str, *, k: int = 9, run: str = "", filters: Filters | None = None) -> tuple[str, list[Hit]]:
+def find(
+    cohort: Cohort, lesion: str, *, k: int = 9, run: str = "", filters: Filters | None = None
+) -> tuple[str, list[Hit]]:
     """The run that was searched and the `k` lesions most like the finding `lesion`, nearest first, ties in the order of
     the run.
 

@@ -83,7 +83,9 @@ class LesionModel:
         state = checkpoint.state
         if (state.get("kind"), state.get("version")) != (_KIND, _VERSION):
             found = f"a {state.get('kind')} model, version {state.get('version')}"
-            raise TumorboardError(codes.MODEL_UNKNOWN, path, found=found, expected=f"a {_KIND} model, version {_VERSION}")
+            raise TumorboardError(
+                codes.MODEL_UNKNOWN, path, found=found, expected=f"a {_KIND} model, version {_VERSION}"
+            )
         config = RetrievalConfig.model_validate(state["config"])
         network = build_network(config)
         load_weights(network, checkpoint.tensors, where=path)

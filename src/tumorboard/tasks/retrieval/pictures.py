@@ -62,7 +62,9 @@ def _said_of_map(fold: Fold, best: str) -> tuple[str, str]:
 
 
 def _said_of_types(truth: NDArray[np.int64], guess: NDArray[np.int64], told: str) -> tuple[str, str]:
-    alt = f"Counts of true against told types ({told}), out of fold: {int((truth == guess).sum())} of {len(truth)} right."
+    alt = (
+        f"Counts of true against told types ({told}), out of fold: {int((truth == guess).sum())} of {len(truth)} right."
+    )
     return "Types told and true", alt
 
 

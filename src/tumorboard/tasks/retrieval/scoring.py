@@ -27,7 +27,17 @@ from tumorboard.ops.search import VectorIndex, unit
 from tumorboard.tasks.retrieval.lesions import Lesions
 from tumorboard.tasks.retrieval.types import neighbouring_share
 
-__all__ = ["HITS", "Answers", "answers", "difference_rows", "joined", "retrieval_rows", "row", "type_difference_rows", "type_rows"]
+__all__ = [
+    "HITS",
+    "Answers",
+    "answers",
+    "difference_rows",
+    "joined",
+    "retrieval_rows",
+    "row",
+    "type_difference_rows",
+    "type_rows",
+]
 
 TASK = "retrieval"
 HITS = 9

@@ -79,7 +79,9 @@ def run_folder(root: Path | None, run: str) -> Path:
         inside = confined(root / "runs", run)
         if (inside / MATRIX).is_file():
             return inside
-    raise TumorboardError(codes.RUN_UNKNOWN, run or "run", found="no embeddings", expected="a run or folder that has some")
+    raise TumorboardError(
+        codes.RUN_UNKNOWN, run or "run", found="no embeddings", expected="a run or folder that has some"
+    )
 
 
 def _ids(folder: Path) -> tuple[str, ...]:

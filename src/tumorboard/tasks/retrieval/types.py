@@ -117,7 +117,5 @@ def neighbouring_share(truth: Indices, told: Indices) -> float | None:
     wrong = truth != told
     if not wrong.any():
         return None
-    pairs = [
-        (LESION_TYPES[int(a)], LESION_TYPES[int(b)]) for a, b in zip(truth[wrong], told[wrong], strict=True)
-    ]
+    pairs = [(LESION_TYPES[int(a)], LESION_TYPES[int(b)]) for a, b in zip(truth[wrong], told[wrong], strict=True)]
     return float(np.mean([pair in NEIGHBOURS or pair[::-1] in NEIGHBOURS for pair in pairs]))
