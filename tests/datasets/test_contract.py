@@ -87,6 +87,10 @@ def reports_twin(folder: Path) -> Cohort:
     return twins.graph_cohort(statements=False, boxes=False)
 
 
+def deeplesion_twin(folder: Path) -> Cohort:
+    return twins.lesion_cohort(folder)
+
+
 @dataclass(frozen=True)
 class Twin:
     """A cohort that the layout can say, the options it is written with, what is read, and how exact voxels are."""
@@ -101,6 +105,7 @@ class Twin:
 
 TWINS = {
     "coco": Twin(coco_twin, pixels=False),
+    "deeplesion": Twin(deeplesion_twin),
     "dicom": Twin(dicom_twin, {"masks": "seg", "pet": "GML"}, voxel_tolerance=1e-3),  # 16-bit pixels, slope per slice
     "dicom-sr": Twin(graph_twin, pixels=False),
     "hecktor": Twin(hecktor_twin),

@@ -262,3 +262,54 @@ def assert_same_graphs(left: Cohort, right: Cohort, *, texts: bool = False) -> N
         mine, theirs = ({(r["exam_id"], r["section"], r["body"]) for r in c.rows("texts")} for c in (left, right))
         assert mine == theirs
         assert left.rows("exams") == right.rows("exams")
+
+
+# ---- marked lesions ---------------------------------------------------------------------------------
+def lesion_cohort(folder: Path, *, number: int = 2) -> Cohort:
+    """Two patients, three studies of CT in the frame of DeepLesion, a marked lesion on each scan, the same one in both
+    studies of the first patient; `number` lesions on the first."""
+    rng = np.random.default_rng(7)
+    affine = np.diag([-0.75, -0.75, -5.0, 1.0])
+    affine[2, 3] = -5.0  # the first slice has the number 1
+    geometry = Geometry((40, 48, 9), affine)
+    exams = [("000007_01", "000007", 0), ("000007_02", "000007", 1), ("000012_03", "000012", 0)]
+    images, findings = [], []
+    for exam_id, patient, _ in exams:
+        array = rng.integers(-1024, 1500, geometry.shape).astype("int16")
+        row = put(folder, f"{exam_id}", "CT", array, geometry)
+        row["image_id"] = f"{exam_id}_01_001-009"
+        images.append(row)
+        label, many = ("liver" if patient == "000007" else "lung"), (number if exam_id == "000007_01" else 1)
+        findings += [marked_lesion(geometry, row["image_id"], key_slice=5 + at, label=label) for at in range(many)]
+    patients = [
+        {"patient_id": "000007", "sex": "female", "age_years": 50.0, "split": "validation"},
+        {"patient_id": "000012", "sex": "male", "age_years": 61.0, "split": "test"},
+    ]
+    same = {"subject": findings[0]["finding_id"], "object": findings[number]["finding_id"], "predicate": "same lesion"}
+    return Cohort.build(
+        "twin",
+        loader=load_image,
+        patients=patients,
+        exams=[{"exam_id": e, "patient_id": p, "order": o, "kind": "CT"} for e, p, o in exams],
+        images=images,
+        findings=findings,
+        relations=[{"relation_id": "same.1", "run_id": EXPERT, **same}],
+    )
+
+
+def marked_lesion(geometry: Geometry, image_id: str, *, key_slice: int, label: str) -> dict[str, Any]:
+    """A RECIST pair of 12 by 8 pixels round (20.25, 24.5) on a slice of a scan whose first slice is 1."""
+    ends = np.array([[14.25, 24.5], [26.25, 24.5], [20.25, 20.5], [20.25, 28.5]])
+    places = geometry.to_world(np.column_stack([ends, np.full(4, key_slice - 1.0)]))
+    low = geometry.to_world([[9.25, 15.5, key_slice - 1.5], [31.25, 33.5, key_slice - 0.5]])
+    return {
+        "finding_id": f"{image_id[:12]}_{key_slice:03d}.1",
+        "image_id": image_id,
+        "run_id": EXPERT,
+        "kind": "RECIST pair",
+        "label": label,
+        "points_mm": places.ravel().tolist(),
+        "box": [*low.min(axis=0), *low.max(axis=0)],
+        "measurements": {"long_axis_mm": 9.0, "short_axis_mm": 6.0},
+        "attributes": json.dumps({"relative_location": [0.4, 0.5, 0.6], "noisy": False}),
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tumorboard.core.cohort import Cohort
+from tumorboard.core.lesion import RECIST_PAIR
 from tumorboard.core.naming import (
     DAYS_PER,
     endpoint_of,
@@ -167,6 +169,23 @@ class Case:
         if not found and 2 <= len(counts) <= 60 and min(counts.values()) >= 5 and "" not in counts:
             found["prefix of patient_id"] = prefixes
         return found
+
+    @staticmethod
+    def option(row: Mapping[str, Any], name: str) -> Any:
+        """One of an image's options; None where it has none of that name."""
+        return json.loads(row["options"]).get(name) if f'"{name}"' in (row["options"] or "") else None
+
+    @cached_property
+    def marked_lesions(self) -> list[dict[str, Any]]:
+        """The experts' RECIST pairs, with `attributes` as a dictionary and their patient, in table order."""
+        table = self.cohort.findings
+        mine = pc.and_(pc.equal(table["kind"], RECIST_PAIR), pc.equal(table["run_id"], EXPERT))
+        columns = ["finding_id", "image_id", "label", "attributes"]
+        patient_of = {row["image_id"]: row["patient_id"] for row in self.images}
+        return [
+            {**row, "attributes": json.loads(row["attributes"] or "{}"), "patient_id": patient_of.get(row["image_id"])}
+            for row in table.filter(pc.fill_null(mine, False)).select(columns).to_pylist()
+        ]
 
     @cached_property
     def class_endpoints(self) -> dict[str, Texts]:

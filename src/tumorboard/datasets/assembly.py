@@ -28,6 +28,7 @@ __all__ = [
     "image_suffix",
     "import_entry",
     "parse_labels",
+    "picture_grid",
     "row_grid",
 ]
 
@@ -139,6 +140,17 @@ def attach_masks(rows: list[dict[str, Any]], files: Mapping[str, ImageFile]) -> 
 def row_grid(row: Mapping[str, Any]) -> Geometry:
     """Grid of an image row."""
     return Geometry(tuple(row["shape"]), np.asarray(row["affine"], float).reshape(4, 4))
+
+
+def picture_grid(row: Mapping[str, Any]) -> Geometry:
+    """Grid of an image row as axial pictures are looked at: columns to the patient's left, rows to the back, slices
+    towards the feet (`Volume.reorient("LPI")` gives the voxels)."""
+    grid = row_grid(row)
+    order, flips = grid.reorientation("LPI")
+    grid = grid.permute(order)
+    for axis in flips:
+        grid = grid.flip(axis)
+    return grid
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -32,6 +32,8 @@ READERS = {
     "rtdose": "tumorboard.io.dicom.rtdose:read_dose",
     "radiograph": "tumorboard.io.radiograph:read_radiograph",
     "dicom-radiograph": "tumorboard.io.dicom.radiograph:read_dicom_radiograph",
+    "slice-stack": "tumorboard.io.slice_stack:read_slice_stack",
+    "nifti-slices": "tumorboard.io.slice_stack:read_sub_volume",
 }
 
 # format -> header reader(path) -> Geometry

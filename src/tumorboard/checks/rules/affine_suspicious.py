@@ -21,7 +21,8 @@ EXAMPLE = "two images of one exam with the same origin and spacing but 82 slices
 
 def find(case: Case) -> Iterator[CheckFinding]:
     for _, rows in case.images_by_exam():
-        grids = [(row, g) for row in rows if (g := grid(row)) is not None]
+        placed = [row for row in rows if case.option(row, "frame") != "series"]  # no patient frame was published
+        grids = [(row, g) for row in placed if (g := grid(row)) is not None]
         for row, g in grids:
             where = f"{row['patient_id']}: {row['image_id']}"
             if not g.is_orthogonal:

@@ -14,6 +14,7 @@ from tumorboard.core.units import Modality, Role, Unit
 from tumorboard.datasets import codes as layout_codes
 from tumorboard.datasets.assembly import import_entry
 from tumorboard.datasets.coco import codes
+from tumorboard.datasets.coco.slices import slice_finding, slices_of
 from tumorboard.datasets.coco.writer import FILE
 from tumorboard.datasets.identifiers import file_names
 from tumorboard.datasets.imagenome.objects import KIND
@@ -44,8 +45,9 @@ def read(
     run_id : whose boxes they are; default: what the file says, else ``expert`` (annotations with a score: ``coco``).
     unknown : ``error`` (COC102) or ``skip`` boxes of images that `onto` does not have.
 
-    A category's supercategory is the kind of its boxes, `box` where it is none of ours. Errors: LAY101, COC101, COC102,
-    FIL105, FIL112.
+    Images that are slices of scans in `onto` (our own files, or named as in DeepLesion: `000001_01_01_109.png`) give
+    boxes in three dimensions, as thick as the slice interval. A category's supercategory is the kind of its boxes,
+    `box` where it is none of ours. Errors: LAY101, COC101, COC102, FIL105, FIL112.
     """
     source = Path(source).resolve()
     path = source / FILE if source.is_dir() else source
@@ -55,7 +57,8 @@ def read(
     images, annotations, categories = (_listed(content, key, path) for key in ("images", "annotations", "categories"))
     kinds = {_id(c, "id", path): (str(c.get("name", "")), str(c.get("supercategory") or "")) for c in categories}
     base = open_cohort(onto) if onto is not None else _own_cohort(images, name or path.stem, path)
-    owner = _owners(images, base, path)
+    cut = slices_of(images, base) if onto is not None else {}
+    owner = _owners(images, base, path) | {number: place.image_id for number, place in cut.items()}
     rows, skipped = [], 0
     for number, record in enumerate(annotations):
         image = _id(record, "image_id", path)
@@ -66,7 +69,8 @@ def read(
                 raise TumorboardError(codes.COCO_IMAGE, path, found=f"image {image}", expected="an image of the cohort")
             skipped += 1
             continue
-        rows.append(_finding(record, number, owner[image], kinds, run_id, path))
+        row = _finding(record, number, owner[image], kinds, run_id, path)
+        rows.append(slice_finding(row, cut[image], kinds[record["category_id"]][1]) if image in cut else row)
     known = set(base.runs["run_id"].to_pylist())
     runs = [{"run_id": r, "kind": "import"} for r in dict.fromkeys(x["run_id"] for x in rows) if r not in known]
     notes = [f"{skipped} boxes of images that are not in the cohort"] if skipped else []
@@ -103,6 +107,14 @@ def _own_cohort(images: list[Mapping[str, Any]], name: str, path: Path) -> Cohor
         stem = stems[str(image.get("file_name") or image.get("id"))].partition(".")[0]
         patient_id = str(own.get("patient_id") or stem)  # type: ignore[union-attr]
         exam_id, image_id = str(own.get("exam_id") or f"{stem}.0"), str(own.get("image_id") or stem)  # type: ignore[union-attr]
+        if "slice" in own:  # type: ignore[operator]
+            raise TumorboardError(
+                codes.COCO_IMAGE,
+                path,
+                found=f"slices of the scan {image_id}",
+                expected="the cohort of the scans",
+                fix="give it with --set onto=COHORT",
+            )
         if image_id in rows:
             raise _form(path, f"image {image_id} twice", "each image once")
         order, day = own.get("order"), own.get("day")  # type: ignore[union-attr]

@@ -9,6 +9,7 @@ from typing import Any
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.datasets import codes
+from tumorboard.datasets.coco.slices import SPACE, slice_content
 from tumorboard.datasets.export import new_folder
 from tumorboard.datasets.graphs import exam_graphs, image_size, said_at
 
@@ -18,7 +19,14 @@ FILE = "instances.json"
 
 
 def write(
-    cohort: Cohort, out: Path, *, run: str = "", boxes: str = "", statements: bool = True, lossy: bool = False
+    cohort: Cohort,
+    out: Path,
+    *,
+    run: str = "",
+    boxes: str = "",
+    statements: bool = True,
+    slices: bool = False,
+    lossy: bool = False,
 ) -> None:
     """Write `instances.json` with every image, the boxes of a run and one category per label.
 
@@ -27,11 +35,16 @@ def write(
     run, boxes : runs of the statements and of the boxes (default: the only one, else ``expert``).
     statements : put what the report says of a box's location into its `attributes` (``statements``: label, polarity
     ...).
+    slices : scans instead of pictures: each slice with a lesion is an image, RECIST pairs and boxes in three dimensions
+        are cut by it (`datasets.coco.slices`).
     lossy : leave out boxes that are not four numbers (boxes in three dimensions).
 
     bbox is x, y, width, height in source pixels, as the file's `info` says; a box without area stays as it is (its
     area is 0). An image of unknown size has no width and height. Errors: LAY111, LAY112, LAY113.
     """
+    if slices:
+        _write(cohort, out, slice_content(cohort, run=boxes), space=SPACE)
+        return
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     categories: dict[tuple[str, str], int] = {}
@@ -57,17 +70,17 @@ def write(
                 if said:
                     annotation["attributes"]["statements"] = said
                 annotations.append(annotation)
-    if not images:
+    listed = [{"id": n, "name": name, "supercategory": kind} for (name, kind), n in categories.items()]
+    content = {"images": images, "annotations": annotations, "categories": listed}
+    _write(cohort, out, content, space="source pixels, origin top left")
+
+
+def _write(cohort: Cohort, out: Path, content: dict[str, list[dict[str, Any]]], *, space: str) -> None:
+    if not content["images"]:
         raise TumorboardError(codes.NOT_WRITABLE, cohort.name, found="no image", expected="images with boxes")
-    content = {
-        "info": {"description": cohort.name, "space": "source pixels, origin top left", "version": "1"},
-        "licenses": [],
-        "images": images,
-        "annotations": annotations,
-        "categories": [{"id": n, "name": name, "supercategory": kind} for (name, kind), n in categories.items()],
-    }
+    head = {"info": {"description": cohort.name, "space": space, "version": "1"}, "licenses": []}
     with new_folder(Path(out), cohort) as folder:
-        (folder / FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        (folder / FILE).write_text(json.dumps(head | content, indent=1) + "\n", encoding="utf-8")
 
 
 def _image(number: int, row: dict[str, Any], exam: Any) -> dict[str, Any]:
