@@ -3,8 +3,8 @@
     python benchmarks/retrieval.py --cohort VIRTUAL --tables DEEPLESION --out OUT --machine WORDS --day 2026-11-21 \
         [--set key=value ...] [--write]
 
-VIRTUAL: a cohort of `tumorboard phantom VIRTUAL --region body-ct --patients 64 --exams 3 --seed 7`. DEEPLESION: a folder
-with DL_info tables; its validation patients are fitted on, its test patients scored. Either may be left out. Finished
+VIRTUAL: a cohort of `tumorboard phantom VIRTUAL --region body-ct --patients 64 --exams 3 --seed 7`. DEEPLESION: the
+folder of DL_info tables; validation patients are fitted on, test patients scored. Either may be left out. Finished
 folds in OUT are taken over. `--write` puts the page into benchmarks/results/retrieval.md.
 """
 
@@ -49,7 +49,7 @@ def main() -> None:
         "# Similar lesions and their types",
         "",
         f"{arguments.day}, {arguments.machine}. Written by `benchmarks/retrieval.py` ({said}).",
-        "Queries and hits are lesions of held-out patients, hits always of other patients; intervals resample patients.",
+        "Queries and hits are lesions of held-out patients, hits of other patients; intervals resample patients.",
     ]
     if arguments.cohort:
         text += virtual(arguments.cohort, arguments.out / "virtual", config)
@@ -80,9 +80,8 @@ def virtual(folder: Path, out: Path, config: RetrievalConfig) -> list[str]:
         "Differences, one value per patient for precision, patients resampled for macro-F1:",
         "",
     ]
-    for row in result.scores:
-        if " - " in row["run"]:
-            text.append(f"- {row['run']}, {row['metric']}: {cell(row)}, n = {row['n']} patients")
+    gaps = [row for row in result.scores if " - " in row["run"]]
+    text += [f"- {row['run']}, {row['metric']}: {cell(row)}, n = {row['n']} patients" for row in gaps]
     return [*text, "", *(f"Note: {note}." for note in result.notes)]
 
 

@@ -184,5 +184,5 @@ def test_nothing_to_learn_from_is_said(tmp_path: Path) -> None:
         train(toy_cohort(patients=3), tmp_path, config=CONFIG)
     with pytest.raises(TumorboardError, match="RET102"):
         train(toy_cohort(patients=8, pixels=False), tmp_path, config=CONFIG)
-    with pytest.raises(TumorboardError, match="RET106|ENG103"):
+    with pytest.raises(TumorboardError, match="ENG103"):
         LesionModel.load(tmp_path)

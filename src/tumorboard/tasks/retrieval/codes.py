@@ -5,7 +5,7 @@ from tumorboard.core.errors import define
 NO_LESIONS = define(
     "RET101",
     "Too few marked lesions of a known type",
-    why="Type precision needs queries whose type is known, and hits of other patients; a lesion of unknown type is none.",
+    why="Type precision needs queries whose type is known, and hits of other patients; others are none.",
     fix="import lesions with a type (RECIST pairs whose label is one of the coarse types), of several patients",
 )
 NO_IMAGES = define(
@@ -18,13 +18,13 @@ RUN_UNKNOWN = define(
     "RET103",
     "No embeddings of that name",
     why="Distances of another run, or of none, would look like those that were asked for.",
-    fix="run `tumorboard predict RUN COHORT --task retrieval`, give a folder with embeddings.npy, or `--run location-size`",
+    fix="run `tumorboard predict RUN COHORT --task retrieval`, give a folder of embeddings, or `--run location-size`",
 )
 EMBEDDINGS_UNFIT = define(
     "RET104",
     "An embedding matrix that does not fit its list of lesions",
     why="Rows that are shifted by one give every lesion its neighbour's hits, and nothing looks wrong.",
-    fix="write embeddings.npy (n, d) of float32 without pickle, and findings.txt with one finding id per line, in order",
+    fix="write embeddings.npy (n, d) of float32 without pickle, and findings.txt with one finding id per line",
 )
 LESION_UNKNOWN = define(
     "RET105",

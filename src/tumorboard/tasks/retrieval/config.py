@@ -46,9 +46,7 @@ class RetrievalConfig(BaseModel):
     far_size: float = Field(0.45, gt=0, description="Above: different sizes (ours).")
     type_weight: float = Field(0.5, ge=0, description="Of the type head's cross-entropy beside the sequences (ours).")
     jitter_px: int = Field(4, ge=0, description="Random shift of crops in training (ours).")
-    relabel_rounds: int = Field(
-        0, ge=0, description="Rounds in which untyped lesions get the type of their neighbours."
-    )
+    relabel_rounds: int = Field(0, ge=0, description="Rounds in which untyped lesions get their neighbours' type.")
     relabel_agreement: float = Field(0.8, gt=0.5, le=1, description="Share of nine neighbours that must agree.")
     calibration_share: float = Field(
         0.15, ge=0, lt=0.5, description="Of the training patients, kept back to calibrate the types."

@@ -43,7 +43,7 @@ class Crops:
 
     def mean_hu(self, axes_mm: NDArray[np.float64], *, spacing_mm: float) -> NDArray[np.float64]:
         """Mean HU (n,) of the middle slice inside a circle as wide as the short axis; NaN without pixels."""
-        n, slices, rows, columns = self.near.shape
+        _, slices, rows, columns = self.near.shape
         y, x = np.ogrid[:rows, :columns]
         far = np.hypot(y - (rows - 1) / 2, x - (columns - 1) / 2) * spacing_mm
         radius = np.maximum(np.nan_to_num(axes_mm[:, 1], nan=2.0) / 2, spacing_mm)

@@ -32,8 +32,8 @@ def evaluate(
 ) -> Evaluation:
     """Score the run `prediction` of the cohort (or a folder with `embeddings.npy`) by the types of the run `reference`.
 
-    Every lesion of known type with a vector is a query among all others of other patients (cosine). Lesions of a model's
-    own training patients are scored too when the cohort holds them: use other patients for figures that count. Errors:
+    Every lesion of known type with a vector is a query among all others of other patients (cosine). Lesions of a
+    model's training patients are scored too when the cohort holds them: use others for figures that count. Errors:
     RET101, RET103, RET104; MET109 when no lesion of the run is typed.
     """
     folder = run_folder(cohort.root, str(prediction))

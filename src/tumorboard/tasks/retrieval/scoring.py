@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -185,14 +186,11 @@ def type_rows(
 
             interval = _interval(one, [tables], seed, resamples)
             rows.append(row(run, "type_f1", label, subset, interval, int((truth == number).sum())))
+    groups = _by_patient(patients)
+    everyone = np.arange(len(groups))
     for name, figure in (("brier", brier_score), ("log_loss", log_loss), ("ece", expected_calibration_error)):
-        groups = _by_patient(truth, probabilities, patients)
-
-        def of(group: NDArray[np.int64], figure: Callable[..., float | None] = figure) -> float | None:
-            chosen = np.concatenate([groups[i] for i in group.tolist()])
-            return figure(truth[chosen], probabilities[chosen])
-
-        rows.append(row(run, name, "type", subset, _interval(of, [np.arange(len(groups))], seed, 200), len(truth)))
+        of = partial(_of_patients, figure, truth, probabilities, groups)
+        rows.append(row(run, name, "type", subset, _interval(of, [everyone], seed, 200), len(truth)))
     near = neighbouring_share(truth, told)
     if near is not None:
         rows.append(row(run, "errors_to_neighbours", "type", subset, (near, None, None), int((truth != told).sum())))
@@ -286,6 +284,18 @@ def _interval(figure: Callable[..., float | None], arrays: list[Any], seed: int,
     return bootstrap(figure, arrays, seed=seed, resamples=resamples)
 
 
-def _by_patient(truth: Any, probabilities: Any, patients: NDArray[np.str_]) -> list[NDArray[np.int64]]:
+def _by_patient(patients: NDArray[np.str_]) -> list[NDArray[np.int64]]:
     names, place = np.unique(patients, return_inverse=True)
     return [np.flatnonzero(place == number) for number in range(len(names))]
+
+
+def _of_patients(
+    figure: Callable[..., float | None],
+    truth: NDArray[np.int64],
+    probabilities: Floats,
+    groups: Sequence[NDArray[np.int64]],
+    drawn: NDArray[np.int64],
+) -> float | None:
+    """A figure of all lesions of the drawn patients."""
+    chosen = np.concatenate([groups[i] for i in drawn.tolist()])
+    return figure(truth[chosen], probabilities[chosen])
