@@ -33,6 +33,8 @@ def test_lesions_are_read_as_columns() -> None:
     assert lesions.centres_mm[0] == pytest.approx([0, 0, 0])
     assert lesions.axes_mm[0, 0] == pytest.approx(lesions.axes_mm[0, 1] * 1.5)
     assert np.isnan(find_lesions(toy_cohort(), location="none").locations).all()
+    with pytest.raises(TumorboardError, match="BDP105"):
+        find_lesions(toy_cohort(), location="a body-part run that is not there")
 
 
 def test_an_unknown_type_is_no_class_and_no_index() -> None:

@@ -38,9 +38,3 @@ MODEL_UNKNOWN = define(
     why="Weights without the crops they were trained on predict nonsense.",
     fix="train with `tumorboard train retrieval COHORT --out RUN` and give that folder",
 )
-LOCATIONS_DIFFER = define(
-    "RET107",
-    "Locations of another scale than the model's",
-    why="Places by one body-part run and places stated by the data are not comparable number by number.",
-    fix="predict the body parts with the run the model was trained with, or train with `location=stated`",
-)
