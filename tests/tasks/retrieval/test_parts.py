@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from lesion_cohorts import toy_cohort
 
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.lesion import LESION_TYPES
@@ -19,9 +19,6 @@ from tumorboard.tasks.retrieval.lesions import find_lesions, missing
 from tumorboard.tasks.retrieval.sampling import SequenceSampler
 from tumorboard.tasks.retrieval.store import read_embeddings, run_folder, write_embeddings
 from tumorboard.tasks.retrieval.types import Logistic, calibrated, calibration_of, neighbouring_share
-
-sys.path.insert(0, str(Path(__file__).parent))
-from lesion_cohorts import toy_cohort
 
 CONFIG = RetrievalConfig(edge_px=32, jitter_px=2, dimensions=8, channels=(8, 8), steps=2, sequences=4)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from lesion_cohorts import toy_cohort
 from typer.testing import CliRunner
 
 from tumorboard.cli.main import build_app
@@ -24,12 +24,10 @@ from tumorboard.tasks.retrieval.predict import predict
 from tumorboard.tasks.retrieval.scoring import answers
 from tumorboard.tasks.retrieval.train import train
 
-sys.path.insert(0, str(Path(__file__).parent))
-from lesion_cohorts import toy_cohort
-
 CONFIG = RetrievalConfig(
     edge_px=32, jitter_px=2, dimensions=16, channels=(8, 12), context=1, sequences=6, folds=2, resamples=100,
     steps=40, learning_rate=5e-3,
+    trees=10,
 )  # fmt: skip
 BRIEF = CONFIG.model_copy(update={"steps": 3})
 

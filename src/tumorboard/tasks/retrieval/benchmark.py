@@ -119,7 +119,7 @@ def _place_types(
     scaled = Scaler.fit(features[train & ~kept_back]).apply(features)
     models: dict[str, TypeModel] = {
         BY_PLACE: Logistic.fit(scaled[fitted], numbers[fitted]),
-        BY_FOREST: Forest.fit(scaled[fitted], numbers[fitted], seed=config.seed),
+        BY_FOREST: Forest.fit(scaled[fitted], numbers[fitted], seed=config.seed, trees=config.trees),
     }
     for name, model in models.items():
         weights = model.log_weights(scaled[unseen]) if len(unseen) else np.zeros((0, len(LESION_TYPES)))

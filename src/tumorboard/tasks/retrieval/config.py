@@ -51,6 +51,7 @@ class RetrievalConfig(BaseModel):
     calibration_share: float = Field(
         0.15, ge=0, lt=0.5, description="Of the training patients, kept back to calibrate the types."
     )
+    trees: int = Field(300, ge=10, description="Of the forest on place and size, a baseline of types.")
     resamples: int = Field(1000, ge=100, description="Bootstrap resamples of patients.")
     pictures: bool = True
 

@@ -187,7 +187,7 @@ def _part_of(progress: Progress | None, number: int, rounds: int) -> Progress | 
 
 def _identity(lesions: Lesions, crops: Crops, config: RetrievalConfig, seed: int) -> str:
     """Digest of the data and of everything that shapes training."""
-    settings = config.model_dump(mode="json", exclude={"folds", "network", "pictures", "resamples", "seed"})
+    settings = config.model_dump(mode="json", exclude={"folds", "network", "pictures", "resamples", "seed", "trees"})
     digest = hashlib.sha256(json.dumps([settings, seed, list(lesions.ids)], sort_keys=True).encode())
     for array in (lesions.numbers(), lesions.locations, lesions.axes_mm, crops.near, crops.far, crops.has):
         digest.update(np.ascontiguousarray(array).tobytes())

@@ -79,10 +79,10 @@ class Forest:
     model: Any
 
     @classmethod
-    def fit(cls, vectors: Floats, types: Indices, *, seed: int) -> Forest:
+    def fit(cls, vectors: Floats, types: Indices, *, seed: int, trees: int = 300) -> Forest:
         from sklearn.ensemble import RandomForestClassifier
 
-        forest = RandomForestClassifier(300, min_samples_leaf=2, class_weight="balanced_subsample", random_state=seed)
+        forest = RandomForestClassifier(trees, min_samples_leaf=2, class_weight="balanced_subsample", random_state=seed)
         return cls(forest.fit(vectors, types))
 
     def log_weights(self, vectors: Floats) -> Floats:
