@@ -80,6 +80,7 @@ def _retrieval() -> tuple[Metric, ...]:
     size = "mean difference of one axis between query and nine hits"
     pure = "share of lesions whose type is the commonest in their k-means cluster, as many clusters as types"
     shared = "what k-means clusters tell of the types, over the mean of both entropies"
+    near = "share of wrong types that are those of an organ touching the right one"
     no_query, no_lesion = "no query of known type: undefined", "no lesion of known type: undefined"
     return (
         Metric("precision@1", "Type precision of the first hit", "1", "higher", first, no_query),
@@ -88,6 +89,8 @@ def _retrieval() -> tuple[Metric, ...]:
         Metric("location_error", "Location error of nine hits", "1", "lower", place, "no location: undefined"),
         Metric("size_error_mm", "Size error of nine hits", "mm", "lower", size, "no measured axis: undefined"),
         Metric("purity", "Purity of clusters", "1", "higher", pure, no_lesion),
+        Metric("type_f1", "F1 of a type", "1", "higher", "2 TP / (2 TP + FP + FN) of one type", "in neither: undefined"),
+        Metric("errors_to_neighbours", "Errors between neighbours", "1", "none", near, "no error: undefined"),
         Metric("nmi", "Mutual information of clusters", "1", "higher", shared, no_lesion),
     )
 

@@ -1,0 +1,1 @@
+"""Similar lesions of other patients: embeddings, search among them, types."""
