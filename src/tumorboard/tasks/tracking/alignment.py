@@ -1,7 +1,7 @@
 """Places of a patient's lesions in one common space, by whatever the cohort has: pixels, relative locations, landmarks.
 
 By pixels, one CT of each exam (the longest) is registered to the exam that shows most of the body, or, where the two do
-not overlap, to one that is already aligned; the start along z is a body-part run's, else found from profiles of the body.
+not overlap, to one that is already aligned; the start along z is a body-part run's, else found from body profiles.
 Exams that overlap with none stay apart: their lesions are compared among themselves alone, and a note says why.
 """
 
@@ -142,7 +142,7 @@ def _by_landmarks(marks: Sequence[Mark], sources: Sources) -> Aligned:
             continue
         shift = np.array([theirs[name] - mine[name] for name in shared])
         z = np.interp(mark.centre_mm[2], [mine[name][2] for name in shared], shift[:, 2])
-        places.append(mark.centre_mm + [*shift[:, :2].mean(axis=0), z])
+        places.append(mark.centre_mm + np.array([*shift[:, :2].mean(axis=0), z]))
     return Aligned(np.array(places).reshape(-1, 3), "landmarks", notes=tuple(sorted(set(notes))))
 
 

@@ -8,6 +8,7 @@ Boxes are those of the marks, in 3-D, after alignment. Such a sequence then has 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ def join_parts(
     halves = np.array([_half(mark) for mark in marks]).reshape(-1, 3)
     order = np.array([mark.exam_order for mark in marks])
     exams = sorted(set(order.tolist()))
-    for before, after in zip(exams, exams[1:], strict=False):
+    for before, after in pairwise(exams):
         then, now = np.flatnonzero(order == before), np.flatnonzero(order == after)
         for lesion in now:
             if (order[labels == labels[lesion]] < after).any():

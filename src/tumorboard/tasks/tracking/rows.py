@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def relation_rows(tracked: Sequence[PatientTracks], *, run_id: str) -> list[dict
     for one in tracked:
         place = {mark.finding_id: i for i, mark in enumerate(one.graph.marks)}
         for marks in one.tracks:
-            for before, after in zip(marks, marks[1:], strict=False):
+            for before, after in pairwise(marks):
                 weight = float(one.graph.edges.weights[place[before.finding_id], place[after.finding_id]])
                 rows.append(_relation(one, before, after, weight, run_id))
     return rows
