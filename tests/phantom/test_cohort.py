@@ -89,7 +89,7 @@ def test_findings_agree_with_the_masks(virtual: Cohort) -> None:
 
 
 def test_lesions_are_followed_by_relations(virtual: Cohort) -> None:
-    rows = virtual.rows("relations", predicate="same-lesion")
+    rows = virtual.rows("relations", predicate="same lesion")
     assert rows
     known = set(virtual.findings["finding_id"].to_pylist())
     for row in rows:

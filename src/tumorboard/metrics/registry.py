@@ -138,6 +138,22 @@ METRICS: dict[str, Metric] = {
             "volume error over reference volume",
             "reference empty: undefined",
         ),
+        Metric(
+            "response_agreement",
+            "Agreement of responses",
+            "1",
+            "higher",
+            "share of exams after the baseline with the response of the reference",
+            "no exam: undefined",
+        ),
+        Metric(
+            "axis_difference_mm",
+            "Difference of an axis",
+            "mm",
+            "lower",
+            "mean size of the difference between an axis and that of the reference",
+            "no lesion: undefined",
+        ),
         Metric("lesion_f1", "Lesion F1", "1", "higher", "2 TP / (2 TP + FP + FN) of matched components", _LESIONS),
         Metric(
             "lesion_precision",

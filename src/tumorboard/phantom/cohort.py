@@ -11,6 +11,7 @@ import numpy as np
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
+from tumorboard.core.lesion import SAME_LESION
 from tumorboard.core.tables import EXPERT
 from tumorboard.io.images import load_image
 from tumorboard.io.store import save_cohort
@@ -228,7 +229,7 @@ def _same_lesions(findings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 {
                     "relation_id": f"{finding['finding_id']}.same",
                     "subject": finding["finding_id"],
-                    "predicate": "same-lesion",
+                    "predicate": SAME_LESION,
                     "object": last[key],
                     "run_id": EXPERT,
                 }
