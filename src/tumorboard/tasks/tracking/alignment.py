@@ -42,12 +42,12 @@ class Sources:
 @dataclass(frozen=True, eq=False)
 class Aligned:
     """Places (n, 3) of marks in a common space (mm; NaN where none is known), how they were found, maps from each exam
-    to that space (registration alone), and notes for the reader."""
+    to that space and groups of exams that overlap (registration alone), and notes for the reader."""
 
     places_mm: NDArray[np.float64]
     method: str
     maps: Mapping[str, Affine] = field(default_factory=dict)
-    islands: NDArray[np.intp] | None = None
+    island_of: Mapping[str, int] | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -183,8 +183,7 @@ def _by_registration(cohort: Cohort, marks: Sequence[Mark], sources: Sources, co
             notes += reasons
     unknown = np.full(3, np.nan)
     places = [maps[m.exam_id].apply(m.centre_mm) if m.exam_id in maps else unknown for m in marks]
-    islands = np.array([island.get(mark.exam_id, -1) for mark in marks], np.intp)
-    return Aligned(np.array(places).reshape(-1, 3), "registration", maps, islands, tuple(notes))
+    return Aligned(np.array(places).reshape(-1, 3), "registration", maps, island, tuple(notes))
 
 
 def _registered(

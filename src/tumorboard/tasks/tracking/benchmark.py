@@ -77,7 +77,8 @@ def benchmark(
         "runs": [_run(run, config, chosen[run], graphs) for run in tracked],
         "relations": [row for run, one in tracked.items() for row in relation_rows(one, run_id=run)],
     }
-    pictures = draw_pictures(cohort, tracked[ASSIGNMENT][: config.pictures], out / "pictures")
+    shown = sorted(tracked[ASSIGNMENT], key=lambda one: (-len(one.graph.marks), one.graph.patient_id))
+    pictures = draw_pictures(cohort, shown[: config.pictures], out / "pictures")
     return TaskResult(scores, rows, notes=_notes(graphs, chosen), pictures=tuple(pictures))
 
 
@@ -130,12 +131,7 @@ def _unaligned(graph: PatientGraph, config: TrackingConfig) -> PatientGraph:
 def _only(graph: PatientGraph, kept: set[str]) -> PatientGraph:
     """The graph of some of its lesions."""
     index = [i for i, mark in enumerate(graph.marks) if mark.finding_id in kept]
-    islands = graph.aligned.islands
-    aligned = replace(
-        graph.aligned,
-        places_mm=graph.aligned.places_mm[index],
-        islands=None if islands is None else islands[index],
-    )
+    aligned = replace(graph.aligned, places_mm=graph.aligned.places_mm[index])
     return PatientGraph(graph.patient_id, tuple(graph.marks[i] for i in index), aligned, graph.edges.part(index))
 
 

@@ -65,7 +65,7 @@ def difference_row(
     seed: int,
     resamples: int,
 ) -> dict[str, Any]:
-    """Pooled pair F1 of `mine` minus that of `theirs` on the same patients, with its paired interval: patients are drawn
+    """Pooled pair F1 of `mine` minus that of `theirs` on the same patients; its interval is paired: patients are drawn
     once for both."""
     both = np.hstack([_table([one.counts(subset) for one in side]) for side in (mine, theirs)])
 

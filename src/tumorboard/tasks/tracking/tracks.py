@@ -79,9 +79,10 @@ def _edges(marks: Sequence[Mark], aligned: Aligned, vectors: Any, config: Tracki
     if vectors is not None:
         return embedding_edges(marks, vectors.of([mark.finding_id for mark in marks]))
     edges = place_edges(marks, aligned.places_mm, size_mm=config.size_mm)
-    if aligned.islands is not None:  # exams that overlap with none of the others
-        apart = aligned.islands[:, None] != aligned.islands[None]
-        edges = Edges(np.where(apart, np.inf, edges.weights), edges.differs, edges.exams, edges.series)
+    if aligned.island_of is not None:  # exams that overlap with none of the others
+        island = np.array([aligned.island_of.get(mark.exam_id, -1) for mark in marks])
+        weights = np.where(island[:, None] != island[None], np.inf, edges.weights)
+        edges = Edges(weights, edges.differs, edges.exams, edges.series)
     return edges
 
 
