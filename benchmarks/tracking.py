@@ -3,8 +3,8 @@
     python benchmarks/tracking.py --deeplesion DATA/deeplesion [--pairs dls_valid.json.gz] [--table DL_info_val.csv.gz]
         [--virtual COHORT] --out OUT [--date D --machine M] [--write]
 
-Centres of the pairs are predicted from coordinates and relative locations alone (no pixel is read), beside doing nothing
-and beside the answers of the published tracker's file, all by the published rules. `--virtual`: a cohort of
+Centres of the pairs are predicted from coordinates and relative locations alone (no pixel is read), beside doing
+nothing and beside the answers in the published file, all by the published rules. `--virtual`: a cohort of
 `tumorboard phantom --region body-ct` with images, aligned by registration. `--write` puts the tables into
 benchmarks/results/tracking.md.
 """
@@ -95,9 +95,8 @@ def centres(cohort: Cohort, path: Path) -> list[str]:
         one = score_centres(predicted, target, spacing_mm=spacing, diameters_px=diameters)
         assert one.cpm_10mm is not None and one.cpm_radius is not None and one.axes_mm is not None
         axes = " | ".join(f"{axis:.2f}" for axis in one.axes_mm)
-        lines.append(
-            f"| {name} | {one.cpm_10mm:.4f} | {one.cpm_radius:.4f} | {one.error_mm:.2f} ({one.error_sd_mm:.2f}) | {axes} |"
-        )
+        shares = f"{one.cpm_10mm:.4f} | {one.cpm_radius:.4f}"
+        lines.append(f"| {name} | {shares} | {one.error_mm:.2f} ({one.error_sd_mm:.2f}) | {axes} |")
         hits[name] = centre_hits(
             centre_errors_mm(predicted, target, spacing), target_radius_mm(diameters, spacing[:, 0])
         )
@@ -154,7 +153,7 @@ def body_frame(cohort: Cohort, pairs: Sequence[DlsPair]) -> tuple[NDArray[np.flo
 
 def _mark(by_slice: dict[str, list[Mark]], images: dict[str, Any], lesion: Any) -> Mark:
     """The mark that a lesion of a pair is: nearest centre among those of its slice."""
-    stem = lesion.slice_name if hasattr(lesion, "slice_name") else f"{lesion.volume.series_name}_{lesion.slice:03d}"
+    stem = f"{lesion.slice.series_name}_{lesion.slice.number:03d}"
 
     def away(mark: Mark) -> float:
         affine = np.asarray(images[mark.image_id]["affine"], float).reshape(4, 4)
