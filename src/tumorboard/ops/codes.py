@@ -57,3 +57,15 @@ SEARCH_OPTION = define(
     why="A wrong word or a filter of another length would answer another question.",
     fix="ask for at least one hit, by cosine or Euclid, and give one filter value per vector",
 )
+NO_BODY = define(
+    "OPS131",
+    "A CT without a body in it",
+    why="Exams are aligned by the body; on air or padding alone the result would be a made-up place.",
+    fix="check the unit (HU), the rescale slope and intercept, and that the file is a CT",
+)
+NO_OVERLAP = define(
+    "OPS132",
+    "Two scans that show no common part of the body",
+    why="A registration always answers; forced onto scans of other body parts its answer is an invented place.",
+    fix="nothing to do where the fields of view are apart; otherwise check orientation and slice spacing of both",
+)

@@ -128,6 +128,8 @@ def test_hundreds_of_specks_are_read_between_the_pet_voxels_each_at_its_own_plac
         assert (row["measurements"]["suv_max"], row["measurements"]["suv_mean"]) == pytest.approx((at, at), rel=1e-5)
         assert row["measurements"]["tlg_ml"] == pytest.approx(at * 0.001, rel=1e-5)
         assert "suv_peak" not in row["measurements"]
+
+
 def test_axes_when_asked():
     """Two discs of 12 and 20 mm in slices of 3 mm: the label's row has the axes of the larger."""
     x, y = np.meshgrid(np.arange(60), np.arange(60), indexing="ij")

@@ -8,12 +8,6 @@ NO_LESIONS = define(
     why="Tracking joins lesions that somebody (or a detector) has marked at two or more exams of a patient.",
     fix="import marks (RECIST pairs, lesion masks, boxes), or name the run that holds them: `--set marks=RUN`",
 )
-NO_OVERLAP = define(
-    "TRK102",
-    "Two exams that show no common part of the body",
-    why="A registration always answers; forced onto scans of other body parts its answer is an invented place.",
-    fix="nothing to do where the fields of view are apart; otherwise check orientation and slice spacing of both",
-)
 NO_PLACE = define(
     "TRK103",
     "Exams whose places cannot be compared",

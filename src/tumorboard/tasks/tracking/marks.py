@@ -24,7 +24,7 @@ class Mark:
     """One lesion as marked in one image.
 
     exam_order : place of the exam in time as the table `exams` states it (see `marks_of`).
-    series : images of one exam that share a frame; marks of two series of one exam may be one lesion marked twice.
+    series : marks of two series of one exam may be one lesion marked twice; those of one series are two lesions.
     centre_mm : mean of the ends of the axes (RECIST pair), else middle of the box, RAS mm of its image.
     box_mm : (2, 3) low and high corner, or None.  axes_mm : long and short axis (NaN: not known).
     type : one of LESION_TYPES, or "" when not known.
@@ -118,7 +118,7 @@ def _mark(
         exam_id=image["exam_id"],
         exam_order=order[image["exam_id"]],
         image_id=image["reference_image_id"] or row["image_id"],
-        series=f"{image['exam_id']}|{facts.get('series', '')}",
+        series=f"{image['exam_id']}|{facts.get('series', row['image_id'])}",
         centre_mm=centre,
         box_mm=box,
         axes_mm=_axes(measured, points, box),
