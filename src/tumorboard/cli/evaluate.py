@@ -13,6 +13,8 @@ from tumorboard.cli.output import print_json, say
 
 __all__ = ["command"]
 
+_MOST_LISTED = 20
+
 
 def command(
     task: str = typer.Argument(help="Task whose predictions are scored, e.g. segmentation."),
@@ -114,9 +116,14 @@ def _tell(found: Any) -> None:
         interval = "" if row["low"] is None else f"({row['low']:.4f} to {row['high']:.4f})"
         typer.echo(f"{row['metric']:<36} {row['label']:<10} {value:>10} {interval:<22} n={row['n']}")
     if found.missing:
-        say(f"Without a prediction: {', '.join(found.missing)}")
+        say(f"Without a prediction: {_listed(found.missing)}")
     if found.unused:
-        say(f"Files that answer no exam: {', '.join(found.unused)}")
+        say(f"Files that answer no exam: {_listed(found.unused)}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return ", ".join(names[:_MOST_LISTED]) + more
 
 
 def _words(value: Any) -> str:

@@ -14,6 +14,7 @@ from tumorboard.core.errors import TumorboardError
 from tumorboard.core.tables import EXPERT
 from tumorboard.metrics import codes
 from tumorboard.metrics.detection import DetectionRules
+from tumorboard.tasks.detection import codes as task_codes
 from tumorboard.tasks.detection.cases import boxed_rows, find_cases
 from tumorboard.tasks.detection.imports import read_predictions
 from tumorboard.tasks.detection.scoring import Arranged, arrange, score_rows
@@ -77,7 +78,11 @@ def predicted_rows(
         raise TumorboardError(
             codes.PREDICTION_UNKNOWN, name, found="neither a run nor a file", expected="a run, COCO results or a CSV"
         )
-    return read_predictions(path, find_cases(cohort, reference=reference), run_id=path.stem, unknown="skip")
+    rows, unused = read_predictions(path, find_cases(cohort, reference=reference), run_id=path.stem, unknown="skip")
+    if unused and not rows:
+        found = f"{len(unused)} images, such as {unused[0]!r}"
+        raise TumorboardError(task_codes.IMAGE_UNKNOWN, path, found=found, expected="images of the cohort")
+    return rows, unused
 
 
 def lesion_rows(arranged: Arranged, rules: DetectionRules) -> list[dict[str, Any]]:

@@ -1,5 +1,4 @@
-"""CT -> the volume that detectors look at: near RAS, working voxels, cut to the body, 16-bit HU; on disk under names that
-say what is in them."""
+"""CT -> the volume that detectors look at: near RAS, working voxels, cut to the body, 16-bit HU; kept on disk."""
 
 from __future__ import annotations
 
