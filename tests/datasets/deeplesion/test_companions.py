@@ -107,6 +107,18 @@ def test_pairs_become_relations_once_with_the_earlier_study_first(tmp_path):
     assert any("1 pairs with a lesion that is not in the table" in note for note in cohort.provenance[0]["notes"])
 
 
+def test_the_earlier_study_of_a_pair_follows_the_order_of_the_exams(tmp_path):
+    two_studies(tmp_path)
+    rows = [dl_rows.row(Patient_age="61"), dl_rows.row("000005_02_01_010.png", Patient_age="60")]
+    dl_rows.table(tmp_path / "DL_info.csv", *rows)
+    a, b = ("000005_01_01/010.png", ENDS), ("000005_02_01/010.png", ENDS)
+    pair = end("source", *a, first=8, last=12) | end("target", *b, first=8, last=12)
+    (tmp_path / "dls.json").write_text(json.dumps({"0001": pair}))
+    for order, first in (("study", "000005_01_01_010.1"), ("age", "000005_02_01_010.1")):
+        (relation,) = read(tmp_path, order=order).rows("relations")
+        assert relation["subject"] == first
+
+
 def test_the_centre_of_a_pair_is_the_mean_of_the_ends_and_diameters_are_pixels():
     ends = [[20, 30], [40, 30], [25, 25], [25, 35]]
     record = end("source", "000005_01_01/010.png", ends, first=8, last=12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.variables import Kind, Variable
 from tumorboard.datasets import codes as layout_codes
-from tumorboard.datasets.assembly import Progress, import_entry
+from tumorboard.datasets.assembly import import_entry
 from tumorboard.datasets.deeplesion import codes, rows
 from tumorboard.datasets.deeplesion.companions import LesionTags, read_boxes, read_companion, read_pairs, read_tags
 from tumorboard.datasets.deeplesion.names import require_names
@@ -47,7 +48,6 @@ def read(
     order: Literal["study", "age"] = "study",
     floor_hu: float | None = None,
     companions: bool = True,
-    progress: Progress | None = None,
 ) -> Cohort:
     """Read DL_info.csv or parts of it, and what lies beside it.
 
@@ -78,21 +78,20 @@ def read(
     notes += slices.notes
     volumes, owner = plan_volumes(lesions, slices)
     notes += _image_notes(lesions, volumes, slices)
-    told = _companions(folder, lesions, volumes, notes) if companions and source.is_dir() else _Told()
+    order_of = rows.study_order(lesions, order=order)
+    told = _companions(folder, lesions, volumes, order_of, notes) if companions and source.is_dir() else _Told()
     entry = import_entry(
         "deeplesion", source, notes=notes, tables=tables, index=index, images=images, convention=convention,
         order=order, floor_hu=floor_hu, companions=companions,
     )  # fmt: skip
     findings = rows.finding_rows(lesions, volumes, owner, told.tags) + told.boxes
-    if progress:
-        progress(len(volumes), len(volumes))
     return Cohort.build(
         name or folder.name,
         dictionary=[Variable("split", Kind.TEXT, note=_NOTE)],
         provenance=[entry],
         loader=load_image,
         patients=rows.patient_rows(lesions, ids=ids),
-        exams=rows.exam_rows(lesions, order=order, ids=ids),
+        exams=rows.exam_rows(order_of, ids=ids),
         images=rows.image_rows(volumes, lesions, floor_hu=floor_hu, ids=ids),
         findings=findings,
         relations=told.relations,
@@ -114,12 +113,10 @@ def read_table(
             raise TumorboardError(
                 codes.INDEX_TABLE, source, found=f"{len(parts)} tables", expected="one table for index=row"
             )
-        object.__setattr__(lesions, "lesion_index", np.arange(len(lesions)))
+        lesions = replace(lesions, lesion_index=np.arange(len(lesions)))
     elif index == "auto":
         for path in row_tables:
-            known = lesions.lesion_index
             lesions = with_index(lesions, read_row_index(path), path)
-            lesions.lesion_index[lesions.lesion_index < 0] = known[lesions.lesion_index < 0]
     unknown = int((lesions.lesion_index < 0).sum())
     if unknown:
         notes.append(f"{unknown} lesions without their row number in the whole table: labels by row cannot be joined")
@@ -137,7 +134,13 @@ class _Told:
         self.boxes: list[dict[str, Any]] = []
 
 
-def _companions(folder: Path, lesions: LesionTable, volumes: list[SubVolume], notes: list[str]) -> _Told:
+def _companions(
+    folder: Path,
+    lesions: LesionTable,
+    volumes: list[SubVolume],
+    order_of: dict[tuple[int, int], int],
+    notes: list[str],
+) -> _Told:
     told = _Told()
     split_of = dict(zip(lesions.lesion_index.tolist(), lesions.split.tolist(), strict=True))
     for path in sorted(folder.iterdir()):
@@ -149,7 +152,7 @@ def _companions(folder: Path, lesions: LesionTable, volumes: list[SubVolume], no
             continue
         kind, content = found
         if kind == "pairs":
-            relations, lost = rows.pair_rows(read_pairs(content, path), lesions)
+            relations, lost = rows.pair_rows(read_pairs(content, path), lesions, order_of)
             known = {row["relation_id"] for row in told.relations}
             told.relations += [row for row in relations if row["relation_id"] not in known]
             notes += [f"{path.name}: {lost} pairs with a lesion that is not in the table"] if lost else []

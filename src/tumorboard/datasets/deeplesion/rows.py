@@ -33,6 +33,7 @@ __all__ = [
     "image_rows",
     "pair_rows",
     "patient_rows",
+    "study_order",
 ]
 
 Order = Literal["study", "age"]
@@ -71,10 +72,13 @@ def patient_rows(lesions: LesionTable, *, ids: Mapping[str, str]) -> list[dict[s
     return list(rows.values())
 
 
-def exam_rows(lesions: LesionTable, *, order: Order, ids: Mapping[str, str]) -> list[dict[str, Any]]:
-    """One row per study. The study number is not strictly in time and there are no dates: `order` counts studies by
-    their number, or by age first and number second (a study without a possible age keeps its neighbour's)."""
-    rows = []
+def study_order(lesions: LesionTable, *, order: Order) -> dict[tuple[int, int], int]:
+    """(patient, study) -> place among the patient's studies, from 0.
+
+    The study number is not strictly in time and there are no dates: studies go by their number, or by age first and
+    number second (a study without a possible age keeps its neighbour's).
+    """
+    found: dict[tuple[int, int], int] = {}
     for patient, mine in _grouped(lesions.patient).items():
         ages = {int(lesions.study[row]): float(lesions.age_years[row]) for row in mine}
         studies = sorted(ages)
@@ -83,17 +87,22 @@ def exam_rows(lesions: LesionTable, *, order: Order, ids: Mapping[str, str]) -> 
             for study in studies:
                 last = ages[study] if 0 < ages[study] <= OLDEST_YEARS else last
                 known[study] = last
-            studies.sort(key=lambda study: known[study])
-        rows += [
-            {
-                "exam_id": exam_name(patient, study, ids),
-                "patient_id": patient_name(patient, ids),
-                "order": at,
-                "kind": "CT",
-            }
-            for at, study in enumerate(studies)
-        ]
-    return rows
+            studies.sort(key=known.__getitem__)
+        found |= {(patient, study): at for at, study in enumerate(studies)}
+    return found
+
+
+def exam_rows(order_of: Mapping[tuple[int, int], int], *, ids: Mapping[str, str]) -> list[dict[str, Any]]:
+    """One row per study, in the order of `study_order`."""
+    return [
+        {
+            "exam_id": exam_name(patient, study, ids),
+            "patient_id": patient_name(patient, ids),
+            "order": at,
+            "kind": "CT",
+        }
+        for (patient, study), at in order_of.items()
+    ]
 
 
 def image_rows(
@@ -220,9 +229,11 @@ def boxes_mm(
     return np.stack([*low, *high], axis=1)
 
 
-def pair_rows(pairs: Sequence[DlsPair], lesions: LesionTable) -> tuple[list[dict[str, Any]], int]:
-    """SAME_LESION relations, one per undirected pair, the lower study first; and how many pairs have a lesion that is
-    not in the table. A lesion is found by its slice and the mean of its four ends."""
+def pair_rows(
+    pairs: Sequence[DlsPair], lesions: LesionTable, order_of: Mapping[tuple[int, int], int]
+) -> tuple[list[dict[str, Any]], int]:
+    """SAME_LESION relations, one per undirected pair, the earlier study (`study_order`) first; and how many pairs have
+    a lesion that is not in the table. A lesion is found by its slice and the mean of its four ends."""
     on_slice: dict[str, list[int]] = _grouped(lesions.file_name)
     centres, ids = lesions.centre_px, finding_ids(lesions)
 
@@ -231,15 +242,17 @@ def pair_rows(pairs: Sequence[DlsPair], lesions: LesionTable) -> tuple[list[dict
         near = [row for row in rows if np.abs(centres[row] - end.ends_px.mean(axis=0)).max() <= _SAME_PLACE_PX]
         return near[0] if len(near) == 1 else None
 
+    def time(row: int) -> tuple[int, str]:
+        return order_of[int(lesions.patient[row]), int(lesions.study[row])], ids[row]
+
     found: dict[tuple[int, int], DlsPair] = {}
     lost = 0
     for pair in pairs:
-        ends = find(pair.source), find(pair.target)
-        if None in ends or ends[0] == ends[1]:
+        a, b = find(pair.source), find(pair.target)
+        if a is None or b is None or a == b:
             lost += 1
-            continue
-        first, second = sorted(ends, key=lambda row: (lesions.study[row], ids[row]))  # type: ignore[index]
-        found.setdefault((first, second), pair)  # type: ignore[arg-type]
+        else:
+            found.setdefault((a, b) if time(a) < time(b) else (b, a), pair)
     rows = [
         {
             "relation_id": f"same.{ids[a]}.{ids[b]}",

@@ -211,8 +211,8 @@ def concatenate(parts: Sequence[tuple[Path, LesionTable]]) -> LesionTable:
 
 def with_index(lesions: LesionTable, rows: dict[str, list[int]], where: Path) -> LesionTable:
     """The lesions with their index: the n-th lesion of a slice is the n-th row of its name. DPL104 when a slice has
-    another number of lesions than rows; slices that the table of rows does not name stay without."""
-    index = np.full(len(lesions), -1, np.int64)
+    another number of lesions than rows; slices that the table of rows does not name keep what they have."""
+    index = lesions.lesion_index.copy()
     met: dict[str, int] = {}
     for place, name in enumerate(lesions.file_name):
         if name in rows:
