@@ -19,12 +19,15 @@ from tumorboard.tasks.weakmask.frame import SHAPE, Frame, quarter_radius
 from tumorboard.tasks.weakmask.start import walk
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from torch.nn import Module
 
-__all__ = ["MODEL_FILE", "WeakMaskModel", "build_network", "inputs_of"]
+__all__ = ["MODEL_FILE", "WeakMaskModel", "build_network", "inputs_of", "logits_of"]
 
 MODEL_FILE = "model.safetensors"
 _KIND, _VERSION = "weakmask", 1
+_SHAPE_LOGIT = 6.0
+"""Logit per relative radius with which the network begins."""
 
 
 def inputs_of(patch_hu: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:
@@ -39,6 +42,12 @@ def inputs_of(patch_hu: NDArray[np.float32], frame: Frame) -> NDArray[np.float32
 def build_network(config: WeakMaskConfig) -> Module:
     """Three channels in, one logit out; initial weights come from torch's generator."""
     return build_unet(inputs=3, outputs=1, channels=config.channels, residual_units=1)
+
+
+def logits_of(network: Module, inputs: Tensor) -> Tensor:
+    """Logits (n, 1, *SHAPE): the network corrects the body of the mark, which is where it begins."""
+    found: Tensor = network(inputs).float() + _SHAPE_LOGIT * inputs[:, 2:]
+    return found
 
 
 @dataclass
@@ -86,9 +95,9 @@ class WeakMaskModel:
         total = np.zeros(SHAPE, np.float32)
         self.network.eval()
         for axes in _MIRRORS:
-            flipped = np.ascontiguousarray(np.flip(inputs, [a + 1 for a in axes]))
+            flipped = np.ascontiguousarray(np.flip(inputs, tuple(a + 1 for a in axes)))
             with torch.no_grad():
-                found = torch.sigmoid(self.network(torch.from_numpy(flipped)[None]))[0, 0].numpy()
+                found = torch.sigmoid(logits_of(self.network, torch.from_numpy(flipped)[None]))[0, 0].numpy()
             total += np.flip(found, axes)
         blend = self.config.blend
         return blend * total / len(_MIRRORS) + (1 - blend) * walked, walked

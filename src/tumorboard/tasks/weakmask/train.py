@@ -19,7 +19,7 @@ from tumorboard.tasks.weakmask import codes
 from tumorboard.tasks.weakmask.config import WeakMaskConfig
 from tumorboard.tasks.weakmask.frame import SHAPE, Frame, quarter_radius
 from tumorboard.tasks.weakmask.marks import Mark, by_image, find_marks
-from tumorboard.tasks.weakmask.model import MODEL_FILE, WeakMaskModel, build_network, inputs_of
+from tumorboard.tasks.weakmask.model import MODEL_FILE, WeakMaskModel, build_network, inputs_of, logits_of
 from tumorboard.tasks.weakmask.start import walk
 
 if TYPE_CHECKING:
@@ -127,8 +127,8 @@ class _Draw:
         inputs, targets = [], []
         for index in random.integers(len(self.taught), size=self.batch):
             image, target = self.taught[int(index)]
-            axes = [axis for axis in range(3) if random.random() < 0.5]
-            inputs.append(np.flip(image, [axis + 1 for axis in axes]).astype(np.float32))
+            axes = tuple(axis for axis in range(3) if random.random() < 0.5)
+            inputs.append(np.flip(image, tuple(axis + 1 for axis in axes)).astype(np.float32))
             targets.append(np.flip(target, axes).astype(np.float32))
         return torch.from_numpy(np.stack(inputs)), torch.from_numpy(np.stack(targets)[:, None])
 
@@ -138,7 +138,7 @@ def _loss(network: Module, batch: tuple[Tensor, Tensor]) -> Tensor:
     from torch.nn.functional import binary_cross_entropy_with_logits
 
     inputs, target = batch
-    logits = network(inputs).float()
+    logits = logits_of(network, inputs)
     share = logits.sigmoid()
     both, total = (share * target).sum((1, 2, 3, 4)), (share + target).sum((1, 2, 3, 4))
     loss: Tensor = binary_cross_entropy_with_logits(logits, target) + (1 - 2 * both / (total + 1)).mean()
