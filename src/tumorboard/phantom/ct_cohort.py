@@ -104,9 +104,11 @@ def _patient_rows(index: int, *, seed: int, exams: int, folder: Path, options: C
         rows["images"] += images
         rows["findings"] += findings
     rows["relations"] = _same_lesions([row for row in rows["findings"] if row["kind"] == RECIST_PAIR])
+    # Without a measurable lesion there is nothing that a response could be measured on.
+    told = list(enumerate(patient.responses, start=1)) if targets else []
     rows["outcomes"] = [
         {"patient_id": me, "endpoint": f"RECIST 1.1, exam {n}", "run_id": TRUTH, "class_value": response}
-        for n, response in enumerate(patient.responses, start=1)
+        for n, response in told
     ]
     return rows
 
