@@ -37,7 +37,8 @@ def predict(
     progress: Callable[[int, int], None] | None = None,
 ) -> TaskResult:
     """Outline every mark of `cohort` with the model in the folder `run`; masks go to `out` (default
-    ``run/predictions``), one folder per run. Rows of runs, images and findings. WKM101 without a mark, WKM103 for the model."""
+    ``run/predictions``), one folder per run. Rows of runs, images and findings. WKM101 without a mark, WKM103 for the
+    model."""
     model = WeakMaskModel.load(run)
     name = run_id or run.resolve().name
     marks = find_marks(cohort)
