@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from tumorboard.cli.main import build_app
 from tumorboard.core.registry import layouts
 from tumorboard.io.store import open_cohort
+from tumorboard.phantom.ct_faults import CT_FAULTS
 from tumorboard.phantom.faults import FAULTS
 from tumorboard.phantom.radiograph_faults import XRAY_FAULTS
 
@@ -31,7 +32,7 @@ def test_makes_a_cohort_and_says_what_as_json(tmp_path: Path) -> None:
 
 def test_lists_the_faults(tmp_path: Path) -> None:
     result = CliRunner().invoke(build_app(), ["phantom", str(tmp_path / "c"), "--fault", "list", "--json"])
-    assert {fault["name"] for fault in json.loads(result.stdout)["faults"]} == set(FAULTS) | set(XRAY_FAULTS)
+    assert {fault["name"] for fault in json.loads(result.stdout)["faults"]} == {*FAULTS, *CT_FAULTS, *XRAY_FAULTS}
     assert not (tmp_path / "c").exists()
 
 

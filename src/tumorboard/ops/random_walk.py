@@ -24,9 +24,9 @@ def random_walk(
     """Probability that a walker who starts at a voxel ends in the foreground, 0 to 1, same shape as `image`.
 
     Steps between neighbours have the weight exp(-(difference / contrast)²), less over longer distances (spacing²,
-    relative to the shortest). At every voxel he stops with a strength `pull` (one number or one per voxel) and then ends in the foreground with the
-    probability `prior`; where `fixed` is True he stops at once (seeds, for which the prior is 0 or 1). Solved by
-    conjugate gradients: the matrix is symmetric and positive definite.
+    relative to the shortest). At every voxel he stops with a strength `pull` (one number or one per voxel) and then
+    ends in the foreground with the probability `prior`; where `fixed` is True he stops at once (seeds, for which the
+    prior is 0 or 1). Solved by conjugate gradients: the matrix is symmetric and positive definite.
 
     image, prior : any number of axes, same shape. contrast : in units of the image, > 0.
     ValueError where shapes differ.

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from tumorboard.core.cohort import Cohort
+from tumorboard.core.errors import TumorboardError
 from tumorboard.core.lesion import RECIST_PAIR, SAME_LESION
 from tumorboard.core.tables import EXPERT
 from tumorboard.io.images import load_image
 from tumorboard.io.store import save_cohort
+from tumorboard.phantom import codes
 from tumorboard.phantom.ct_exam import TRUTH, CtOptions, exam_rows
 from tumorboard.phantom.ct_faults import CT_FAULTS, plant_in_ct
 from tumorboard.phantom.ct_plan import CtPatient, draw_ct_patient
-from tumorboard.phantom.faults import plant
+from tumorboard.phantom.faults import FAULTS, plant
 
 __all__ = ["make_ct_cohort"]
 
@@ -39,8 +41,13 @@ def make_ct_cohort(
     Run ``expert``: one lesion mask per series and one RECIST pair per lesion and series, the same lesion over time
     (and on two series of one exam) joined by relations. Run ``truth``: landmarks along the body, the planted response.
     Marks are true: measured on the shape itself, not in the image (`phantom.ct_truth`). Patient i of a seed is the
-    same in a cohort of any size.
+    same in a cohort of any size. `faults`: of `ct_faults.CT_FAULTS` or `faults.FAULTS`; PHA101 for another name,
+    PHA102 where one has no place.
     """
+    for name in faults:
+        if name not in CT_FAULTS and name not in FAULTS:
+            known = f"a fault among {', '.join((*CT_FAULTS, *FAULTS))}"
+            raise TumorboardError(codes.UNKNOWN_NAME, "faults", found=repr(name), expected=known)
     root = Path(out).resolve()
     chosen = options or CtOptions()
     work = partial(_patient_rows, seed=seed, exams=exams, folder=root / "images", options=chosen)
@@ -97,9 +104,11 @@ def _patient_rows(index: int, *, seed: int, exams: int, folder: Path, options: C
         rows["images"] += images
         rows["findings"] += findings
     rows["relations"] = _same_lesions([row for row in rows["findings"] if row["kind"] == RECIST_PAIR])
+    # Without a measurable lesion there is nothing that a response could be measured on.
+    told = list(enumerate(patient.responses, start=1)) if targets else []
     rows["outcomes"] = [
         {"patient_id": me, "endpoint": f"RECIST 1.1, exam {n}", "run_id": TRUTH, "class_value": response}
-        for n, response in enumerate(patient.responses, start=1)
+        for n, response in told
     ]
     return rows
 

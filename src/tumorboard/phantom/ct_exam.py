@@ -22,7 +22,7 @@ from tumorboard.phantom.body import body_solids
 from tumorboard.phantom.build import Build
 from tumorboard.phantom.ct_lesions import CtLesion, lesion_solids, lesion_values
 from tumorboard.phantom.ct_places import relative_location
-from tumorboard.phantom.ct_plan import CtPatient, joined_at
+from tumorboard.phantom.ct_plan import LEAST_MM, CtPatient, joined_at
 from tumorboard.phantom.ct_scanner import CtExam, Series, plan_exam
 from tumorboard.phantom.ct_truth import Measured, landmarks, measure
 from tumorboard.phantom.imaging import acquire_ct
@@ -33,7 +33,6 @@ from tumorboard.phantom.tissue import TissueValues, draw_tissues
 __all__ = ["TRUTH", "CtOptions", "exam_rows"]
 
 TRUTH = "truth"
-_LEAST_MM = 3.0
 Rows = list[dict[str, Any]]
 
 
@@ -87,7 +86,7 @@ def _shown(patient: CtPatient, exam: int) -> list[_Shown]:
     by_number = {lesion.number: lesion for lesion in patient.lesions}
     shown = []
     for lesion in patient.lesions:
-        if lesion.long_axis_mm * lesion.factors[exam] < _LEAST_MM:
+        if lesion.long_axis_mm * lesion.factors[exam] < LEAST_MM:
             continue
         partner = by_number.get(lesion.partner or 0)
         joined = partner is not None and joined_at(lesion, partner, exam, scale=patient.scale)

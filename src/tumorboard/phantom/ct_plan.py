@@ -16,7 +16,7 @@ from tumorboard.phantom.frame import STANDARD_HEIGHT_MM
 from tumorboard.phantom.patient import stream
 from tumorboard.phantom.solids import ball, blob
 
-__all__ = ["CtPatient", "draw_ct_patient", "joined_at"]
+__all__ = ["LEAST_MM", "CtPatient", "draw_ct_patient", "joined_at"]
 
 CLINICS = ("TA", "TB", "TC", "TD")
 _FIRST = {"CR": 0.06, "PR": 0.32, "SD": 0.34, "PD": 0.28}
@@ -29,6 +29,8 @@ _NEXT = {
 """Chances of the planted response by the one before. From progression there is no way back: later exams are compared
 with the smallest sum so far."""
 _MOST_MM = 105.0
+LEAST_MM = 3.0
+"""Smaller lesions are not there to be seen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +78,15 @@ def draw_ct_patient(seed: int, index: int, *, exams: int) -> CtPatient:
         _responses(rng, exams - 1),
         (),
     )
-    return replace(patient, lesions=tuple(_lesions(patient)))
+    lesions = tuple(_lesions(patient))
+    states = enumerate(patient.responses, start=1)
+    return replace(patient, lesions=lesions, responses=tuple(_told(state, n, lesions) for n, state in states))
+
+
+def _told(state: str, exam: int, lesions: Sequence[CtLesion]) -> str:
+    """A partial response in which every lesion has vanished is a complete one."""
+    left = any(lesion.long_axis_mm * lesion.factors[exam] >= LEAST_MM for lesion in lesions)
+    return "CR" if state == "PR" and not left else state
 
 
 def _person(rng: np.random.Generator) -> Person:

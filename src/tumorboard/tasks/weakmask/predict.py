@@ -37,7 +37,8 @@ def predict(
     progress: Callable[[int, int], None] | None = None,
 ) -> TaskResult:
     """Outline every mark of `cohort` with the model in the folder `run`; masks go to `out` (default
-    ``run/predictions``). Rows of runs, images and findings. WKM101 without a mark, WKM103 for the model."""
+    ``run/predictions``), one folder per run. Rows of runs, images and findings. WKM101 without a mark, WKM103 for the
+    model."""
     model = WeakMaskModel.load(run)
     name = run_id or run.resolve().name
     marks = find_marks(cohort)
@@ -69,8 +70,7 @@ def mask_rows(
         outline = found[marks[n].finding_id]
         labels[outline.window][outline.inside] = n + 1
     first = marks[0]
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{run_id}/{first.image_id}".replace("/", "--"))
-    path = folder / f"{plain}.nii.gz"
+    path = folder / _plain(run_id) / f"{_plain(first.image_id)}.nii.gz"
     write_nifti(Volume(labels, volume.affine, Unit.LABEL), path)
     image_id = f"{first.image_id}.mask.{run_id}"
     image = describe_image(
@@ -127,4 +127,9 @@ def run_row(run_id: str, *, kind: str, config: Mapping[str, Any], inputs: Mappin
         "config": json.dumps(config, sort_keys=True),
         "code_version": __version__,
         "inputs": json.dumps(inputs, sort_keys=True),
+        "metrics": "{}",
     }
+
+
+def _plain(identifier: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", identifier).strip("-.") or "run"

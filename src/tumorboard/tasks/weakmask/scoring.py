@@ -56,8 +56,8 @@ def score_rows(lesions: Sequence[Mapping[str, Any]], *, main: str | None, seed: 
             continue
         shared = [p for p in ours if p in patients]
         gap = paired_difference([ours[p] for p in shared], [patients[p] for p in shared], seed=seed)
-        interval = {"value": gap.mean, "low": gap.low, "high": gap.high}
-        scores.append(_row(main or "", f"{metric} minus {run}", label, interval, gap.n))
+        ahead = {"value": gap.mean, "low": gap.low, "high": gap.high}
+        scores.append(_row(main or "", f"{metric} minus {run}", label, ahead, gap.n))
     return scores
 
 

@@ -1,4 +1,8 @@
-"""Training on the walker's own masks: nothing here reads an expert's mask."""
+"""Training on the walker's own masks: nothing here reads an expert's mask.
+
+The network is given a patch with noise added and slices smeared, and the walker's mask of that; what it must give back
+is the walker's mask of the patch as it was. So it learns which corrections a walker needs whose image is worse.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ from tumorboard.tasks.weakmask import codes
 from tumorboard.tasks.weakmask.config import WeakMaskConfig
 from tumorboard.tasks.weakmask.frame import SHAPE, Frame, quarter_radius
 from tumorboard.tasks.weakmask.marks import Mark, by_image, find_marks
-from tumorboard.tasks.weakmask.model import MODEL_FILE, WeakMaskModel, build_network, inputs_of
+from tumorboard.tasks.weakmask.model import MODEL_FILE, WeakMaskModel, build_network, inputs_of, logits_of
 from tumorboard.tasks.weakmask.start import walk
 
 if TYPE_CHECKING:
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Lesson", "lessons", "train", "train_on"]
 
 Lesson = tuple[NDArray[np.float16], NDArray[np.float16]]
-"""Inputs (3, *SHAPE) of one mark, and the walker's probability (*SHAPE)."""
+"""Inputs (4, *SHAPE) of one mark, and the walker's probability (*SHAPE)."""
 
 
 def train(
@@ -61,7 +65,7 @@ def train_on(
         (out / MODEL_FILE).unlink()
         (out / "last.safetensors").unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
-    taught = lessons(cohort, _sample(marks, config), agreement=config.agreement)
+    taught = lessons(cohort, _sample(marks, config), agreement=config.agreement, seed=config.seed)
     with seeded(config.seed):
         network = build_network(config)
     fitted = fit(
@@ -93,7 +97,7 @@ def _sample(marks: Sequence[Mark], config: WeakMaskConfig) -> list[Mark]:
     return [marks[i] for i in sorted(order)]
 
 
-def lessons(cohort: Cohort, marks: Sequence[Mark], *, agreement: float) -> list[Lesson]:
+def lessons(cohort: Cohort, marks: Sequence[Mark], *, agreement: float, seed: int) -> list[Lesson]:
     """The walker's masks of these marks, without those that leave their own mark (all of them, where all do)."""
     found: list[tuple[float, Lesson]] = []
     for volume, group in by_image(cohort, marks):
@@ -101,10 +105,22 @@ def lessons(cohort: Cohort, marks: Sequence[Mark], *, agreement: float) -> list[
             frame = mark.frame
             patch = frame.cut(volume)
             walked = walk(patch, frame)
-            lesson = inputs_of(patch, frame).astype(np.float16), walked.astype(np.float16)
-            found.append((_agreement(walked, frame), lesson))
+            worse = _worse(patch, frame, np.random.default_rng([seed, len(found)]))
+            seen = inputs_of(worse, frame, walk(worse, frame))
+            found.append((_agreement(walked, frame), (seen.astype(np.float16), walked.astype(np.float16))))
     kept = [lesson for agrees, lesson in found if agrees >= agreement]
     return kept or [lesson for _, lesson in found]
+
+
+def _worse(patch: NDArray[np.float32], frame: Frame, random: np.random.Generator) -> NDArray[np.float32]:
+    """The patch as a worse scanner would give it: blurred, more so along the body, and noisier."""
+    from scipy.ndimage import gaussian_filter
+
+    blurred = gaussian_filter(patch, (0.8, 0.8, float(random.uniform(0.5, 2.0))))
+    grain = gaussian_filter(random.standard_normal(patch.shape), 0.7)
+    grain *= float(random.uniform(5.0, 25.0)) / max(float(grain.std()), 1e-6)
+    worse: NDArray[np.float32] = (blurred + grain).astype(np.float32)
+    return worse
 
 
 def _agreement(walked: NDArray[np.float32], frame: Frame) -> float:
@@ -127,8 +143,8 @@ class _Draw:
         inputs, targets = [], []
         for index in random.integers(len(self.taught), size=self.batch):
             image, target = self.taught[int(index)]
-            axes = [axis for axis in range(3) if random.random() < 0.5]
-            inputs.append(np.flip(image, [axis + 1 for axis in axes]).astype(np.float32))
+            axes = tuple(axis for axis in range(3) if random.random() < 0.5)
+            inputs.append(np.flip(image, tuple(axis + 1 for axis in axes)).astype(np.float32))
             targets.append(np.flip(target, axes).astype(np.float32))
         return torch.from_numpy(np.stack(inputs)), torch.from_numpy(np.stack(targets)[:, None])
 
@@ -138,7 +154,7 @@ def _loss(network: Module, batch: tuple[Tensor, Tensor]) -> Tensor:
     from torch.nn.functional import binary_cross_entropy_with_logits
 
     inputs, target = batch
-    logits = network(inputs).float()
+    logits = logits_of(network, inputs)
     share = logits.sigmoid()
     both, total = (share * target).sum((1, 2, 3, 4)), (share + target).sum((1, 2, 3, 4))
     loss: Tensor = binary_cross_entropy_with_logits(logits, target) + (1 - 2 * both / (total + 1)).mean()
