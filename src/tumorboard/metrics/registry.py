@@ -394,6 +394,15 @@ METRICS: dict[str, Metric] = {
             "mean number of statements about the exam itself",
             "no report: undefined",
         ),
+        Metric(
+            "p_holm",
+            "p, all models",
+            "1",
+            "none",
+            "two-sided p of the difference from the reference over folds (Nadeau and Bengio 2003), for all models "
+            "compared at once (Holm 1979)",
+            "one fold, an undefined fold, or folds that do not differ: undefined",
+        ),
         Metric("sensitivity", "Sensitivity", "1", "higher", "share of the positives recognised", "none: undefined"),
         Metric("specificity", "Specificity", "1", "higher", "share of the negatives recognised", "none: undefined"),
     )
