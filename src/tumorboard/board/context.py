@@ -129,6 +129,15 @@ class Board:
         return _grouped(self._seen("outcomes"), "patient_id")
 
     @cached_property
+    def risks_of(self) -> dict[tuple[str, str], list[float]]:
+        """(endpoint, run) -> foretold risks of all patients with a curve, sorted."""
+        found: dict[tuple[str, str], list[float]] = {}
+        for row in self._seen("outcomes"):
+            if row["score"] is not None and row["curve_days"]:
+                found.setdefault((row["endpoint"], row["run_id"]), []).append(row["score"])
+        return {key: sorted(risks) for key, risks in found.items()}
+
+    @cached_property
     def findings_of(self) -> dict[str, list[Row]]:
         """Image -> findings of everybody but the hidden truth."""
         return _grouped(self._seen("findings"), "image_id")

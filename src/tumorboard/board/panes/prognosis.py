@@ -25,37 +25,18 @@ def pane(patient: PatientFacts) -> Pane | None:
     if not rows:
         return None
     stated = {row["endpoint"]: row["survival"] for row in patient.outcomes if row["run_id"] == EXPERT}
-    everybody = _scores(patient)
     endpoints = []
     for endpoint in sorted({row["endpoint"] for row in rows}):
         mine = sorted((row for row in rows if row["endpoint"] == endpoint), key=lambda row: row["run_id"])
-        endpoints.append(_endpoint(endpoint, mine, stated.get(endpoint), everybody))
+        endpoints.append(_endpoint(endpoint, mine, stated.get(endpoint), patient.board.risks_of))
     return Pane("prognosis", "Prognosis", {"endpoints": endpoints, "width": WIDTH, "height": HEIGHT})
-
-
-def _scores(patient: PatientFacts) -> dict[tuple[str, str], np.ndarray[Any, Any]]:
-    """(endpoint, run) -> the scores of all patients, sorted; made once for a board."""
-    held: dict[tuple[str, str], np.ndarray[Any, Any]] | None = _HELD.get(id(patient.board))
-    if held is None:
-        lists: dict[tuple[str, str], list[float]] = {}
-        for rows in patient.board.outcomes_of.values():
-            for row in rows:
-                if row["score"] is not None and row["curve_days"]:
-                    lists.setdefault((row["endpoint"], row["run_id"]), []).append(row["score"])
-        held = {key: np.sort(values) for key, values in lists.items()}
-        _HELD.clear()
-        _HELD[id(patient.board)] = held
-    return held
-
-
-_HELD: dict[int, dict[tuple[str, str], np.ndarray[Any, Any]]] = {}
 
 
 def _endpoint(
     endpoint: str,
     rows: Sequence[Mapping[str, Any]],
     stated: Mapping[str, Any] | None,
-    everybody: Mapping[tuple[str, str], np.ndarray[Any, Any]],
+    everybody: Mapping[tuple[str, str], Sequence[float]],
 ) -> dict[str, Any]:
     last = max(max(row["curve_days"]) for row in rows)
 
@@ -71,7 +52,7 @@ def _endpoint(
         path = f"M{x(0):.1f} {y(1):.1f}" + "".join(
             f"H{x(day):.1f}V{y(share):.1f}" for day, share in zip(days[1:], shares[1:], strict=True)
         )
-        scores = everybody.get((endpoint, row["run_id"]), np.array([]))
+        scores = everybody.get((endpoint, row["run_id"]), [])
         rank = _rank(scores, row["score"])
         curves.append(
             {
@@ -98,7 +79,7 @@ def _endpoint(
     }
 
 
-def _rank(scores: np.ndarray[Any, Any], mine: float | None) -> float | None:
+def _rank(scores: Sequence[float], mine: float | None) -> float | None:
     """Share of the patients with a lower risk, ties half; None with fewer than three patients."""
     if mine is None or len(scores) < 3:
         return None

@@ -103,7 +103,7 @@ def _lesion(
         "cells": cells,
         "volume_ml": last["volume_ml"] if last else None,
         "suv_max": max((value for value in uptake if value is not None), default=None),
-        "growth": _growth(one["growth"]),
+        "growth": _growth(one["growth_last"]),
     }
 
 

@@ -193,6 +193,7 @@ def _lesion_row(
         "role": _role(one, set(targets), config),
         "values": values,
         "growth": _growth(one, course, days, config.axis_error_mm),
+        "growth_last": _growth(one, course, days, config.axis_error_mm, last=2),
         "outside_baseline": one.outside_baseline,
         "second_series": list(one.dropped),
     }
@@ -206,8 +207,10 @@ def _role(one: Followed, targets: set[str], config: ResponseConfig) -> str:
     return "later" if one.new_from is None else "new"
 
 
-def _growth(one: Followed, course: Course, days: Sequence[float | None], error_mm: float) -> dict[str, Any]:
-    """Growth through all exams at which the lesion was measured. The error of a volume is three times that of an axis
+def _growth(
+    one: Followed, course: Course, days: Sequence[float | None], error_mm: float, *, last: int = 0
+) -> dict[str, Any]:
+    """Growth through all exams (or the `last` ones) at which the lesion was measured. The error of a volume is three times that of an axis
     of the lesion's size; without volumes those of ellipsoids of the axes are taken, and it says so."""
     points = []
     for exam, sight, day in zip(course.exams, one.sights, days, strict=True):
@@ -215,6 +218,7 @@ def _growth(one: Followed, course: Course, days: Sequence[float | None], error_m
             points.append(
                 (day, _volume(one.marks[exam["exam_id"]]), _sum_of(one.marks[exam["exam_id"]], "long_axis_mm"))
             )
+    points = points[-last:] if last else points
     stated = all(volume is not None for _, (volume, _), _ in points)
     volumes = [(volume if stated else guess) or 0.0 for _, (volume, guess), _ in points]
     errors = [3 * error_mm / max(size or error_mm, error_mm) for _, _, size in points]
