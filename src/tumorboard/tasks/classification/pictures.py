@@ -18,11 +18,19 @@ from tumorboard.metrics.classification.calibration import reliability
 from tumorboard.metrics.classification.decision import decision_curve
 from tumorboard.metrics.classification.ranking import auc, roc_points
 
-__all__ = ["draw_all"]
+__all__ = ["SHOWS", "draw_all"]
 
 Joined = tuple[NDArray[Any], ...]
 """Of all patients out of fold: class numbers (n,), probabilities (n, k), told (n,), confidence (n,)."""
 _BINS = 8
+SHOWS = {
+    "confusion": "Confusion matrix",
+    "abstention": "Errors against the share that is answered",
+    "roc": "ROC curves",
+    "reliability": "Reliability (calibration)",
+    "decision": "Decision curves (net benefit)",
+}
+"""What each kind of picture shows."""
 
 
 def draw_all(
@@ -32,9 +40,9 @@ def draw_all(
     classes: Sequence[str],
     models: Mapping[str, Joined],
     coverage: float,
-) -> list[Path]:
+) -> dict[str, Path]:
     """Write the pictures of an endpoint below `folder`; ROC, reliability and decision curves only for two classes.
-    Returns the files."""
+    Returns the files by kind (of `SHOWS`)."""
     drawn: dict[str, Callable[[Any], None]] = {
         "confusion": lambda axes: _confusion(axes, classes, list(models.items())[-1]),
         "abstention": lambda axes: _abstention(axes, models, coverage),
@@ -46,11 +54,11 @@ def draw_all(
             "decision": lambda axes: _decision(axes, models),
         }
     stem = re.sub(r"[^A-Za-z0-9]+", "-", endpoint).strip("-").lower() or "endpoint"
-    written = []
+    written = {}
     for name, draw in drawn.items():
         path = folder / f"{stem}-{name}.png"
         atomic_write_bytes(path, _png(draw, endpoint))
-        written.append(path)
+        written[name] = path
     return written
 
 

@@ -22,7 +22,17 @@ from tumorboard.tasks.prognosis.protocol import FoldPrediction
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw_pictures", "risk_groups"]
+__all__ = ["SHOWS", "draw_pictures", "risk_groups"]
+
+
+SHOWS = {
+    "risk-groups": "Survival by predicted risk group, out of fold",
+    "calibration": "Calibration, out of fold",
+    "auc-in-time": "AUC in time, out of fold",
+    "hazard-ratios": "Hazard ratios (ridge Cox, all patients)",
+    "net-benefit": "Net benefit, out of fold",
+}
+"""What the figures of a cohort show, by the end of the file's name."""
 
 
 def draw_pictures(
