@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import fcntl
 import json
 import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +32,11 @@ _FLAGS = [
     "--proxy-server=127.0.0.1:9",
     "--proxy-bypass-list=127.0.0.1",
 ]
+# The browser reads from descriptor 3 and writes to 4; a small program puts the pipe's ends there and becomes it.
+_PLACE = (
+    "import fcntl, os, sys; a, b = (fcntl.fcntl(int(end), fcntl.F_DUPFD, 100) for end in sys.argv[1:3]);"
+    " os.dup2(a, 3); os.dup2(b, 4); os.execv(sys.argv[3], sys.argv[3:])"
+)
 
 
 class Browser:
@@ -41,16 +46,20 @@ class Browser:
     def __init__(self, profile: Path, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
         to_browser, self._out = os.pipe()
         self._in, from_browser = os.pipe()
-
-        def place() -> None:  # the browser reads from descriptor 3 and writes to 4
-            ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 100) for end in (to_browser, from_browser)]
-            os.dup2(ends[0], 3)
-            os.dup2(ends[1], 4)
-
+        ends = [str(end) for end in (to_browser, from_browser)]
         self._process = subprocess.Popen(
-            [str(CHROMIUM), *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
-            preexec_fn=place,
-            pass_fds=(3, 4),
+            [
+                sys.executable,
+                "-I",
+                "-c",
+                _PLACE,
+                *ends,
+                str(CHROMIUM),
+                *_FLAGS,
+                f"--user-data-dir={profile}",
+                "about:blank",
+            ],
+            pass_fds=(to_browser, from_browser),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

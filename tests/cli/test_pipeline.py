@@ -25,6 +25,7 @@ from tumorboard.core.volume import Volume
 from tumorboard.io.images import describe_image, load_image
 from tumorboard.io.nifti import write_nifti
 from tumorboard.io.store import open_cohort, save_cohort
+from tumorboard.tasks.result import Picture, TaskResult
 
 CALLS: list[str] = []
 
@@ -61,7 +62,13 @@ def benchmark(cohort: Cohort, out: Path, *, config: Settings, progress: Any = No
     score = {"run": "fill", "task": "filling", "metric": "dice", "label": "GTVp", "subset": "all"}
     runs = [{"run_id": "fill", "task": "filling", "kind": "model"}]
     scores = [score | {"value": 0.25, "low": 0.2, "high": 0.3, "n": len(cohort)}]
-    return SimpleNamespace(scores=scores, rows={"runs": runs, "images": images})
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "curve.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>', encoding="utf-8")
+    pictures = (
+        Picture(out / "curve.svg", "Filled volumes", "A curve that rises"),
+        Picture(out / "curve.svg", "Of P1", "Of one patient", "P1"),
+    )
+    return TaskResult(scores, rows={"runs": runs, "images": images}, pictures=pictures)
 
 
 SPEC = TaskSpec(
@@ -137,6 +144,25 @@ def test_a_run_scores_stores_and_draws(folder: Path) -> None:
     assert cohort.image("P1.0.mask.fill").array.max() == 1
     assert _stored_scores(cohort) == report.scores
     json.dumps(report.to_json())
+
+
+def test_figures_of_a_task_reach_the_pages_and_stay_with_the_cohort(folder: Path, tmp_path: Path) -> None:
+    import shutil
+
+    from tumorboard.board.build import build_board
+    from tumorboard.board.task_pictures import stored_pictures
+
+    board = run(folder).board
+    assert board is not None
+    shutil.rmtree(folder.parent / "out" / "tasks")
+    again = build_board(open_cohort(folder), tmp_path / "again", pictures=stored_pictures(open_cohort(folder)))
+    for index in (board, again):
+        text = index.read_text(encoding="utf-8")
+        assert 'alt="A curve that rises"' in text
+        assert "Of one patient" not in text
+        assert len(list((index.parent / "figures").glob("*.svg"))) == 1
+        assert "Of one patient" in (index.parent / "patients" / "p1.html").read_text(encoding="utf-8")
+        assert "Of one patient" not in (index.parent / "patients" / "p2.html").read_text(encoding="utf-8")
 
 
 def test_a_rerun_takes_over_what_is_finished(folder: Path) -> None:

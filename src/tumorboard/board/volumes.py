@@ -27,7 +27,7 @@ from tumorboard.io.nifti import write_nifti
 
 __all__ = ["VOXELS", "Layer", "reduced", "write_layer"]
 
-VOXELS = 1_500_000
+VOXELS = 4_000_000
 """Most voxels of a volume that a page brings along."""
 
 _SLOPE_BYTE = 112

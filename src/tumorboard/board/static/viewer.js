@@ -18,15 +18,22 @@ const Viewer = (() => {
     return { R: of(r), G: of(g), B: of(b), A: names.map((_, value) => (value ? 255 : 0)), I: names.map((_, v) => v), labels: names };
   };
 
-  // Voxels of a label that touch another value through a face: its rim.
-  const rimOf = (img, [, nx, ny, nz]) => {
+  // Voxels of a label within `reach` voxels of another value: its rim. The picture below decides how thick a rim must be
+  // to be seen whole.
+  const rimOf = (img, [, nx, ny, nz], reach) => {
     const rim = new img.constructor(img.length);
-    const step = [1, nx, nx * ny];
+    const size = [nx, ny, nz], step = [1, nx, nx * ny];
     for (let k = 0, at = 0; k < nz; k++) for (let j = 0; j < ny; j++) for (let i = 0; i < nx; i++, at++) {
       const value = img[at];
       if (!value) continue;
-      if (i === 0 || j === 0 || k === 0 || i === nx - 1 || j === ny - 1 || k === nz - 1 ||
-          step.some((by) => img[at - by] !== value || img[at + by] !== value)) rim[at] = value;
+      const place = [i, j, k];
+      search: for (let axis = 0; axis < 3; axis++) for (let by = 1; by <= reach[axis]; by++) {
+        const low = place[axis] - by, high = place[axis] + by;
+        if (low < 0 || high >= size[axis] || img[at - by * step[axis]] !== value || img[at + by * step[axis]] !== value) {
+          rim[at] = value;
+          break search;
+        }
+      }
     }
     return rim;
   };
@@ -92,7 +99,10 @@ const Viewer = (() => {
       });
       if (mask) {
         image.solid = image.img;
-        image.rim = rimOf(image.img, image.hdr.dims);
+        const below = this.nv.volumes[0]?.pixDimsRAS ?? image.pixDimsRAS;
+        const coarse = Math.max(...below.slice(1, 4));
+        const reach = [1, 2, 3].map((axis) => Math.max(1, Math.ceil(coarse / image.hdr.pixDims[axis] - 0.1)));
+        image.rim = rimOf(image.img, image.hdr.dims, reach);
         image.img = this.rims === false ? image.solid : image.rim;
         image.setColormapLabel(labelColours(this.runs[layer.run_id]?.look ?? 6, layer.labels));
       }
