@@ -144,6 +144,7 @@ def sequence_rows(cohort: Cohort, one: PatientTracks) -> Figure:
             axes = grid[row][column]
             axes.set_xticks([])
             axes.set_yticks([])
+            axes.set_box_aspect(1)
             here = [mark for mark in marks if mark.exam_id == exam]
             if row == 0:
                 axes.set_title(exam, fontsize=7)
@@ -162,7 +163,6 @@ def _draw_mark(axes: Any, cohort: Cohort, mark: Mark) -> None:
     half = _CROP_MM / 2
     axes.set_xlim(half, -half)  # the patient's right is on the left
     axes.set_ylim(-half, half)
-    axes.set_aspect("equal")
     crop = _crop(cohort, mark)
     if crop is None:
         axes.set_facecolor("#dfe6ee")
