@@ -12,9 +12,9 @@ from tumorboard.core.volume import Volume
 from tumorboard.ops.registration import coarse_body, level_offset, register
 
 
-def body(low_mm: float, high_mm: float, *, matrix: np.ndarray | None = None, step_mm: float = 6.0) -> Volume:
+def body(low_mm: float, high_mm: float, *, matrix: np.ndarray | None = None, step_mm: float = 8.0) -> Volume:
     """A trunk 600 mm long with lungs, liver, spine and pelvis, seen between two levels; `matrix` (4, 4) places it."""
-    shape = (56, 44, int((high_mm - low_mm) / step_mm))
+    shape = (42, 33, int((high_mm - low_mm) / step_mm))
     affine = np.diag([step_mm, step_mm, step_mm, 1.0])
     affine[:3, 3] = [-165, -130, low_mm]
     grid = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1).astype(float)
@@ -37,32 +37,31 @@ PLACES = np.array([[60, 5, 400], [-60, 5, 330], [50, 0, 250], [0, -60, 200], [20
 
 
 def test_a_moved_body_is_found_again() -> None:
-    """Turned by 3 degrees, 3 % larger, 70 mm higher, in another field of view: places agree within 4 mm."""
+    """Turned by 3 degrees, 3 % larger, 70 mm higher, in another field of view: places agree within 5 mm."""
     fixed, moving = (
-        coarse_body(body(120, 600), grid_mm=6),
-        coarse_body(body(70 + 20, 70 + 520, matrix=MOVED), grid_mm=6),
+        coarse_body(body(120, 600), grid_mm=8),
+        coarse_body(body(70 + 20, 70 + 520, matrix=MOVED), grid_mm=8),
     )
     assert level_offset(moving, fixed) == pytest.approx(-70, abs=12)
     found = register(moving, fixed)
     true = PLACES @ MOVED[:3, :3].T + MOVED[:3, 3]
-    assert np.linalg.norm(found.apply(true) - PLACES, axis=1).max() < 4
+    assert np.linalg.norm(found.apply(true) - PLACES, axis=1).max() < 5
     assert np.allclose(found.inverse().apply(found.apply(true)), true)
     assert found.correlation > 0.8
-    assert found.overlap_mm == pytest.approx(400, abs=40)
-    again = register(moving, fixed)
-    assert np.array_equal(again.matrix, found.matrix)
+    assert found.overlap_mm == pytest.approx(400, abs=48)
 
 
 def test_a_stated_start_is_taken() -> None:
-    fixed, moving = coarse_body(body(120, 600), grid_mm=6), coarse_body(body(90, 590, matrix=MOVED), grid_mm=6)
+    fixed, moving = coarse_body(body(200, 480), grid_mm=8), coarse_body(body(250, 560, matrix=MOVED), grid_mm=8)
     found = register(moving, fixed, z_offset_mm=-64)
+    assert np.array_equal(register(moving, fixed, z_offset_mm=-64).matrix, found.matrix)
     true = PLACES @ MOVED[:3, :3].T + MOVED[:3, 3]
-    assert np.linalg.norm(found.apply(true) - PLACES, axis=1).max() < 4
+    assert np.linalg.norm(found.apply(true) - PLACES, axis=1).max() < 5
 
 
 def test_other_parts_of_the_body_are_no_overlap() -> None:
     """Chest against pelvis: told with its reason, by whatever start."""
-    chest, pelvis = coarse_body(body(380, 560), grid_mm=6), coarse_body(body(-40, 110), grid_mm=6)
+    chest, pelvis = coarse_body(body(380, 560), grid_mm=8), coarse_body(body(-40, 110), grid_mm=8)
     for start in (None, 0.0):
         with pytest.raises(TumorboardError, match="OPS132") as error:
             register(pelvis, chest, z_offset_mm=start)
@@ -75,7 +74,7 @@ def test_what_is_no_ct_of_a_body_is_refused() -> None:
         coarse_body(empty)
     with pytest.raises(TumorboardError):
         coarse_body(Volume(np.ones((20, 20, 20), np.float32), np.diag([4.0, 4, 4, 1]), Unit.SUVBW))
-    short = coarse_body(body(380, 410), grid_mm=6)
+    short = coarse_body(body(380, 410), grid_mm=8)
     with pytest.raises(TumorboardError, match="OPS132"):
         level_offset(short, short)
     assert Geometry(short.grid.shape, short.grid.affine).axis_codes == "RAS"

@@ -70,7 +70,7 @@ class Affine:
 
 
 def coarse_body(volume: Volume, *, grid_mm: float = 4.0) -> CoarseBody:
-    """A CT (HU) on a RAS grid of `grid_mm`, with the body found in it. Refused in another unit; OPS131 without a body."""
+    """A CT (HU) on a RAS grid of `grid_mm`, with the body found in it. HU alone; OPS131 without a body."""
     from scipy import ndimage
 
     volume.require(Unit.HU, where="CT to register")

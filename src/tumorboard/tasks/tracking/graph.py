@@ -14,7 +14,7 @@ def kept_edges(edges: Edges, *, threshold: float) -> NDArray[np.bool_]:
     """Edges (n, n) that the algorithm keeps: no two types, none above `threshold`, and of several lesions of one exam
     that link to the same lesion the nearest alone. Lesions marked in one series are two lesions: never linked."""
     open_ = (edges.weights <= threshold) & ~edges.differs & (edges.series[:, None] != edges.series[None])
-    kept = open_.copy()
+    kept: NDArray[np.bool_] = open_.copy()
     for lesion in range(len(open_)):
         for exam in np.unique(edges.exams[open_[lesion]]):
             linked = np.flatnonzero(open_[lesion] & (edges.exams == exam))

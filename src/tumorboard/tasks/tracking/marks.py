@@ -42,6 +42,8 @@ class Mark:
     axes_mm: tuple[float, float]
     type: str
     relative: tuple[float, float, float] | None
+    ends_mm: NDArray[np.float64] | None = None
+    """(4, 3) ends of long and short axis, of a RECIST pair."""
 
 
 def marks_of(cohort: Cohort, *, run_id: str = EXPERT) -> dict[str, list[Mark]]:
@@ -124,6 +126,7 @@ def _mark(
         axes_mm=_axes(measured, points, box),
         type=row["label"] if row["label"] in LESION_TYPES else "",
         relative=(float(stated[0]), float(stated[1]), float(stated[2])) if stated is not None else None,
+        ends_mm=points.reshape(4, 3) if points.size == 12 else None,
     )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_pictures", "lesion_graph", "sequence_rows"]
 
-_MOST_EDGES, _MOST_TRACKS, _MOST_EXAMS = 60, 12, 8
+_LEAST_EDGES, _MOST_TRACKS, _MOST_EXAMS = 60, 12, 8
 _CROP_MM = 60.0
 _WINDOWS = {"lung": (-1350.0, 150.0), "bone": (-500.0, 1300.0)}
 _SOFT = (-160.0, 240.0)
@@ -65,7 +65,7 @@ def lesion_graph(one: PatientTracks) -> Figure:
     exams = sorted({(mark.exam_order, mark.exam_id) for mark in marks})
     where = _node_places(marks, [exam for _, exam in exams])
     height = max(4.0, 0.55 * max(np.bincount([[e for _, e in exams].index(m.exam_id) for m in marks])) + 1.5)
-    figure = Figure(figsize=(max(6.0, 2.2 * len(exams) + 1.5), height), layout="constrained")
+    figure = Figure(figsize=(min(max(6.0, 2.2 * len(exams) + 1.5), 18.0), height), layout="constrained")
     axes = figure.subplots()
     edges = [
         (float(weights[i, j]), i, j)
@@ -73,7 +73,7 @@ def lesion_graph(one: PatientTracks) -> Figure:
         for j in range(i)
         if np.isfinite(weights[i, j]) and marks[i].series != marks[j].series
     ]
-    shown = sorted(edges)[:_MOST_EDGES]
+    shown = sorted(edges)[: max(_LEAST_EDGES, 2 * len(marks))]
     top = max((weight for weight, _, _ in shown), default=1.0) or 1.0
     for weight, i, j in reversed(shown):
         near = 1.0 - weight / top
@@ -131,7 +131,7 @@ def _node_places(marks: Sequence[Mark], exams: Sequence[str]) -> list[tuple[floa
 
 def sequence_rows(cohort: Cohort, one: PatientTracks) -> Figure:
     """One row per sequence (those with most exams first), one column per exam: a crop of the slice through the lesion,
-    its long and short axis in mm; a drawn outline of the axes where there are no pixels."""
+    its long and short axis in red (alone where there are no pixels) and in mm."""
     from matplotlib.figure import Figure
 
     tracks = sorted(one.tracks, key=lambda marks: -len({mark.exam_id for mark in marks}))[:_MOST_TRACKS]
@@ -144,6 +144,7 @@ def sequence_rows(cohort: Cohort, one: PatientTracks) -> Figure:
             axes = grid[row][column]
             axes.set_xticks([])
             axes.set_yticks([])
+            axes.set_box_aspect(1)
             here = [mark for mark in marks if mark.exam_id == exam]
             if row == 0:
                 axes.set_title(exam, fontsize=7)
@@ -159,8 +160,6 @@ def sequence_rows(cohort: Cohort, one: PatientTracks) -> Figure:
 
 
 def _draw_mark(axes: Any, cohort: Cohort, mark: Mark) -> None:
-    from matplotlib.patches import Ellipse
-
     half = _CROP_MM / 2
     axes.set_xlim(half, -half)  # the patient's right is on the left
     axes.set_ylim(-half, half)
@@ -171,10 +170,10 @@ def _draw_mark(axes: Any, cohort: Cohort, mark: Mark) -> None:
         axes.imshow(
             crop.T, cmap="gray", vmin=0, vmax=1, origin="lower", extent=(half, -half, -half, half), aspect="equal"
         )
-    if np.isfinite(mark.axes_mm).all():
-        axes.add_patch(
-            Ellipse((0, 0), mark.axes_mm[0], mark.axes_mm[0], fill=False, color="#ffd400", linewidth=0.7, linestyle=":")
-        )
+    if mark.ends_mm is not None:
+        x, y = (mark.ends_mm - mark.centre_mm).T[:2]
+        for ends, width in ((slice(0, 2), 1.2), (slice(2, 4), 0.8)):
+            axes.plot(x[ends], y[ends], color="#d62728", linewidth=width)
 
 
 def _crop(cohort: Cohort, mark: Mark) -> NDArray[np.float32] | None:
