@@ -147,3 +147,22 @@ def test_a_log_cut_short_is_read_and_goes_on(tmp_path):
         {"time": "t", "event": "step", "loss": None},
         {"time": "t", "event": "resumed", "step": 1},
     ]
+
+
+def test_sgd_resumes_with_its_momentum(tmp_path):
+    plan = dataclasses.replace(PLAN, optimizer="sgd", learning_rate=0.01, checkpoint_every=5)
+    whole = fit(network(), plan, draw=draw, loss_of=loss_of)
+    adam = fit(network(), dataclasses.replace(plan, optimizer="adamw"), draw=draw, loss_of=loss_of)
+
+    def stopping(net, batch, calls=[0]):  # noqa: B006
+        calls[0] += 1
+        if calls[0] == 9:
+            raise KeyboardInterrupt
+        return loss_of(net, batch)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(network(), plan, draw=draw, loss_of=stopping, folder=tmp_path)
+    resumed = fit(network(), plan, draw=draw, loss_of=loss_of, folder=tmp_path)
+    assert same(whole.weights, resumed.weights) and not same(whole.weights, adam.weights)
+    with pytest.raises(TumorboardError, match="optimizer"):
+        dataclasses.replace(plan, optimizer="lbfgs")

@@ -19,7 +19,8 @@ _VGG16 = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 def build_slice_regressor(name: RegressorName, *, inputs: int) -> Module:
     """Slices (n, inputs, edge, edge) -> scores (n,). The edge is at least 32 pixels.
 
-    ``small``: five convolutions of stride 2 with batch normalisation, mean over the slice, two linear layers.
+    ``small``: five convolutions of stride 2 with batch normalisation, mean and maximum over the slice, two
+    linear layers.
     ``vgg16``: the thirteen convolutions of VGG-16 (Simonyan and Zisserman 2015) from random weights, a 1x1 convolution
     to 512 channels, mean over the slice and a linear layer, after Yan et al. (2018, self-supervised body-part
     regression). Initial weights come from torch's generator.
@@ -40,8 +41,21 @@ def _small(inputs: int) -> Module:
             nn.ReLU(inplace=True),
         ]
         width = channels
-    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 64), nn.ReLU(inplace=True), nn.Linear(64, 1)]
+    layers += [_mean_and_most(), nn.Linear(2 * width, 64), nn.ReLU(inplace=True), nn.Linear(64, 1)]
     return nn.Sequential(*layers, nn.Flatten(0))
+
+
+def _mean_and_most() -> Module:
+    """(n, channels, h, w) -> (n, 2 channels): mean and maximum over the slice. The maximum stays where a small field of
+    view, much air, changes the mean."""
+    import torch
+    from torch import nn
+
+    class MeanAndMost(nn.Module):
+        def forward(self, features: torch.Tensor) -> torch.Tensor:
+            return torch.cat([features.mean(dim=(2, 3)), features.amax(dim=(2, 3))], dim=1)
+
+    return MeanAndMost()
 
 
 def _vgg16(inputs: int) -> Module:

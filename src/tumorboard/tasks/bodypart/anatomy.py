@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,8 @@ class Anatomy:
     def normalised(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """Raw scores with 0 and 1 at the ends of the training volumes; not clipped."""
         low, high = self.ends
-        return (np.asarray(raw, float) - low) / (high - low)
+        normalised: NDArray[np.float64] = (np.asarray(raw, float) - low) / (high - low)
+        return normalised
 
     def expected_mm(self, score: ArrayLike) -> NDArray[np.float64]:
         """mm below the top of an ordinary training volume; beyond its ends, straight on."""
@@ -50,7 +52,7 @@ class Anatomy:
         if not all(name in self.landmarks for name in BOUNDARIES):
             return None
         scores = tuple(self.landmarks[name] for name in BOUNDARIES)
-        return scores if all(a < b for a, b in zip(scores, scores[1:], strict=False)) else None
+        return scores if all(a < b for a, b in pairwise(scores)) else None
 
     def regions(self, score: ArrayLike) -> list[str] | None:
         """The region of each score; None when the boundaries are not known."""
@@ -95,7 +97,7 @@ def _depths(curves: Sequence[DepthCurve]) -> list[float]:
     lengths: list[list[float]] = [[] for _ in _KNOTS[1:]]
     for curve in curves:
         at = [curve.z_at(float(knot)) for knot in _KNOTS]
-        for number, (above, below) in enumerate(zip(at, at[1:], strict=False)):
+        for number, (above, below) in enumerate(pairwise(at)):
             if above is not None and below is not None:
                 lengths[number].append(above - below)
     medians = np.array([np.median(one) if one else np.nan for one in lengths])

@@ -11,7 +11,7 @@ NOTHING_TO_LEARN = define(
 POSITIONS = define(
     "BDP102",
     "Slice positions that are no positions",
-    why="Order, direction and spacing of slices are judged against their z; constant, missing or turning z says nothing.",
+    why="Order, direction and spacing of slices are judged against their z; without one there is nothing to judge.",
     fix="repair the affine (or the slice interval) from the original DICOM; see `tumorboard check`",
 )
 NO_BODY = define(

@@ -52,4 +52,5 @@ def smoothed(z_mm: NDArray[np.float64], score: NDArray[np.float64], *, sigma_mm:
     second = (weight * apart**2).sum(1)
     spread = total * second - first**2
     level = (second * (weight @ score) - first * ((weight * apart) @ score)) / np.where(spread > 0, spread, 1)
-    return np.where(spread > 1e-9 * total**2 * sigma_mm**2, level, (weight @ score) / total)
+    found: NDArray[np.float64] = np.where(spread > 1e-9 * total**2 * sigma_mm**2, level, (weight @ score) / total)
+    return found

@@ -1,7 +1,7 @@
 """Whether a CT's slices run from head to feet, at the distance that its affine states.
 
-After an idea of bpreg (Schuhegger 2021): scores that fall where they should rise mean a reversed stack, scores that rise
-too fast or too slowly per millimetre mean a wrong spacing.
+After an idea of bpreg (Schuhegger 2021): scores that fall where they should rise mean a reversed stack, scores that
+rise too fast or too slowly per millimetre mean a wrong spacing.
 """
 
 from __future__ import annotations

@@ -69,31 +69,40 @@ class SliceSampler:
 
 @dataclass(frozen=True)
 class _Change:
-    """How one volume is seen: zoom, turn (radians), flips (left-right, front-back), shift (parts of the picture), gain
-    and offset of HU, noise (HU), and the field of view (x, y of its middle, half width, half height; round or not)."""
+    """How one volume is seen: zoom, turn (radians), flips (left-right, front-back), shift (parts of the picture), HU to
+    which `_ANCHORS_HU` move, noise (HU), and the field of view (x, y of its middle, half width, half height, round)."""
 
     zoom: float
     turn: float
     flips: tuple[float, float]
     shift: tuple[float, float]
-    gain: float
-    offset_hu: float
+    anchors_hu: NDArray[np.float64]
     noise_hu: float
     field: tuple[float, float, float, float, bool] | None
 
 
+_ANCHORS_HU = np.array([-1000.0, -800.0, -110.0, 0.0, 60.0, 200.0, 600.0, 2000.0])
+"""Air, lung, fat, water, muscle, contrast medium and spongy bone, compact bone, metal: moved one by one, they make
+other machines, contrast and tissues of the same picture."""
+_MOVED_HU = np.array([0.0, 60.0, 25.0, 15.0, 20.0, 50.0, 120.0, 0.0])
+_FIELDS = 0.4
+"""Share of volumes with a smaller field of view."""
+
+
 def _change(random: np.random.Generator) -> _Change:
+    shift = random.normal(0, 0.06, 2)
     field = None
-    if random.random() < 0.3:
-        middle, half = random.uniform(-0.25, 0.25, 2), random.uniform(0.35, 0.9, 2)
-        field = (*middle.tolist(), *half.tolist(), bool(random.random() < 0.5))
+    if random.random() < _FIELDS:
+        middle, half = random.uniform(-0.35, 0.35, 2), random.uniform(0.25, 0.8, 2)
+        if random.random() < 0.5:  # a body that is cut off is put in the middle of what is left
+            shift, middle = shift + middle, 0 * middle
+        field = (*middle.tolist(), *half.tolist(), bool(random.random() < 0.4))
     return _Change(
-        zoom=float(np.exp(random.normal(0, 0.1))),
+        zoom=float(np.exp(random.normal(0, 0.12))),
         turn=float(random.normal(0, 0.08)),
         flips=(-1.0 if random.random() < 0.5 else 1.0, -1.0 if random.random() < 0.1 else 1.0),
-        shift=tuple(random.normal(0, 0.06, 2).tolist()),  # type: ignore[arg-type]
-        gain=float(np.exp(random.normal(0, 0.08))),
-        offset_hu=float(random.normal(0, 15)),
+        shift=tuple(shift.tolist()),
+        anchors_hu=np.maximum.accumulate(_ANCHORS_HU + random.normal(0, 1, len(_ANCHORS_HU)) * _MOVED_HU),
         noise_hu=float(abs(random.normal(0, 20))),
         field=field,
     )
@@ -109,26 +118,23 @@ def _changed(
     import torch
     from torch.nn.functional import affine_grid, grid_sample
 
-    whole = torch.from_numpy(np.concatenate(stacks))[:, None]
-    edge = config.edge
-    if changes[0] is None:
-        return _middle(whole, edge)
-    ratio = edge / whole.shape[-1]
     known = [change for change in changes if change is not None]
+    if not known:
+        return _middle(torch.from_numpy(np.concatenate(stacks))[:, None], config.edge)
+    edge, stored = config.edge, stacks[0].shape[-1]
     lengths = [len(stack) for stack in stacks]
-    theta = np.stack([_matrix(change, ratio) for change in known]).repeat(lengths, axis=0)
-    grid = affine_grid(torch.from_numpy(theta), [len(whole), 1, edge, edge], align_corners=False)
-    seen = grid_sample(whole - AIR_HU, grid, align_corners=False)
+    remapped = [
+        np.interp(stack, _ANCHORS_HU, change.anchors_hu).astype(np.float32) - AIR_HU
+        for stack, change in zip(stacks, known, strict=True)
+    ]
+    theta = np.stack([_matrix(change, edge / stored) for change in known]).repeat(lengths, axis=0)
+    grid = affine_grid(torch.from_numpy(theta), [len(theta), 1, edge, edge], align_corners=False)
+    seen = grid_sample(torch.from_numpy(np.concatenate(remapped))[:, None], grid, align_corners=False)
     axis = (torch.arange(edge) * 2 + 1) / edge - 1
-    start = 0
-    for change, length in zip(known, lengths, strict=True):
-        mine = seen[start : start + length]
+    for change, mine in zip(known, seen.split(lengths), strict=True):
         mine += torch.from_numpy(random.standard_normal(mine.shape, np.float32) * np.float32(change.noise_hu))
-        mine *= change.gain
-        mine += change.offset_hu
         if change.field is not None:
             mine *= _field(axis, change.field)
-        start += length
     return seen.clamp_min_(0) + AIR_HU
 
 

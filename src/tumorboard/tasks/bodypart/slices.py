@@ -51,8 +51,8 @@ def body_slices(volume: Volume, config: BodyPartConfig, *, where: str) -> BodySl
     """The slices of a CT in HU. Head and feet come from the affine, never from the order of the array.
 
     In plane, voxels are averaged over pixels of `pixel_mm` (places outside the image are air); along z, slices closer
-    than `least_step_mm` are thinned out, not averaged; slices that show no body are left out. Errors: UNT101 for other units, BDP102 for positions along z
-    that do not fall, BDP103 without a body or with values that are no numbers.
+    than `least_step_mm` are thinned out, not averaged; slices that show no body are left out. Errors: UNT101 for other
+    units, BDP102 for positions along z that do not fall, BDP103 without a body or with values that are no numbers.
     """
     lying = volume.require(Unit.HU, where=where).reorient("LPI")
     columns, rows, count = lying.shape
@@ -124,23 +124,24 @@ def _weights(count: int, spacing_mm: float, pixel_mm: float) -> NDArray[np.float
     pixels = np.arange(int(np.ceil(voxels[-1] / pixel_mm - 1e-6)) + 1) * pixel_mm
     overlap = np.minimum(pixels[1:, None], voxels[None, 1:]) - np.maximum(pixels[:-1, None], voxels[None, :-1])
     shared = np.clip(overlap, 0, None)
-    return (shared / pixel_mm).astype(np.float32)
+    weights: NDArray[np.float32] = (shared / pixel_mm).astype(np.float32)
+    return weights
 
 
 def _body(hu: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """The largest connected piece denser than -300 HU, opened so that the couch falls off, holes filled in plane."""
+    """What is denser than -300 HU with its holes (lungs) filled in plane, opened so that the couch falls off; of it the
+    largest connected piece."""
     from scipy import ndimage
 
     dense = np.pad(hu > _BODY_HU, ((0, 0), (1, 1), (1, 1)))
+    filled = np.stack([ndimage.binary_fill_holes(one) for one in dense])
     cross = ndimage.generate_binary_structure(3, 1) & np.array([0, 1, 0], bool)[:, None, None]
-    opened = ndimage.binary_opening(dense, cross)
-    labels, found = ndimage.label(opened)
+    labels, found = ndimage.label(ndimage.binary_opening(filled, cross))
     if not found:
         return np.zeros(hu.shape, bool)
     largest = 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
-    body = ndimage.binary_dilation(labels == largest, cross) & dense
-    filled = np.stack([ndimage.binary_fill_holes(one) for one in body])
-    return np.asarray(filled[:, 1:-1, 1:-1])
+    body = ndimage.binary_dilation(labels == largest, cross) & filled
+    return np.asarray(body[:, 1:-1, 1:-1])
 
 
 def _borders(body: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
@@ -22,18 +22,13 @@ from tumorboard.tasks.bodypart.loss import loss_of
 from tumorboard.tasks.bodypart.model import MODEL_FILE, BodyPartModel, build_network, raw_scores
 from tumorboard.tasks.bodypart.sampling import SliceSampler
 
-if TYPE_CHECKING:
-    from torch.nn import Module
-
 __all__ = ["prepare_cases", "train", "train_network"]
 
 Progress = Callable[[int, int], None]
 _PARTS = 100
 
 
-def train(
-    cohort: Cohort, out: Path, *, config: BodyPartConfig, progress: Progress | None = None
-) -> BodyPartModel:
+def train(cohort: Cohort, out: Path, *, config: BodyPartConfig, progress: Progress | None = None) -> BodyPartModel:
     """Train on every CT volume of `cohort`; the model is written to `out`. No labels are needed; landmarks, where the
     cohort has them, teach what scores mean, not the network. A training that was stopped there resumes.
 
@@ -137,9 +132,7 @@ def train_network(
     return model
 
 
-def _identity(
-    keys: Sequence[str], config: BodyPartConfig, seed: int, landmarks: Sequence[Mapping[str, float]]
-) -> str:
+def _identity(keys: Sequence[str], config: BodyPartConfig, seed: int, landmarks: Sequence[Mapping[str, float]]) -> str:
     """Digest of the data (keys carry the digests of their images) and of everything that shapes the model."""
     settings = config.model_dump(mode="json", exclude={"workers", "folds", "preset", "tolerance"})
     whole = {"volumes": list(keys), "config": settings, "seed": seed, "landmarks": [dict(one) for one in landmarks]}
