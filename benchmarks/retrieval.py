@@ -27,9 +27,9 @@ from tumorboard.tasks.retrieval.lesions import Lesions, find_lesions
 from tumorboard.tasks.retrieval.scoring import answers, retrieval_rows, type_rows
 
 TARGET = Path(__file__).parent / "results" / "retrieval.md"
-OFFICIAL = {"folds": "5", "steps": "500"}
+OFFICIAL = {"folds": "5", "steps": "800"}
 RUNS = ("embedding", "raw-features", "raw-pixels", "location-size", "random")
-TYPES = ("head", "embedding-logistic", "location-size-forest", "location-size-logistic")
+TYPES = ("embedding-and-place", "head", "embedding-logistic", "location-size-forest", "location-size-logistic")
 
 
 def main() -> None:

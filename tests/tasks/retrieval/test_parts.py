@@ -187,3 +187,12 @@ def test_matrices_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "embeddings.npy", np.array([{}], object), allow_pickle=True)
     with pytest.raises(TumorboardError, match="FIL110"):
         read_embeddings(tmp_path)
+
+
+def test_pooled_probabilities_by_hand() -> None:
+    """sqrt(0.8 x 0.2) = 0.4 and sqrt(0.2 x 0.8) = 0.4: even; sure members outweigh doubtful ones."""
+    from tumorboard.tasks.retrieval.types import pooled
+
+    assert pooled([np.array([[0.8, 0.2]]), np.array([[0.2, 0.8]])])[0] == pytest.approx([0.5, 0.5])
+    found = pooled([np.array([[0.9, 0.1]]), np.array([[0.4, 0.6]])])[0]
+    assert found == pytest.approx(np.sqrt([0.36, 0.06]) / np.sqrt([0.36, 0.06]).sum())

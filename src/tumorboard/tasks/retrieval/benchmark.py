@@ -33,13 +33,14 @@ from tumorboard.tasks.retrieval.scoring import (
 )
 from tumorboard.tasks.retrieval.store import write_embeddings
 from tumorboard.tasks.retrieval.train import calibration_patients, learn
-from tumorboard.tasks.retrieval.types import Forest, Logistic, TypeModel, calibrated, calibration_of
+from tumorboard.tasks.retrieval.types import Forest, Logistic, TypeModel, calibrated, calibration_of, pooled
 from tumorboard.tasks.segmentation.folds import split_patients
 
 __all__ = ["EMBEDDING", "Fold", "benchmark", "held_out_fold"]
 
 EMBEDDING, RANDOM, PLACE, RAW, PIXELS = "embedding", "random", "location-size", "raw-features", "raw-pixels"
 HEAD, VECTORS, BY_PLACE, BY_FOREST = "head", "embedding-logistic", "location-size-logistic", "location-size-forest"
+POOLED = "embedding-and-place"
 Floats = NDArray[np.float64]
 
 
@@ -105,6 +106,7 @@ def held_out_fold(
         told = model.probabilities(found)
         fold.vectors[EMBEDDING] = np.where(found.has[:, None], found.vectors, 1e-3), "cosine"
         fold.types |= {HEAD: told["head"], VECTORS: told["vectors"]}
+        fold.types[POOLED] = pooled([told["head"], told["vectors"], fold.types[BY_FOREST]])
     return fold
 
 
@@ -167,7 +169,7 @@ def _scores(folds: list[Fold], config: RetrievalConfig) -> tuple[list[dict[str, 
     told = {name: np.concatenate([fold.types[name] for fold in folds]) for name in folds[0].types}
     for name, shares in told.items():
         rows += type_rows(name, truth, shares, patients, **seeds)
-    for name in (HEAD, VECTORS):
+    for name in (HEAD, VECTORS, POOLED):
         for other in (BY_PLACE, BY_FOREST):
             if name in told:
                 rows += type_difference_rows(name, other, truth, told[name], told[other], patients, **seeds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 from tumorboard.core.lesion import LESION_TYPES
 from tumorboard.tasks.classification.calibration import Calibration, fit_calibration, log_weights
 
-__all__ = ["NEIGHBOURS", "Forest", "Logistic", "TypeModel", "calibrated", "calibration_of", "neighbouring_share"]
+__all__ = [
+    "NEIGHBOURS",
+    "Forest",
+    "Logistic",
+    "TypeModel",
+    "calibrated",
+    "calibration_of",
+    "neighbouring_share",
+    "pooled",
+]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -110,6 +119,14 @@ def calibration_of(weights: Floats, types: Indices, *, trained_on: Indices) -> C
 def calibrated(calibration: Calibration, weights: Floats) -> Floats:
     """Probabilities (n, types)."""
     return calibration.probabilities(weights) if len(weights) else np.zeros((0, len(LESION_TYPES)))
+
+
+def pooled(members: Sequence[Floats]) -> Floats:
+    """Geometric mean of calibrated probabilities (n, types) of several classifiers, as shares of 1: what one of them
+    holds for nearly impossible hardly comes back (ours: all weigh alike)."""
+    total = np.mean([log_weights(one) for one in members], axis=0)
+    shares: Floats = np.exp(total - np.logaddexp.reduce(total, axis=1, keepdims=True))
+    return shares
 
 
 def neighbouring_share(truth: Indices, told: Indices) -> float | None:
