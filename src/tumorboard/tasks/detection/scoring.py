@@ -53,7 +53,8 @@ def arrange(cases: Sequence[Case], rows: Sequence[Mapping[str, Any]], *, rules: 
     patients = {name: number for number, name in enumerate(sorted({case.patient_id for case in cases}))}
     flat = rules.dimensions == 2
     t_unit, t_box, lesions, p_unit, p_box, kept = [], [], [], [], [], []
-    units, owner = [], []
+    units: list[str] = []
+    owner: list[int] = []
     for case in sorted(cases, key=lambda one: one.image_id):
         if case.geometry is None and (flat or rules.inclusive):
             raise TumorboardError(codes.NO_GRID, case.image_id, found="no grid", expected="shape and affine")
