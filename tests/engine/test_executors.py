@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +90,43 @@ def test_dask_gives_what_the_serial_executor_gives():
             attempts = list(pool.attempt(square, range(6)))
     assert [a.value for a in attempts] == [0, 1, 4, None, None, 25]
     assert attempts[3].error.code.id == "ENG101" and attempts[4].error.code.id == "GEO103"
+
+
+def wait_long(_: int) -> None:
+    time.sleep(120)
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path) -> None:
+    """A killed run must not leave idle processes behind."""
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import sys, threading, time\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from test_executors import wait_long\n"
+        "from tumorboard.engine.executors import ProcessExecutor\n"
+        "if __name__ == '__main__':\n"
+        "    pool = ProcessExecutor(2)\n"
+        "    threading.Thread(target=lambda: list(pool.map(wait_long, [1, 2])), daemon=True).start()\n"
+        "    while pool._pool is None or len(pool._pool._processes) < 2:\n"
+        "        time.sleep(0.05)\n"
+        "    print(*pool._pool._processes, flush=True)\n"
+        "    time.sleep(120)\n"
+    )
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as parent:
+        assert parent.stdout is not None
+        workers = [int(word) for word in parent.stdout.readline().split()]
+        assert len(workers) == 2 and all(map(alive, workers))
+        parent.kill()
+        for _ in range(600):
+            if not any(map(alive, workers)):
+                return
+            time.sleep(0.05)
+    pytest.fail("the workers outlived their parent by half a minute")
+
+
+def alive(process: int) -> bool:
+    """Whether it runs still; one that ended and was not collected yet counts as ended."""
+    try:
+        return " Z " not in Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False

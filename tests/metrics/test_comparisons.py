@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from tumorboard.core.errors import TumorboardError
-from tumorboard.metrics.comparisons import corrected_resampled_t, holm
+from tumorboard.metrics.comparisons import against_reference, corrected_resampled_t, holm
 
 
 def test_without_overlap_of_training_it_would_be_the_plain_t_test() -> None:
@@ -37,3 +37,19 @@ def test_holm_steps_down() -> None:
     assert holm([0.9, 0.8]) == [1.0, 1.0] and holm([]) == []
     with pytest.raises(TumorboardError, match="MET105"):
         holm([1.2])
+
+
+def test_models_against_a_reference_over_folds() -> None:
+    base = [0.60, 0.62, 0.58, 0.61, 0.59]
+    gains = {"better": [0.03, 0.05, 0.04, 0.06, 0.02], "noisy": [0.05, -0.04, 0.02, -0.03, 0.01]}
+    by_fold = {name: np.add(base, gain).tolist() for name, gain in gains.items()}
+    found = against_reference(
+        {**by_fold, "reference": base, "same": base, "broken": [np.nan, *base[1:]]},
+        reference="reference",
+        test_share=0.25,
+    )
+    # By hand: mean .04, variance .00025, error sqrt(.00025 (1/5 + 1/4)) = .0106066, t = 3.7712, 4 degrees of freedom,
+    # p = .01962 (t table: 3.747 is .02); two comparisons are defined, so that one counts twice.
+    assert found["better"] == pytest.approx(2 * 0.01962, abs=2e-4)
+    assert found["noisy"] == pytest.approx(corrected_resampled_t(gains["noisy"], test_share=0.25).p_value)
+    assert found["same"] is None and found["broken"] is None and "reference" not in found

@@ -147,7 +147,7 @@ class ProcessExecutor(Executor):
         if self._pool is None:
             from multiprocessing import get_context
 
-            self._pool = ProcessPoolExecutor(workers or self.workers, get_context("spawn"), initializer=_one_thread)
+            self._pool = ProcessPoolExecutor(workers or self.workers, get_context("spawn"), initializer=_begin)
         return self._pool
 
     def close(self) -> None:
@@ -227,6 +227,25 @@ def _one_thread() -> None:
     """Workers that each use every core are slower together than one alone."""
     for name in _THREAD_VARIABLES:
         os.environ[name] = "1"
+
+
+def _begin() -> None:
+    """First thing in a worker."""
+    import threading
+
+    _one_thread()
+    threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed has nobody to hand its result to; left alone it would wait for ever."""
+    from multiprocessing import parent_process
+    from multiprocessing.connection import wait
+
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _lost(item: object) -> TumorboardError:

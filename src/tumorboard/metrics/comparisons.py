@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from tumorboard.core.errors import TumorboardError
 from tumorboard.metrics import codes
 
-__all__ = ["ResampledTest", "corrected_resampled_t", "holm"]
+__all__ = ["ResampledTest", "against_reference", "corrected_resampled_t", "holm"]
 
 
 @dataclass(frozen=True)
@@ -69,3 +69,23 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(steps, 1.0)
     return [float(value) for value in adjusted]
+
+
+def against_reference(
+    by_fold: Mapping[str, Sequence[float]], *, reference: str, test_share: float
+) -> dict[str, float | None]:
+    """Model -> p of its mean difference from `reference` over the folds (`corrected_resampled_t`), adjusted for all of
+    these comparisons (`holm`). None where a fold is undefined or the folds do not differ.
+
+    `by_fold`: model -> metric of each fold (k,), NaN where undefined. MET107 for an impossible `test_share`.
+    """
+    base = np.asarray(by_fold[reference], float)
+    found: dict[str, float | None] = {}
+    for name, values in by_fold.items():
+        if name == reference:
+            continue
+        differences = np.asarray(values, float) - base
+        known = bool(np.isfinite(differences).all())
+        found[name] = corrected_resampled_t(differences, test_share=test_share).p_value if known else None
+    told = {name: p for name, p in found.items() if p is not None}
+    return {**found, **dict(zip(told, holm(list(told.values())), strict=True))}

@@ -53,9 +53,15 @@ def test_benchmark_by_patient_and_by_centre(result) -> None:
     assert scores(found, "forest", "auc minus logistic")["value"] == pytest.approx(
         scores(found, "forest", "auc")["value"] - mine["value"]
     )
+    p = scores(found, "forest", "p_holm (auc against logistic)")
+    assert 0 <= p["value"] <= 1 and p["low"] is None
+    assert not [r for r in found.scores if r["metric"].startswith("p_holm") and r["subset"] != "all"], (
+        "one fold, no test"
+    )
     pictures = sorted(path.name for path in (out / "pictures").iterdir())
     kinds = ("abstention", "confusion", "decision", "reliability", "roc")
     assert pictures == [f"hpv-{kind}.png" for kind in kinds]
+    assert sorted(picture.path.name for picture in found.pictures) == pictures
 
 
 def test_rows_have_the_shape_of_the_truth(result) -> None:

@@ -111,3 +111,20 @@ def test_specks_count_in_the_label_but_are_not_listed():
     assert [(row["component"], round(row["measurements"]["volume_ml"], 3)) for row in rows] == [(0, 0.126), (1, 0.125)]
     rows = measure_mask(mask, None, labels={1: "GTV"}, image_id="m", run_id="r", components=False)
     assert [row["component"] for row in rows] == [0]
+
+
+def test_hundreds_of_specks_are_read_between_the_pet_voxels_each_at_its_own_place():
+    """An uptake that is linear in space (x + 2y + 3z in mm), so that reading between voxels is exact."""
+    labels = np.zeros((24, 24, 24), np.uint8)
+    labels[2:22:3, 2:22:3, 2:22:3] = 1
+    x, y, z = np.meshgrid(*(2.0 * np.arange(12) + 0.5,) * 3, indexing="ij")
+    rows = measured(Volume(labels, CT, Unit.LABEL), Volume((x + 2 * y + 3 * z).astype(np.float32), PET, Unit.SUVBW))
+    specks = [row for (_, component), row in rows.items() if component]
+    between = [row for row in specks if row["attributes"]]
+    assert len(specks) == 343 and 200 < len(between) < 343
+    for row in between:
+        assert json.loads(row["attributes"]) == {"uptake": "interpolated"}
+        at = np.dot(row["points_mm"], (1, 2, 3))
+        assert (row["measurements"]["suv_max"], row["measurements"]["suv_mean"]) == pytest.approx((at, at), rel=1e-5)
+        assert row["measurements"]["tlg_ml"] == pytest.approx(at * 0.001, rel=1e-5)
+        assert "suv_peak" not in row["measurements"]

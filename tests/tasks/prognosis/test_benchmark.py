@@ -248,7 +248,11 @@ def test_bounds_miss_about_as_many_as_they_may(tmp_path: Path) -> None:
 def test_pictures_are_drawn_and_say_the_same_twice(tmp_path: Path) -> None:
     config = QUICK.model_copy(update={"models": ("kaplan-meier", "ridge-cox"), "across_centres": (), "pictures": True})
     for folder in ("a", "b"):
-        benchmark(cohort(120), tmp_path / folder, config=config)
+        result = benchmark(cohort(120), tmp_path / folder, config=config)
+    assert sorted(picture.path.name for picture in result.pictures) == sorted(
+        path.name for path in (tmp_path / "b" / "pictures").glob("*.svg")
+    )
+    assert all(picture.title.startswith("OS: ") and len(picture.alt) > 30 for picture in result.pictures)
     drawn = sorted(path.name for path in (tmp_path / "a" / "pictures").iterdir())
     names = ("auc-in-time", "calibration", "hazard-ratios", "net-benefit", "one-patient", "risk-groups")
     assert drawn == [f"OS-{name}.{suffix}" for name in names for suffix in ("png", "svg")]

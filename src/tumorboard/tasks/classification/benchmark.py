@@ -25,7 +25,7 @@ from tumorboard.tasks.classification.protocol import (
 from tumorboard.tasks.classification.rows import outcome_rows, run_name, run_row
 from tumorboard.tasks.classification.scoring import difference_rows, draws_of, score_model
 from tumorboard.tasks.clinical.folds import centre_folds
-from tumorboard.tasks.result import TaskResult
+from tumorboard.tasks.result import Picture, TaskResult
 
 __all__ = ["benchmark", "readable", "score_run"]
 
@@ -60,6 +60,7 @@ def benchmark(
     scores: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     notes: list[str] = []
+    pictures: list[Picture] = []
     protocols = [(p, v, dict(_protocols(p, config))) for p, v, _ in plans if v]
     total = sum(len(folds) for _, _, parts in protocols for folds in parts.values())
     done = 0
@@ -92,12 +93,12 @@ def benchmark(
                 for model, predictions in run.predictions.items():
                     rows += outcome_rows(run_name(model), problem, predictions)
                 if config.pictures:
-                    _draw(out, problem, run, config)
+                    pictures += _draw(out, problem, run, config)
     runs = [
         run_row(run_id, kind="model", config=config, inputs={"covariates": used, "notes": notes})
         for run_id in dict.fromkeys(row["run_id"] for row in rows)
     ]
-    return TaskResult(scores, {"runs": runs, "outcomes": rows}, tuple(notes))
+    return TaskResult(scores, {"runs": runs, "outcomes": rows}, tuple(notes), tuple(pictures))
 
 
 def score_run(
@@ -136,7 +137,7 @@ def _protocols(problem: Problem, config: ClassificationConfig) -> Iterator[tuple
             yield f"centre {centre} left out" + (TRANSDUCTIVE if config.prior == "transductive" else ""), [test]
 
 
-def _draw(out: Path, problem: Problem, run: Run, config: ClassificationConfig) -> None:
+def _draw(out: Path, problem: Problem, run: Run, config: ClassificationConfig) -> list[Picture]:
     from tumorboard.tasks.classification.pictures import draw_all
 
     def joined(found: Sequence[FoldPrediction]) -> tuple[NDArray[Any], ...]:
@@ -146,7 +147,7 @@ def _draw(out: Path, problem: Problem, run: Run, config: ClassificationConfig) -
         )
 
     shown = [name for name in (REFERENCE, "forest", EXPLAINED) if name in run.predictions] or list(run.predictions)[:3]
-    draw_all(
+    return draw_all(
         out / "pictures",
         endpoint=problem.endpoint,
         classes=problem.classes,

@@ -1,12 +1,9 @@
-"""What a model is given: patients as encoded covariates and as records, in training with their classes.
-
-The same shape as in prognosis, with classes in the place of times.
-"""
+"""Patients in training, with their classes. The same shape as in prognosis, with classes in the place of times."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -18,40 +15,13 @@ from tumorboard.core.variables import Variable
 from tumorboard.tasks.classification.config import ClassificationConfig
 from tumorboard.tasks.clinical.encoding import ClinicalEncoder
 from tumorboard.tasks.clinical.folds import stratified_folds
+from tumorboard.tasks.clinical.patients import Patients
 
 __all__ = ["Patients", "Training"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Record = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Patients:
-    """n patients: `x` (n, p) as the encoder of the training fold makes it, `rows` their records of the `patients`
-    table.
-
-    `names` and `sources` say what each column of `x` stands for and which variable it comes from. `cohort` is there for
-    models that look at images; a model must not read outcomes from it.
-    """
-
-    x: Floats
-    rows: tuple[Record, ...]
-    names: tuple[str, ...]
-    sources: tuple[str, ...]
-    cohort: Cohort | None = None
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    @classmethod
-    def encoded(cls, rows: Sequence[Record], encoder: ClinicalEncoder, cohort: Cohort | None = None) -> Patients:
-        """`rows` as numbers."""
-        return cls(encoder.transform(rows), tuple(rows), tuple(encoder.names), tuple(encoder.sources), cohort)
-
-    def with_x(self, x: Floats) -> Patients:
-        """The same patients with other numbers."""
-        return replace(self, x=x)
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,20 @@ from tumorboard.metrics.classification.abstention import risk_coverage
 from tumorboard.metrics.classification.calibration import reliability
 from tumorboard.metrics.classification.decision import decision_curve
 from tumorboard.metrics.classification.ranking import auc, roc_points
+from tumorboard.tasks.result import Picture
 
 __all__ = ["draw_all"]
 
 Joined = tuple[NDArray[Any], ...]
 """Of all patients out of fold: class numbers (n,), probabilities (n, k), told (n,), confidence (n,)."""
 _BINS = 8
+_SHOWS = {
+    "confusion": "Known classes against predicted ones",
+    "abstention": "Share of right answers against the share of patients answered",
+    "roc": "Sensitivity against 1 - specificity",
+    "reliability": "Predicted probability against the observed share",
+    "decision": "Net benefit against the threshold of treating",
+}
 
 
 def draw_all(
@@ -32,9 +40,8 @@ def draw_all(
     classes: Sequence[str],
     models: Mapping[str, Joined],
     coverage: float,
-) -> list[Path]:
-    """Write the pictures of an endpoint below `folder`; ROC, reliability and decision curves only for two classes.
-    Returns the files."""
+) -> list[Picture]:
+    """Write the pictures of an endpoint below `folder`; ROC, reliability and decision curves only for two classes."""
     drawn: dict[str, Callable[[Any], None]] = {
         "confusion": lambda axes: _confusion(axes, classes, list(models.items())[-1]),
         "abstention": lambda axes: _abstention(axes, models, coverage),
@@ -50,7 +57,8 @@ def draw_all(
     for name, draw in drawn.items():
         path = folder / f"{stem}-{name}.png"
         atomic_write_bytes(path, _png(draw, endpoint))
-        written.append(path)
+        alt = f"{_SHOWS[name]}, {endpoint}, out of fold, models {', '.join(models)}"
+        written.append(Picture(path, f"{endpoint}: {name}", alt))
     return written
 
 

@@ -24,6 +24,7 @@ from tumorboard.metrics.classification.calibration import (
     log_loss,
 )
 from tumorboard.metrics.classification.ranking import specificity_at_sensitivity
+from tumorboard.metrics.comparisons import against_reference
 from tumorboard.tasks.classification.data import Problem
 from tumorboard.tasks.classification.protocol import FoldPrediction
 
@@ -40,11 +41,14 @@ _SLOW = 200
 
 @dataclass(frozen=True)
 class ModelScores:
-    """Score rows of one model, and value and resampled values (draws,) of the figures that are compared."""
+    """Score rows of one model, and value and resampled values (draws,) of the figures that are compared; its AUC in
+    each fold, and patients tested per fold over all others (mean over folds)."""
 
     rows: list[dict[str, Any]]
     compared: dict[str, tuple[float, Floats]]
     n: int
+    auc_by_fold: tuple[float, ...]
+    test_share: float
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def score_model(
     folds = [_Part(problem.y[f.test], f.probabilities, f.told, f.confidence, f.answered, f.sets) for f in predictions]
     whole = _joined(folds)
     n = len(whole.y)
-    rows, compared = [], {}
+    rows, compared, by_fold = [], {}, ()
     for name, figure, pooled, limit in _figures(problem, coverage, miss):
         value = _value(figure, [whole] if pooled else folds)
         drawn = np.full(min(limit, len(draws)), np.nan)
@@ -103,17 +107,21 @@ def score_model(
         rows.append(_row(model, name, problem, subset, value, drawn, n))
         if name in ("auc", "balanced_accuracy", "log_loss"):
             compared[name] = (value, drawn)
+        if name == "auc":
+            by_fold = tuple(_value(figure, [fold]) for fold in folds)
         if name.startswith("balanced_accuracy at"):
             base, base_draws = compared["balanced_accuracy"]
             gain = f"gain of {name}"
             rows.append(_row(model, gain, problem, subset, value - base, drawn - base_draws, n))
-    return ModelScores(rows, compared, n)
+    share = float(np.mean([len(f.test) / max(n - len(f.test), 1) for f in predictions]))
+    return ModelScores(rows, compared, n, by_fold, share)
 
 
 def difference_rows(
     problem: Problem, scores: Mapping[str, ModelScores], *, reference: str, subset: str
 ) -> list[dict[str, Any]]:
-    """AUC, balanced accuracy and log loss of each model minus those of `reference`, on the same resamples."""
+    """AUC, balanced accuracy and log loss of each model minus those of `reference`, on the same resamples; over several
+    folds also p of the difference in AUC (Nadeau and Bengio's test over folds, Holm's correction for all models)."""
     if reference not in scores:
         return []
     rows = []
@@ -122,6 +130,13 @@ def difference_rows(
             base, base_draws = scores[reference].compared[metric]
             n = mine.n
             rows.append(_row(name, f"{metric} minus {reference}", problem, subset, value - base, drawn - base_draws, n))
+    base_folds, share = scores[reference].auc_by_fold, scores[reference].test_share
+    if len(base_folds) > 1:
+        by_fold = {name: mine.auc_by_fold for name, mine in scores.items()}
+        for name, p in against_reference(by_fold, reference=reference, test_share=share).items():
+            value = np.nan if p is None else p
+            metric = f"p_holm (auc against {reference})"
+            rows.append(_row(name, metric, problem, subset, value, np.array([]), scores[name].n))
     return rows
 
 
@@ -206,7 +221,7 @@ def _value(figure: Figure, parts: Sequence[_Part]) -> float:
 
 def _row(model: str, metric: str, problem: Problem, subset: str, value: float, draws: Floats, n: int) -> dict[str, Any]:
     known = draws[~np.isnan(draws)]
-    sure = not np.isnan(value) and len(known) >= 0.95 * len(draws)
+    sure = len(known) and not np.isnan(value) and len(known) >= 0.95 * len(draws)
     low, high = np.quantile(known, [0.025, 0.975]) if sure else (None, None)
     return {
         "run": model,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -124,11 +125,11 @@ class _Uptake:
     def __init__(
         self, inside: NDArray[np.bool_], parts: NDArray[Any] | None, count: int, mask: Volume, pet: Volume
     ) -> None:
-        self._inside, self._parts, self._mask, self._pet = inside, parts, mask, pet
         near = _box_near(pet, mask)
         self._counts = np.zeros(count + 1)
         self._sums = np.zeros(count + 1)
         self._max, self._peak = np.full(count + 1, -np.inf), np.full(count + 1, -np.inf)
+        self._between = _Between.nothing(count)
         if near is None:
             return
         low, high = near
@@ -144,15 +145,13 @@ class _Uptake:
         for highest, values in ((self._max, suv), (self._peak, peaks)):
             np.maximum.at(highest, part, values)
             highest[0] = values.max(initial=-np.inf)
+        if not self._counts.all():
+            self._between = _Between.of(inside, parts, self._counts, mask, pet)
 
     def figures(self, component: int, volume_ml: float) -> dict[str, float]:
         figures = {"mtv_ml": volume_ml}
         if not self._counts[component]:
-            between = self._between(component)
-            if not len(between):
-                return figures
-            mean = float(between.mean())
-            return figures | {"suv_max": float(between.max()), "suv_mean": mean, "tlg_ml": mean * volume_ml}
+            return figures | self._between.figures(component, volume_ml)
         mean = float(self._sums[component] / self._counts[component])
         return figures | {
             "suv_max": float(self._max[component]),
@@ -165,16 +164,46 @@ class _Uptake:
         """What is special about the component's uptake; None when it was read as usual."""
         if self._counts[component]:
             return None
-        return INTERPOLATED if len(self._between(component)) else NO_UPTAKE
+        return INTERPOLATED if self._between.counts[component] else NO_UPTAKE
 
-    def _between(self, component: int) -> NDArray[np.float64]:
-        """SUV interpolated at the mask's voxels of a component, as far as the PET reaches."""
-        mine = self._inside if component == 0 else self._parts == component
-        index = self._pet.geometry.to_index(self._mask.geometry.to_world(np.argwhere(mine)))
-        reached = ((index >= -0.5) & (index <= np.asarray(self._pet.shape) - 0.5)).all(axis=1)
-        return ndimage.map_coordinates(  # type: ignore[no-any-return]
-            self._pet.array, index[reached].T, output=np.float64, order=1, mode="nearest"
-        )
+
+@dataclass(frozen=True, eq=False)
+class _Between:
+    """SUV interpolated at the mask's voxels of those components that hold no PET voxel centre, as far as the PET
+    reaches: number of voxels, sum and highest value per component."""
+
+    counts: NDArray[Any]
+    sums: NDArray[Any]
+    highest: NDArray[np.float64]
+
+    @classmethod
+    def nothing(cls, count: int) -> _Between:
+        return cls(np.zeros(count + 1), np.zeros(count + 1), np.full(count + 1, -np.inf))
+
+    @classmethod
+    def of(
+        cls, inside: NDArray[np.bool_], parts: NDArray[Any] | None, centres: NDArray[Any], mask: Volume, pet: Volume
+    ) -> _Between:
+        """`centres`: how many PET voxel centres lie in each component."""
+        places = np.argwhere(inside)
+        part = np.zeros(len(places), np.int64) if parts is None else parts[inside].astype(np.int64)
+        chosen = centres[part] == 0
+        places, part = places[chosen], part[chosen]
+        index = pet.geometry.to_index(mask.geometry.to_world(places))
+        reached = ((index >= -0.5) & (index <= np.asarray(pet.shape) - 0.5)).all(axis=1)
+        suv = ndimage.map_coordinates(pet.array, index[reached].T, output=np.float64, order=1, mode="nearest")
+        between = cls.nothing(len(centres) - 1)
+        counts, sums = _grouped(part[reached], suv[:, None], len(centres) - 1)
+        np.maximum.at(between.highest, part[reached], suv)
+        between.highest[0] = suv.max(initial=-np.inf)
+        return cls(counts, sums[:, 0], between.highest)
+
+    def figures(self, component: int, volume_ml: float) -> dict[str, float]:
+        """Without a peak, which needs the PET's own voxels; nothing where the PET does not reach."""
+        if not self.counts[component]:
+            return {}
+        mean = float(self.sums[component] / self.counts[component])
+        return {"suv_max": float(self.highest[component]), "suv_mean": mean, "tlg_ml": mean * volume_ml}
 
 
 def _grouped(part: NDArray[np.int64], values: NDArray[Any], count: int) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -28,7 +28,7 @@ from tumorboard.tasks.prognosis.pictures import draw_pictures
 from tumorboard.tasks.prognosis.protocol import FoldPrediction, cross_validate
 from tumorboard.tasks.prognosis.scoring import ModelScores, difference_rows, score_model
 from tumorboard.tasks.prognosis.subgroups import groups_of, subgroup_rows
-from tumorboard.tasks.result import TaskResult
+from tumorboard.tasks.result import Picture, TaskResult
 
 __all__ = ["benchmark"]
 
@@ -91,7 +91,8 @@ def benchmark(
     scores = [row for part in parts for row in part.scores]
     rows = [row for part in parts for row in part.rows]
     notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
-    return TaskResult(scores, {"runs": runs, "outcomes": rows}, notes)
+    pictures = tuple(picture for part in parts for picture in part.pictures)
+    return TaskResult(scores, {"runs": runs, "outcomes": rows}, notes, pictures)
 
 
 @dataclass
@@ -104,6 +105,7 @@ class _Part:
     scores: list[dict[str, Any]] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
 
 
 def _one_endpoint(
@@ -170,7 +172,9 @@ def _tell(
             )
     shown = next((model for model in (BEST, REFERENCE) if model in everybody), None)
     if config.pictures and shown is not None:
-        draw_pictures(part.outcome, everybody, records, part.variables, out / "pictures", shown=shown, config=config)
+        part.pictures += draw_pictures(
+            part.outcome, everybody, records, part.variables, out / "pictures", shown=shown, config=config
+        )
 
 
 def _honest(

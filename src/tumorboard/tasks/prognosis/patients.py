@@ -1,4 +1,4 @@
-"""What a model is given: patients as encoded covariates and as records, in training with their outcomes."""
+"""Patients in training, with their outcomes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tumorboard.core.cohort import Cohort
 from tumorboard.core.variables import Variable
 from tumorboard.tasks.clinical.encoding import ClinicalEncoder
 from tumorboard.tasks.clinical.folds import stratified_folds
+from tumorboard.tasks.clinical.patients import Patients
 from tumorboard.tasks.prognosis.config import PrognosisConfig
 
 __all__ = ["Patients", "Training"]
@@ -21,33 +22,6 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Indices = NDArray[np.int64]
 Record = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Patients:
-    """n patients: `x` (n, p) as the encoder of the training fold makes it, `rows` their records of `patients`.
-
-    `names` and `sources` say what each column of `x` stands for and which variable it comes from. `cohort` is there for
-    models that look at images; a model must not read outcomes from it.
-    """
-
-    x: Floats
-    rows: tuple[Record, ...]
-    names: tuple[str, ...]
-    sources: tuple[str, ...]
-    cohort: Cohort | None = None
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    @classmethod
-    def encoded(cls, rows: Sequence[Record], encoder: ClinicalEncoder, cohort: Cohort | None = None) -> Patients:
-        """`rows` as numbers."""
-        return cls(encoder.transform(rows), tuple(rows), tuple(encoder.names), tuple(encoder.sources), cohort)
-
-    def with_x(self, x: Floats) -> Patients:
-        """The same patients with other numbers."""
-        return Patients(x, self.rows, self.names, self.sources, self.cohort)
 
 
 @dataclass(frozen=True)

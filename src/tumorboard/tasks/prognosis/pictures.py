@@ -18,6 +18,7 @@ from tumorboard.tasks.prognosis.explain import hazard_ratios, moved_by
 from tumorboard.tasks.prognosis.models.registry import fit_model
 from tumorboard.tasks.prognosis.patients import Patients, Training
 from tumorboard.tasks.prognosis.protocol import FoldPrediction
+from tumorboard.tasks.result import Picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,31 +35,50 @@ def draw_pictures(
     *,
     shown: str,
     config: PrognosisConfig,
-) -> list[Path]:
+) -> list[Picture]:
     """Write the figures of one endpoint as SVG and PNG; `shown` is the model whose groups, calibration and benefit are
-    drawn. All but hazard ratios and the single patient are of patients that the model had not seen."""
+    drawn. All but hazard ratios and the single patient are of patients that the model had not seen. Returns the SVG."""
     horizon = _horizon(outcome, config)
     mine = predictions[shown]
     risk = _risk_by(mine, horizon, len(outcome))
     training = Training.of(records, outcome.event, outcome.time_days, variables=variables, config=config)
-    wanted: dict[str, Callable[[], Figure]] = {
-        "risk-groups": lambda: figures.risk_group_curves(outcome, risk_groups(mine, len(outcome)), model=shown),
-        "calibration": lambda: figures.calibration(outcome, risk, horizon_days=horizon, model=shown),
-        "auc-in-time": lambda: figures.auc_in_time(outcome, predictions),
-        "hazard-ratios": lambda: figures.forest(_ratios(training), endpoint=outcome.endpoint),
-        "net-benefit": lambda: figures.net_benefit(outcome, risk, horizon_days=horizon, model=shown),
-        "one-patient": lambda: _one_patient(training, outcome, risk, horizon, config),
+    endpoint, years = outcome.endpoint, f"{horizon / figures.DAYS_PER_YEAR:.1f} years"
+    wanted: dict[str, tuple[Callable[[], Figure], str]] = {
+        "risk-groups": (
+            lambda: figures.risk_group_curves(outcome, risk_groups(mine, len(outcome)), model=shown),
+            f"Kaplan-Meier curves of {endpoint} for the thirds of risk by {shown}, with patients at risk",
+        ),
+        "calibration": (
+            lambda: figures.calibration(outcome, risk, horizon_days=horizon, model=shown),
+            f"Risk of {endpoint} by {years} as predicted by {shown} against what was observed, in fifths",
+        ),
+        "auc-in-time": (
+            lambda: figures.auc_in_time(outcome, predictions),
+            f"How well each model tells who will have the event ({endpoint}), by year of follow-up",
+        ),
+        "hazard-ratios": (
+            lambda: figures.forest(_ratios(training), endpoint=endpoint),
+            f"Hazard ratios of ridge Cox for {endpoint}, all patients",
+        ),
+        "net-benefit": (
+            lambda: figures.net_benefit(outcome, risk, horizon_days=horizon, model=shown),
+            f"Net benefit of treating by the risk of {endpoint} by {years}, against treating all or none",
+        ),
+        "one-patient": (
+            lambda: _one_patient(training, outcome, risk, horizon, config),
+            f"What moved the risk of {endpoint} of the tested patient with the highest one",
+        ),
     }
     made = []
     folder.mkdir(parents=True, exist_ok=True)
     stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in outcome.endpoint)
-    for name, draw in wanted.items():
+    for name, (draw, alt) in wanted.items():
         figure = draw()
         for suffix in ("svg", "png"):
             target = folder / f"{stem}-{name}.{suffix}"
             with atomic_file(target) as temporary:
                 figure.savefig(temporary, format=suffix, dpi=130, metadata={"Date": None} if suffix == "svg" else None)
-            made.append(target)
+        made.append(Picture(folder / f"{stem}-{name}.svg", f"{endpoint}: {name.replace('-', ' ')}", alt))
     return made
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorboard.core.outcome import Survival
+from tumorboard.metrics.comparisons import against_reference
 from tumorboard.metrics.concordance import concordance
 from tumorboard.metrics.survival.curves import Curve, censoring_curve, kaplan_meier
 from tumorboard.metrics.survival.discrimination import dynamic_auc
@@ -32,12 +33,15 @@ _QUANTILES = (0.1, 0.8)
 
 @dataclass(frozen=True)
 class ModelScores:
-    """Score rows of one model, and its resampled concordances (draws,) for paired differences."""
+    """Score rows of one model, and its concordance for comparisons: resampled (draws,), and of each fold (k,)."""
 
     rows: list[dict[str, Any]]
     tested: int
     concordance: float
     draws: Floats
+    by_fold: tuple[float, ...] = ()
+    test_share: float = 0.0
+    """Patients tested per fold over patients trained on, mean over folds."""
 
 
 @dataclass(frozen=True)
@@ -94,15 +98,19 @@ def score_model(
     for name, figure in figures.items():
         value = _mean(figure(fold) for fold in folds)
         rows.append(_row(model, name, outcome, subset, value, draws[name], n=tested))
-    return ModelScores(rows, tested, _mean(_harrell(fold) for fold in folds), draws["c_index"])
+    found = (_harrell(fold) for fold in folds)
+    by_fold = tuple(np.nan if value is None else value for value in found)
+    share = float(np.mean([len(p.test) / len(p.train) for p in predictions]))
+    return ModelScores(rows, tested, _mean(by_fold), draws["c_index"], by_fold, share)
 
 
 def difference_rows(
     outcome: Survival, scores: Mapping[str, ModelScores], *, reference: str, subset: str
 ) -> list[dict[str, Any]]:
-    """Concordance of each model minus that of `reference`, on the same resamples."""
+    """Concordance of each model minus that of `reference`, on the same resamples; over several folds also p of the
+    difference (Nadeau and Bengio's test over folds, Holm's correction for all models)."""
     base = scores[reference]
-    return [
+    rows = [
         _row(
             name,
             f"c_index minus {reference}",
@@ -115,6 +123,13 @@ def difference_rows(
         for name, mine in scores.items()
         if name != reference
     ]
+    if len(base.by_fold) > 1:
+        by_fold = {name: mine.by_fold for name, mine in scores.items()}
+        metric = f"p_holm (c_index against {reference})"
+        for name, p in against_reference(by_fold, reference=reference, test_share=base.test_share).items():
+            value = np.nan if p is None else p
+            rows.append(_row(name, metric, outcome, subset, value, np.array([]), n=scores[name].tested))
+    return rows
 
 
 def _fold(outcome: Survival, prediction: FoldPrediction) -> _Fold:
@@ -184,7 +199,7 @@ def _row(
 ) -> dict[str, Any]:
     tried = draws[::4] if metric.startswith(_SECONDARY) else draws
     known = tried[~np.isnan(tried)]
-    sure = not np.isnan(value) and len(known) >= 0.95 * len(tried)
+    sure = len(known) and not np.isnan(value) and len(known) >= 0.95 * len(tried)
     low, high = np.quantile(known, [0.025, 0.975]) if sure else (None, None)
     return {
         "run": model,
