@@ -401,6 +401,8 @@ METRICS: dict[str, Metric] = {
             "higher",
             "0.8 Dice + 0.05 (1 - SAPE of the long axis) + 0.05 (1 - SAPE of the short axis) + 0.1 consistency",
             "nothing predicted: SAPE 1; an axis 0 on both sides: SAPE 0",
+        ),
+        Metric(
             "p_holm",
             "p, all models",
             "1",
