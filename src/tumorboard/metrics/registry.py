@@ -562,6 +562,15 @@ METRICS: dict[str, Metric] = {
             "0.8 Dice + 0.05 (1 - SAPE of the long axis) + 0.05 (1 - SAPE of the short axis) + 0.1 consistency",
             "nothing predicted: SAPE 1; an axis 0 on both sides: SAPE 0",
         ),
+        Metric(
+            "p_holm",
+            "p, all models",
+            "1",
+            "none",
+            "two-sided p of the difference from the reference over folds (Nadeau and Bengio 2003), for all models "
+            "compared at once (Holm 1979)",
+            "one fold, an undefined fold, or folds that do not differ: undefined",
+        ),
         Metric("sensitivity", "Sensitivity", "1", "higher", "share of the positives recognised", "none: undefined"),
         Metric("specificity", "Specificity", "1", "higher", "share of the negatives recognised", "none: undefined"),
     )

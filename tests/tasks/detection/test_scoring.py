@@ -206,3 +206,34 @@ def test_what_a_cohort_lacks(cohort: Cohort) -> None:
     assert missing(table_cohort()) == ["CT volumes"]
     assert missing(cohort) == []
     assert missing(cohort.subset(["P0", "P1"])) == ["lesions marked with boxes on the CT of four or more patients"]
+
+
+def test_command_line_scores_a_file_by_named_rules(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from tumorboard.cli.main import build_app
+
+    save_cohort(table_cohort(), tmp_path / "cohort")
+    row = {"image": "000001_01_01_109.png", "x1": 100, "y1": 120, "x2": 140, "y2": 180, "score": 0.9}
+    file = write_csv(tmp_path / "mine.csv", [row])
+    words = ["evaluate", "detection", str(tmp_path / "cohort"), "--prediction", str(file), "--rules", "deeplesion"]
+    done = CliRunner().invoke(build_app(), [*words, "--set", "fp_rates=1,2", "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert [row["label"] for row in found["scores"]] == ["2-D IoU >= 0.5", "1 FP/slice", "2 FP/slice"]
+    assert found["rules"]["name"] == "deeplesion" and found["rules"]["fp_rates"] == [1.0, 2.0]
+    assert CliRunner().invoke(build_app(), [*words, "--set", "fp_rates=1,x"]).exit_code == 2
+
+
+def test_deeplesion_denominators(real_data: Path) -> None:
+    """4,887 of 4,889 and 4,912 of 4,927 lesions, 4,791 of 4,793 and 4,817 of 4,831 slices: counts of public logs."""
+    reader = pytest.importorskip("tumorboard.datasets.deeplesion.reader")
+    rules = load_rules("deeplesion", task="detection")
+    for table, kept, whole in (
+        ("DL_info_val.csv.gz", (4887, 4791), (4889, 4793)),
+        ("DL_info_test.csv.gz", (4912, 4817), (4927, 4831)),
+    ):
+        cases = find_cases(reader.read(real_data / "deeplesion", tables=table, companions=False))
+        for noisy, expected in (("leave out", kept), ("keep", whole)):
+            arranged = arrange(cases, [], rules=replace(rules, noisy=noisy))
+            assert (len(arranged.lesions), len(arranged.units)) == expected

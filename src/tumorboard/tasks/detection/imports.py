@@ -54,7 +54,9 @@ def read_predictions(
     if (source / "cohort.json").is_file():
         return _from_cohort(source, {case.image_id for case in cases}, run_id, unknown)
     places = _places(cases)
-    rows, strange = [], []
+    rows: list[dict[str, Any]] = []
+    strange: list[str] = []
+    pixels: dict[str, tuple[Case, list[int], list[list[float]]]] = {}
     for number, (name, box, score, label, where) in enumerate(_records(source, pixel_base)):
         place = _find(places, name)
         if place is None:
@@ -69,10 +71,17 @@ def read_predictions(
             "run_id": run_id,
             "kind": BOX,
             "label": label or "lesion",
-            "box": list(box["mm"]) if "mm" in box else _in_mm(box["pixels"], case, z_mm, where),
+            "box": list(box["mm"]) if "mm" in box else None,
             "score": score,
         }
+        if "pixels" in box:
+            _, numbers, corners = pixels.setdefault(case.image_id, (case, [], []))
+            numbers.append(len(rows))
+            corners.append(_with_slice(box["pixels"], case, z_mm, where))
         rows.append(row)
+    for case, numbers, corners in pixels.values():
+        for number, in_mm in zip(numbers, _in_mm(corners, case), strict=True):
+            rows[number]["box"] = in_mm
     return rows, sorted(set(strange))
 
 
@@ -187,19 +196,26 @@ def _find(places: Mapping[str, Place], name: str) -> Place | None:
     return places.get(name) or places.get(plain) or places.get(plain.removesuffix(".png"))
 
 
-def _in_mm(pixels: Sequence[float], case: Case, z_mm: float | None, where: str) -> list[float]:
-    """A box in pixels of the stored image as one in RAS mm. DET105 without a grid, DET103 without a slice."""
+def _with_slice(pixels: Sequence[float], case: Case, z_mm: float | None, where: str) -> list[float]:
+    """A box in pixels with the slices it spans. DET105 without a grid, DET103 without a slice."""
     if case.geometry is None:
         raise TumorboardError(codes.NO_GRID, f"{where}, image {case.image_id}", found="no grid", expected="one")
-    if len(pixels) == 4:
-        if z_mm is None:
-            raise TumorboardError(
-                codes.PREDICTION_FORM, where, found="a 2-D box of a volume", expected="a slice's name, or z1 and z2"
-            )
-        level = _level(case.geometry, z_mm)
-        pixels = [pixels[0], pixels[1], level - 0.5, pixels[2], pixels[3], level + 0.5]
-    corners = case.geometry.to_world(np.reshape(pixels, (2, 3)))
-    return [*corners.min(axis=0).tolist(), *corners.max(axis=0).tolist()]
+    if len(pixels) == 6:
+        return list(pixels)
+    if z_mm is None:
+        raise TumorboardError(
+            codes.PREDICTION_FORM, where, found="a 2-D box of a volume", expected="a slice's name, or z1 and z2"
+        )
+    level = _level(case.geometry, z_mm)
+    return [pixels[0], pixels[1], level - 0.5, pixels[2], pixels[3], level + 0.5]
+
+
+def _in_mm(corners: Sequence[Sequence[float]], case: Case) -> list[list[float]]:
+    """Boxes in voxels of the stored image as boxes in RAS mm."""
+    assert case.geometry is not None
+    places = case.geometry.to_world(np.reshape(corners, (-1, 2, 3)))
+    boxes: list[list[float]] = np.concatenate([places.min(axis=1), places.max(axis=1)], axis=1).tolist()
+    return boxes
 
 
 def _level(geometry: Geometry, z_mm: float) -> int:

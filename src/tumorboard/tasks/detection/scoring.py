@@ -52,8 +52,14 @@ def arrange(cases: Sequence[Case], rows: Sequence[Mapping[str, Any]], *, rules: 
         by_image.setdefault(row["image_id"], []).append(row)
     patients = {name: number for number, name in enumerate(sorted({case.patient_id for case in cases}))}
     flat = rules.dimensions == 2
-    t_unit, t_box, lesions, p_unit, p_box, kept = [], [], [], [], [], []
-    units, owner = [], []
+    units: list[str] = []
+    owner: list[int] = []
+    truths: list[Floats] = []
+    guesses: list[Floats] = []
+    lesions: list[Lesion] = []
+    kept: list[Mapping[str, Any]] = []
+    t_unit: list[int] = []
+    p_unit: list[int] = []
     for case in sorted(cases, key=lambda one: one.image_id):
         if case.geometry is None and (flat or rules.inclusive):
             raise TumorboardError(codes.NO_GRID, case.image_id, found="no grid", expected="shape and affine")
@@ -61,29 +67,30 @@ def arrange(cases: Sequence[Case], rows: Sequence[Mapping[str, Any]], *, rules: 
         mine = [x for x in case.lesions if rules.noisy == "keep" or not x.noisy]
         if not mine and rules.unmarked == "leave out":
             continue
+        listed = by_image.get(case.image_id, [])
         truth = index_boxes([x.box_mm for x in mine], grid)
-        guesses = by_image.get(case.image_id, [])
-        guess = index_boxes([row["box"] for row in guesses], grid)
-        levels = _key_slices(mine, grid) if flat else [0] * len(mine)
-        for level in sorted(set(levels)) if flat else [0]:
-            unit = len(units)
+        guess = index_boxes([row["box"] for row in listed], grid)
+        levels = np.array(_key_slices(mine, grid) if flat else [0] * len(mine), int)
+        for level in np.unique(levels).tolist() if flat else [0]:
+            own = np.flatnonzero(levels == level)
+            near = (
+                (guess[:, 2] - _NEAR <= level) & (level <= guess[:, 5] + _NEAR) if flat else np.ones(len(guess), bool)
+            )
+            here = np.flatnonzero(near)
+            truths.append(truth[own])
+            guesses.append(guess[here])
+            lesions += [mine[index] for index in own.tolist()]
+            kept += [listed[index] for index in here.tolist()]
+            t_unit += [len(units)] * len(own)
+            p_unit += [len(units)] * len(here)
             units.append(f"{case.image_id} slice {level}" if flat else case.image_id)
             owner.append(patients[case.patient_id])
-            for lesion, box, own in zip(mine, truth, levels, strict=True):
-                if own == level:
-                    t_unit.append(unit)
-                    t_box.append(box)
-                    lesions.append(lesion)
-            for row, box in zip(guesses, guess, strict=True):
-                if not flat or box[2] - _NEAR <= level <= box[5] + _NEAR:
-                    p_unit.append(unit)
-                    p_box.append(box)
-                    kept.append(row)
     axes = [0, 1, 3, 4] if flat else list(range(6))
     d = rules.dimensions
-    reference = Boxes.of(t_unit, np.reshape(t_box, (-1, 6))[:, axes], dimensions=d)
+    empty = np.empty((0, 6))
+    reference = Boxes.of(t_unit, np.concatenate([empty, *truths])[:, axes], dimensions=d)
     scores = [row["score"] for row in kept]
-    prediction = Boxes.of(p_unit, np.reshape(p_box, (-1, 6))[:, axes], scores, dimensions=d)
+    prediction = Boxes.of(p_unit, np.concatenate([empty, *guesses])[:, axes], scores, dimensions=d)
     return Arranged(
         reference, prediction, np.array(owner, np.int64), tuple(units), tuple(patients), tuple(lesions), tuple(kept)
     )
