@@ -1,7 +1,7 @@
 """Body-part scores: virtual CT of unseen patients, out of fold, and real CTs left out one patient at a time.
 
-    python benchmarks/bodypart.py VIRTUAL --out OUT [--data DATA] [--date DAY] [--machine WORDS] [--set key=value ...]
-        [--write]
+    python benchmarks/bodypart.py VIRTUAL --out OUT [--data DATA [--real-steps N]] [--date DAY] [--machine WORDS]
+        [--set key=value ...] [--write]
 
 VIRTUAL is a cohort of virtual CT (`tumorboard phantom VIRTUAL --region body-ct --patients 64 --exams 3`). DATA holds
 `ct/` and `sts_petct/`: real CTs, most of them small parts of a body. They are scored by a network of virtual CT alone,
@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("virtual", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--real-steps", type=int, help="Steps of each training for real CTs; default: as the others.")
     parser.add_argument("--date", default="")
     parser.add_argument("--machine", default=machine())
     parser.add_argument("--set", action="append", default=[], metavar="key=value")
@@ -69,7 +70,8 @@ def main() -> None:
     virtual = open_cohort(arguments.virtual)
     text += virtual_section(virtual, arguments.out / "virtual", config)
     if arguments.data:
-        text += real_section(virtual, arguments.data, arguments.out / "real", config)
+        shorter = config.model_copy(update={"steps": arguments.real_steps or config.steps})
+        text += real_section(virtual, arguments.data, arguments.out / "real", shorter)
     page = "\n".join(text) + "\n"
     print(page)
     if arguments.write:
