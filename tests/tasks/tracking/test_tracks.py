@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tumorboard.core.cohort import Cohort
@@ -205,3 +207,18 @@ def test_a_lesion_is_carried_to_the_other_exam() -> None:
     assert 0 < blind.confidence < found.confidence < 1
     assert np.allclose(found.box_mm.mean(axis=0), found.centre_mm)
     assert found.axes_mm == (10.0, 6.0)
+
+
+def test_edges_from_an_embedding(tmp_path: Path) -> None:
+    """Lesions a point one way, b and c another: by their vectors b and c are one lesion, whatever their places."""
+    cohort = cohort_of(1)
+    names = [row["finding_id"] for row in cohort.rows("findings")]
+    vectors = np.array([[1.0, 0.0] if ".a" in name else [0.0, 1.0] for name in names], np.float32)
+    np.save(tmp_path / "embeddings.npy", vectors)
+    pq.write_table(pa.table({"finding_id": names}), tmp_path / "findings.parquet")
+    config = TrackingConfig(embedding=str(tmp_path))
+    found = [row["findings"] for row in track_rows(tracks_of(cohort, config=config))]
+    assert found == [["p0.0.a", "p0.1.a", "p0.1.a2", "p0.2.a"], ["p0.0.b", "p0.1.b", "p0.2.c"]]
+    pq.write_table(pa.table({"finding_id": ["x", *names[1:]]}), tmp_path / "findings.parquet")
+    with pytest.raises(TumorboardError, match="TRK104"):
+        tracks_of(cohort, config=config)
