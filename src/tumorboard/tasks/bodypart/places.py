@@ -72,7 +72,7 @@ def _place(image: ScoredImage, at_mm: Place) -> Place:
 def same_level(of: ScoredImage, other: ScoredImage, z_mm: float) -> float | None:
     """z (RAS mm) in the CT `other` at the level of `z_mm` in the CT `of`; None where `other` does not show it.
 
-    Good to a centimetre or two (see `docs/how-to/order-slices.md`): a start for a registration, not its end.
+    A start for a registration, not its end.
     """
     return other.curve.z_at(float(of.curve.score_at(z_mm)))
 

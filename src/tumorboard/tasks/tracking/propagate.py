@@ -22,7 +22,7 @@ from tumorboard.tasks.tracking.marks import Mark
 __all__ = ["Propagated", "propagate", "propagate_by_marks"]
 
 REGISTERED_SD_MM = 3.5
-"""Error per axis of a place after registration; virtual patients, whose organs do not breathe, are off by 3 mm."""
+"""Error per axis of a place after registration: a guess, larger than what a few virtual patients showed."""
 
 
 @dataclass(frozen=True, eq=False)
