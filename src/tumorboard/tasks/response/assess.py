@@ -210,8 +210,9 @@ def _role(one: Followed, targets: set[str], config: ResponseConfig) -> str:
 def _growth(
     one: Followed, course: Course, days: Sequence[float | None], error_mm: float, *, last: int = 0
 ) -> dict[str, Any]:
-    """Growth through all exams (or the `last` ones) at which the lesion was measured. The error of a volume is three times that of an axis
-    of the lesion's size; without volumes those of ellipsoids of the axes are taken, and it says so."""
+    """Growth through all exams (or the `last` ones) at which the lesion was measured. The error of a volume is three
+    times that of an axis of the lesion's size; without volumes those of ellipsoids of the axes are taken, and it says
+    so."""
     points = []
     for exam, sight, day in zip(course.exams, one.sights, days, strict=True):
         if sight.seen is Seen.MEASURED and day is not None:

@@ -4,8 +4,7 @@ For cohorts without pixels that state relative locations (DeepLesion). Millimetr
 relative location + an offset, which is a patient's (smooth over the body), an exam's and a series' own. Offsets are
 Gaussian, so that the place is a weighted mean of what the marked lesions say (kriging); with no lesion marked in the
 series it falls back to the usual place. The constants below were fitted, by maximum likelihood, to DeepLesion's test
-table (665 patients); of two forms of the kernel, the better one on the
-validation pairs was kept.
+table (665 patients); of two forms of the kernel, the better one on the validation pairs was kept.
 """
 
 from __future__ import annotations
