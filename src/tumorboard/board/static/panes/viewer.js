@@ -48,7 +48,7 @@ Tumorboard.pane("viewer", (root, data) => {
     find(".bars").replaceChildren(...[...open.get("a")?.images.keys() ?? []].filter((layer) => layer.kind !== "mask").map((layer) => {
       const [low, high] = layer.kind === "ct" ? data.presets[preset?.value ?? "soft tissue"] : [layer.low, layer.high];
       const unit = layer.unit === "SUVbw" ? "SUV" : layer.unit;
-      return element("span", { className: `bar bar-${layer.kind}` },
+      return element("span", { className: `scale-bar bar-${layer.kind}` },
         element("span", { textContent: `${layer.title} ${Number(low).toPrecision(3) * 1}` }), element("i"),
         element("span", { textContent: `${Number(high).toPrecision(3) * 1} ${unit}` }));
     }));
