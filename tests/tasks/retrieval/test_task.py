@@ -152,7 +152,7 @@ def test_benchmark_beside_baselines(tmp_path: Path) -> None:
     best, place = value["embedding", "precision@1", "type"], value["location-size", "precision@1", "type"]
     assert best > 0.9 and place < 0.7
     # Five patients are held out at a time: four of nine hits can have the query's type, no more.
-    assert 0.4 < value["embedding", "precision@9", "type"] <= pytest.approx(4 / 9)
+    assert 0.4 < value["embedding", "precision@9", "type"] <= 4 / 9 + 1e-9
     gap = next(r for r in result.scores if r["run"] == "embedding - location-size" and r["metric"] == "precision@1")
     assert gap["low"] > 0 and gap["n"] == 10
     assert value["head", "f1_macro", "type"] > value["location-size-forest", "f1_macro", "type"]
