@@ -1,0 +1,1 @@
+"""Descriptions of all metrics, by what they are of."""

@@ -1,0 +1,141 @@
+"""Figures of what is foretold: times, classes, probabilities."""
+
+from __future__ import annotations
+
+from tumorboard.metrics.listed.metric import Metric
+
+__all__ = ["OUTCOMES"]
+
+OUTCOMES: tuple[Metric, ...] = (
+    Metric(
+        "c_index",
+        "Concordance index",
+        "1",
+        "higher",
+        "share of comparable pairs that the score puts in the right order; ties count one half (Harrell)",
+        "no comparable pair: undefined",
+    ),
+    Metric(
+        "uno_c",
+        "Uno's concordance",
+        "1",
+        "higher",
+        "concordance with pairs weighted by the chance to be uncensored, events up to a stated time",
+        "no comparable pair: undefined",
+    ),
+    Metric(
+        "ibs",
+        "Integrated Brier score",
+        "1",
+        "lower",
+        "squared distance of predicted survival from what happened, weighted for censoring, mean over time",
+        "no span of time followed in training and test: undefined",
+    ),
+    Metric(
+        "ipa",
+        "Index of prediction accuracy",
+        "1",
+        "higher",
+        "1 minus the integrated Brier score over that of Kaplan-Meier; below 0 is worse than one curve for all",
+        "as the integrated Brier score, or that of Kaplan-Meier 0: undefined",
+    ),
+    Metric(
+        "bound_missed",
+        "Missed by the 90 % bound",
+        "1",
+        "none",
+        "share of patients whose event came before their calibrated lower bound, weighted for censoring; due: 0.1",
+        "no patients: undefined",
+    ),
+    Metric(
+        "balanced_accuracy",
+        "Balanced accuracy",
+        "1",
+        "higher",
+        "mean over the classes of the share that is recognised",
+        "a class without patients is left out; no patients: undefined",
+    ),
+    Metric(
+        "auc",
+        "Area under the ROC curve",
+        "1",
+        "higher",
+        "chance that a positive patient scores above a negative one; ties count one half",
+        "one class alone: undefined",
+    ),
+    Metric(
+        "average_precision",
+        "Area under precision and recall (AUPRC)",
+        "1",
+        "higher",
+        "precision summed over the steps of recall; by chance the share of positives",
+        "no positive: undefined",
+    ),
+    Metric(
+        "mcc",
+        "Matthews correlation",
+        "1",
+        "higher",
+        "correlation of truth and prediction, also of more than two classes",
+        "truth or prediction all of one class: undefined",
+    ),
+    Metric(
+        "f1_macro",
+        "Macro F1",
+        "1",
+        "higher",
+        "mean over the classes of 2 TP / (2 TP + FP + FN)",
+        "a class in neither is left out; no patients: undefined",
+    ),
+    Metric(
+        "brier",
+        "Brier score",
+        "1",
+        "lower",
+        "mean squared distance of the probabilities from the truth (two classes: of the positive one)",
+        "no patients: undefined",
+    ),
+    Metric(
+        "log_loss",
+        "Log loss",
+        "nat",
+        "lower",
+        "mean negative logarithm of the probability of the true class, clipped at 1e-12",
+        "no patients: undefined",
+    ),
+    Metric(
+        "ece",
+        "Expected calibration error",
+        "1",
+        "lower",
+        "mean distance of probability and share over ten bins of equal width, weighted by patients",
+        "no patients: undefined",
+    ),
+    Metric(
+        "calibration_slope",
+        "Calibration slope",
+        "1",
+        "none",
+        "slope of the truth on the log odds of the probability; 1 is right, below 1 too extreme",
+        "one class alone, equal probabilities, or classes that they part: undefined",
+    ),
+    Metric(
+        "calibration_in_the_large",
+        "Calibration in the large",
+        "log odds",
+        "zero",
+        "intercept at slope 1; above 0 positives were likelier than said",
+        "one class alone: undefined",
+    ),
+    Metric(
+        "p_holm",
+        "p, all models",
+        "1",
+        "none",
+        "two-sided p of the difference from the reference over folds (Nadeau and Bengio 2003), for all models "
+        "compared at once (Holm 1979)",
+        "one fold, an undefined fold, or folds that do not differ: undefined",
+    ),
+    Metric("sensitivity", "Sensitivity", "1", "higher", "share of the positives recognised", "none: undefined"),
+    Metric("specificity", "Specificity", "1", "higher", "share of the negatives recognised", "none: undefined"),
+)

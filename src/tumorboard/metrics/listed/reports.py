@@ -1,0 +1,130 @@
+"""Figures of report reading and of boxes on X-rays."""
+
+from __future__ import annotations
+
+from tumorboard.metrics.listed.metric import Metric
+
+__all__ = ["REPORTS"]
+
+REPORTS: tuple[Metric, ...] = (
+    Metric(
+        "box_iou",
+        "Overlap of boxes",
+        "1",
+        "higher",
+        "intersection / union of two boxes of one name, mean over patients",
+        "not found: 0; no reference: left out",
+    ),
+    Metric(
+        "mask_iou",
+        "Overlap of lung masks",
+        "1",
+        "higher",
+        "intersection / union of the pixels of one lung, mean over patients",
+        "not found: 0; no reference: left out",
+    ),
+    Metric(
+        "centre_distance_px",
+        "Distance of box centres",
+        "px",
+        "lower",
+        "between the centres of two boxes of one name, mean over patients",
+        "not found: left out, and seen in n",
+    ),
+    Metric(
+        "centre_distance_share",
+        "Distance of box centres by thorax width",
+        "1",
+        "lower",
+        "distance of centres / width of the box round both lungs, mean over patients",
+        "not found: left out, and seen in n",
+    ),
+    Metric(
+        "triple_f1",
+        "Triple F1",
+        "1",
+        "higher",
+        "2 TP / (2 TP + FP + FN) of statements (location, attribute, polarity), pooled over reports",
+        "no statement on either side: undefined",
+    ),
+    Metric(
+        "triple_precision",
+        "Triple precision",
+        "1",
+        "higher",
+        "share of the predicted statements that the reference has",
+        "no predicted statement: undefined",
+    ),
+    Metric(
+        "triple_recall",
+        "Triple recall",
+        "1",
+        "higher",
+        "share of the reference's statements that are predicted",
+        "no reference statement: undefined",
+    ),
+    Metric(
+        "closed_triple_f1",
+        "Triple F1 after closure",
+        "1",
+        "higher",
+        "as triple F1, both sides closed first: yes up to wholes and broader labels, no down to parts and kinds",
+        "no statement on either side: undefined",
+    ),
+    Metric(
+        "sentence_f1",
+        "Triple F1 by sentence",
+        "1",
+        "higher",
+        "as triple F1, each statement tied to the sentence that makes it",
+        "no statement on either side: undefined",
+    ),
+    Metric(
+        "attribute_f1",
+        "Attribute F1",
+        "1",
+        "higher",
+        "as triple F1, of (attribute, polarity) alone: places do not count",
+        "no statement on either side: undefined",
+    ),
+    Metric(
+        "location_f1",
+        "Location F1",
+        "1",
+        "higher",
+        "as triple F1, of (location, polarity) alone: what is said of the place does not count",
+        "no statement on either side: undefined",
+    ),
+    Metric(
+        "comparison_f1",
+        "Comparison F1",
+        "1",
+        "higher",
+        "as triple F1, of (location, attribute, word of change) against the exam before",
+        "no change on either side: undefined",
+    ),
+    Metric(
+        "percent_agreement",
+        "Agreement",
+        "1",
+        "higher",
+        "share of (location, attribute) pairs spoken of by either source to which both give the same polarity",
+        "no pair: undefined",
+    ),
+    Metric(
+        "kappa",
+        "Cohen's kappa",
+        "1",
+        "higher",
+        "agreement of the polarities of two sources beyond chance",
+        "no pair, or one answer throughout: undefined",
+    ),
+    Metric(
+        "statements_per_report",
+        "Statements per report",
+        "1",
+        "none",
+        "mean number of statements about the exam itself",
+        "no report: undefined",
+    ),
+)
