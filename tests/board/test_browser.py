@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from browser import CHROMIUM, WHY_NOT, Browser
+from cubes import build_cubes
 
-from conftest import build_cubes
 from tumorboard.board.build import build_board
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=WHY_NOT)

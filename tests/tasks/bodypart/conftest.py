@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A cohort of six drawn bodies, the folder of a model trained on it, and the model."""
-    import bodies
+    import bodypart_bodies as bodies
 
     from tumorboard.tasks.bodypart.config import BodyPartConfig
     from tumorboard.tasks.bodypart.train import train

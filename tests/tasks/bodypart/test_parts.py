@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from bodies import body, z_of
+from bodypart_bodies import body, z_of
 
 from tumorboard.core.bodypart import NOT_ORDERED, REGIONS, REVERSED, WRONG_SPACING
 from tumorboard.core.errors import TumorboardError

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import bodies
+import bodypart_bodies as bodies
 import numpy as np
 import pytest
-from bodies import LIGHT
+from bodypart_bodies import LIGHT
 
 from tumorboard.checks.run import run_checks
 from tumorboard.core.bodypart import BODY_PART, POINT, REVERSED

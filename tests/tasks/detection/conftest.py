@@ -12,6 +12,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 @pytest.fixture(scope="session")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
-    from bodies import make_cohort
+    from detection_bodies import make_cohort
 
     return make_cohort(tmp_path_factory.mktemp("bodies"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bodies import GRID, TINY, body
+from detection_bodies import GRID, TINY, body
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
