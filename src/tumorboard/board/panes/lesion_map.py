@@ -1,0 +1,2 @@
+def pane(f):
+    return None
