@@ -9,7 +9,9 @@ from typing import Any
 
 from tumorboard.board import summary
 from tumorboard.board.exam import ExamPage
+from tumorboard.board.lesion_plots import PointMap, place_map, plane_map
 from tumorboard.board.lesions import Lesion
+from tumorboard.board.marked import MarkedLesions, marked_lesions
 from tumorboard.board.names import page_names
 from tumorboard.board.crops import Crop
 from tumorboard.board.runs import HIDDEN, RunStyle, run_styles
@@ -174,12 +176,29 @@ class Board:
         return lesion_vectors(self.cohort)
 
     @cached_property
+    def marked(self) -> MarkedLesions:
+        """The lesions that the expert marked, as columns."""
+        return marked_lesions(self.cohort)
+
+    @cached_property
+    def place_map(self) -> PointMap | None:
+        """Where in the body they lie."""
+        return place_map(self.marked)
+
+    @cached_property
+    def plane_map(self) -> PointMap | None:
+        """Their vectors in the plane."""
+        return None if self.similar is None else plane_map(self.similar)
+
+    @cached_property
     def pictured(self) -> frozenset[int]:
         """Rows of `similar` of which a crop is drawn."""
         if self.similar is None:
             return frozenset()
         found = self.similar
-        return frozenset(found.rows_of[patient][crop.number] for patient in found.rows_of for crop in self.crops(patient))
+        return frozenset(
+            found.rows_of[patient][crop.number] for patient in found.rows_of for crop in self.crops(patient)
+        )
 
     def crops(self, patient_id: str) -> list[Crop]:
         """Crops of the patient's marked lesions that are to be drawn."""

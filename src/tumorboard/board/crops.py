@@ -40,9 +40,7 @@ class Crop:
     kind: str
 
 
-def draw_crops(
-    crops: Iterable[Crop], *, load: Callable[[Mapping[str, Any]], Volume], folder: Path
-) -> None:
+def draw_crops(crops: Iterable[Crop], *, load: Callable[[Mapping[str, Any]], Volume], folder: Path) -> None:
     """Write `<number>.png` of each crop to `folder`, each scan read once. Of a scan that cannot be read a crossed-out
     picture is drawn: the exam on the same page tells why."""
     by_image: dict[str, list[Crop]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from tumorboard.board.cohort_facts import CohortFacts, Plot
 from tumorboard.board.context import Board, PatientSummary
 from tumorboard.board.crops import Crop, draw_crops
 from tumorboard.board.exam import ExamPage, draw_exam, save_picture
+from tumorboard.board.lesion_plots import draw_lesion_plots
 from tumorboard.board.pages import Pages
 from tumorboard.board.pictures import colour_bars
 from tumorboard.board.report import self_contained
@@ -98,6 +99,7 @@ class Site:
     def write_cohort(self, drawn: Mapping[str, PatientSummary]) -> None:
         """Write the cohort's page and the further pages of the list of patients."""
         facts = CohortFacts(self.board, drawn, self._plots(drawn))
+        _ = self._lesion_plots
         (self.folder / "index.html").write_text(self._pages.cohort(facts), encoding="utf-8")
         for number in range(2, len(facts.chunks) + 1):
             text = self._pages.further(facts, number)
@@ -107,6 +109,11 @@ class Site:
     def _pages(self) -> Pages:
         made: Pages = self.__dict__.setdefault("_made_pages", Pages(self.board))
         return made
+
+    @cached_property
+    def _lesion_plots(self) -> list[str]:
+        """Names of the plots of the marked lesions, which do not change while patients are drawn: written once."""
+        return draw_lesion_plots(self.board, self.folder / "plots")
 
     def _plots(self, drawn: Mapping[str, PatientSummary]) -> list[Plot]:
         """Cohort plots, each in the page's light and dark colours."""
