@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from tumorboard.board import summary
+from tumorboard.board.crops import Crop
 from tumorboard.board.exam import ExamPage
 from tumorboard.board.lesion_plots import PointMap, place_map, plane_map
 from tumorboard.board.lesions import Lesion
 from tumorboard.board.marked import MarkedLesions, marked_lesions
 from tumorboard.board.names import page_names
-from tumorboard.board.crops import Crop
 from tumorboard.board.runs import HIDDEN, RunStyle, run_styles
 from tumorboard.board.similar import LesionVectors, lesion_vectors
 from tumorboard.core.cohort import Cohort

@@ -30,8 +30,8 @@ _OUTSIDE = 20
 
 @dataclass(frozen=True)
 class Crop:
-    """One picture to draw: `number` names the file; `image`: row of the scan; the centre in RAS mm; the long axis, 0 when
-    not known; the type, which decides the window (lung, bone, else soft tissue)."""
+    """One picture to draw: `number` names the file; `image`: row of the scan; the centre in RAS mm; the long axis, 0
+    when not known; the type, which decides the window (lung, bone, else soft tissue)."""
 
     number: int
     image: Mapping[str, Any]
@@ -60,8 +60,8 @@ def draw_crops(crops: Iterable[Crop], *, load: Callable[[Mapping[str, Any]], Vol
 
 
 def crop_picture(volume: Volume, crop: Crop) -> NDArray[np.uint8]:
-    """Axial, seen from the feet: (96, 96) grey. A scan in HU is shown in the window of the type, another one from its own
-    1st to its 99th percentile; places outside the scan are dark."""
+    """Axial, seen from the feet: (96, 96) grey. A scan in HU is shown in the window of the type, another one from its
+    own 1st to its 99th percentile; places outside the scan are dark."""
     half = max(FIELD_MM, _ROOM * crop.long_mm) / 2
     centre = np.array(crop.centre_mm)
     plane = plane_through("axial", centre, low_mm=centre - half, high_mm=centre + half, pixels=CROP_PX)

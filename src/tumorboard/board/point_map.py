@@ -1,4 +1,4 @@
-"""Lesions as points of a plane: colour and shape by type. Arrays in, matplotlib figures out; nothing is written here."""
+"""Lesions as points of a plane, colour and shape by type. Arrays in, figures out; nothing is written here."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ class Neighbour:
 
 @dataclass(frozen=True, eq=False)
 class LesionVectors:
-    """Lesions (n) with a vector each (n, d). `run`: whose vectors they are, ``location-size`` for place and size from the
-    table; `why`: why no better ones are used, in words, or empty."""
+    """Lesions (n) with a vector each (n, d). `run`: whose vectors they are, ``location-size`` for place and size from
+    the table; `why`: why no better ones are used, in words, or empty."""
 
     lesions: Lesions
     vectors: NDArray[Any]
@@ -88,8 +88,8 @@ class LesionVectors:
 
 
 def lesion_vectors(cohort: Cohort) -> LesionVectors | None:
-    """The expert's marked lesions with the vectors of the newest retrieval run stored in the cohort; where there is none,
-    or none that fits, with relative place and size. None unless two patients have lesions that can be compared."""
+    """The expert's marked lesions with the vectors of the newest retrieval run stored in the cohort; where there is
+    none, or none that fits, with relative place and size. None unless two patients have lesions to compare."""
     lesions = find_lesions(cohort)
     if len(set(lesions.patients.tolist())) < 2:
         return None
