@@ -197,7 +197,7 @@ def test_maps_of_the_cohort(drawn: Path, by_run: tuple[Cohort, Path]) -> None:
     text = section(drawn, "index.html", "lesion_map")
     assert "6 lesions marked in 5 patients. 1 without type or place" in text
     assert '<th scope="row">liver</th><td class="num">3</td><td class="num">0.10</td>' in text
-    assert '<th scope="row">10 to 20</th><td class="num">6</td><td class="num">2</td>' in text
+    assert '<th scope="row">10 to 20</th><td class="num">6</td><td class="num">3</td>' in text
     for name in ("lesion-sizes", "lesion-places"):
         for theme in ("light", "dark"):
             assert (drawn / "plots" / f"{name}-{theme}.svg").read_text(encoding="utf-8").startswith("<?xml")

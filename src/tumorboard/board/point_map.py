@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 TYPE_COLOURS: dict[str, dict[str, str]] = {
     name: dict(zip(LESION_TYPES, colours, strict=True))
     for name, colours in {
-        "light": ("#1d2733", "#c98500", "#3f9fd4", "#c44e00", "#0062a3", "#b85590", "#00795a", "#857600"),
+        "light": ("#1d2733", "#b57800", "#2f8fc4", "#c44e00", "#0062a3", "#b85590", "#00795a", "#857600"),
         "dark": ("#eef2f6", "#e69f00", "#7cc8f2", "#ff8340", "#5b8cff", "#e79ac4", "#1fbf92", "#f0e442"),
     }.items()
 }
