@@ -280,10 +280,10 @@ def test_maps_lead_to_patients_and_follow_the_choice(browser: Browser, drawn: Pa
       return [r.left + r.width * at(a.axes[0], a.axes[2]), r.top + r.height * at(a.axes[1], a.axes[3])]; })()"""
     browser.run("document.querySelector('#lesion_map canvas').scrollIntoView({block: 'center'})")
     x, y = browser.run(place)
-    for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
-        browser.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
-        if kind == "mouseMoved":
-            browser.wait("document.querySelector('.map-said').textContent === 'lung, patient P1'")
+    browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+    browser.wait("document.querySelector('.map-said').textContent === 'lung, patient P1'")
+    for kind, held in (("mousePressed", 1), ("mouseReleased", 0)):
+        browser.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=held, clickCount=1)
     browser.wait("location.pathname.endsWith('patients/p2.html') && document.querySelector('#similar')")
     assert severe(browser) == []
     broken = browser.run("[...document.images].filter((i) => i.complete && !i.naturalWidth).map((i) => i.src)")
