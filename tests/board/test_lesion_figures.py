@@ -16,7 +16,6 @@ from matplotlib.patches import ConnectionPatch, Rectangle
 from tumorboard.board.lesion_figures import (
     AXES_COLOUR,
     BOX_COLOUR,
-    TYPE_COLOURS,
     body_edges,
     key_slice,
     lesions_by_study,
@@ -24,6 +23,7 @@ from tumorboard.board.lesion_figures import (
     size_histograms,
 )
 from tumorboard.board.marked import marked_lesions, middle_places, size_histogram, type_counts
+from tumorboard.board.point_map import TYPE_COLOURS
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.lesion import LESION_TYPES
@@ -100,7 +100,7 @@ def test_an_unknown_type_is_counted_apart_and_not_drawn() -> None:
     axes = figure.axes[0]
     points = axes.collections[0]
     np.testing.assert_allclose(points.get_offsets(), [[0.3, 0.6]] * 2)
-    assert {to_hex(colour, keep_alpha=False) for colour in points.get_facecolors()} == {TYPE_COLOURS["liver"]}
+    assert {to_hex(colour, keep_alpha=False) for colour in points.get_facecolors()} == {TYPE_COLOURS["light"]["liver"]}
     assert axes.get_ylim() == (1, 0)  # head on top
     assert "1 without type or place not drawn" in axes.get_title(loc="left")
 

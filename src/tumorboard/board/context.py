@@ -8,10 +8,14 @@ from functools import cached_property
 from typing import Any
 
 from tumorboard.board import summary
+from tumorboard.board.crops import Crop
 from tumorboard.board.exam import ExamPage
+from tumorboard.board.lesion_plots import PointMap, place_map, plane_map
 from tumorboard.board.lesions import Lesion
+from tumorboard.board.marked import MarkedLesions, marked_lesions
 from tumorboard.board.names import page_names
 from tumorboard.board.runs import HIDDEN, RunStyle, run_styles
+from tumorboard.board.similar import LesionVectors, lesion_vectors
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.tables import EXPERT
 
@@ -165,6 +169,44 @@ class Board:
     def patient_of_page(self) -> dict[str, str]:
         """Name of a page -> patient."""
         return {name: patient for patient, name in self.names.items()}
+
+    @cached_property
+    def similar(self) -> LesionVectors | None:
+        """The marked lesions, ready to be compared; None unless two patients have some."""
+        return lesion_vectors(self.cohort)
+
+    @cached_property
+    def marked(self) -> MarkedLesions:
+        """The lesions that the expert marked, as columns."""
+        return marked_lesions(self.cohort)
+
+    @cached_property
+    def place_map(self) -> PointMap | None:
+        """Where in the body they lie."""
+        return place_map(self.marked)
+
+    @cached_property
+    def plane_map(self) -> PointMap | None:
+        """Their vectors in the plane."""
+        return None if self.similar is None else plane_map(self.similar)
+
+    @cached_property
+    def pictured(self) -> frozenset[int]:
+        """Rows of `similar` of which a crop is drawn."""
+        if self.similar is None:
+            return frozenset()
+        found = self.similar
+        return frozenset(
+            found.rows_of[patient][crop.number] for patient in found.rows_of for crop in self.crops(patient)
+        )
+
+    def crops(self, patient_id: str) -> list[Crop]:
+        """Crops of the patient's marked lesions that are to be drawn."""
+        if self.similar is None or self.cohort.loader is None:
+            return []
+        exams = self.exams_of.get(patient_id, [])
+        images = {row["image_id"]: row for exam in exams for row in self.images_of.get(exam["exam_id"], ())}
+        return list(self.similar.crops(patient_id, images))
 
     def _seen(self, table: str) -> list[Row]:
         return [row for row in self.cohort.rows(table) if row["run_id"] not in self.hidden]

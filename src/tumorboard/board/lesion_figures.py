@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from tumorboard.board.marked import MarkedLesions, size_histogram
 from tumorboard.board.plots import LIGHT, Theme
+from tumorboard.board.point_map import MAP_AXES, MAP_SIZE_IN, draw_types
 from tumorboard.core import codes
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
-from tumorboard.core.lesion import LESION_TYPES, LONG_AXIS_MM, RECIST_PAIR, SAME_LESION, SHORT_AXIS_MM
+from tumorboard.core.lesion import LONG_AXIS_MM, RECIST_PAIR, SAME_LESION, SHORT_AXIS_MM
 from tumorboard.core.tables import EXPERT
 from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
@@ -26,16 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["TYPE_COLOURS", "key_slice", "lesions_by_study", "position_scatter", "size_histograms"]
-
-TYPE_COLOURS: dict[str, str] = dict(
-    zip(
-        LESION_TYPES,
-        ("#3f4a56", "#a08a00", "#7b4fa3", "#b3541e", "#0b6e8f", "#c2477f", "#5a7d2a", "#2aa198"),
-        strict=True,
-    )
-)
-"""One colour per type, the same in every picture."""
+__all__ = ["key_slice", "lesions_by_study", "position_scatter", "size_histograms"]
 
 AXES_COLOUR, BOX_COLOUR, CENTRE_COLOUR, PLACE_COLOUR = "#e5392f", "#27c24c", "#ffd23f", "#4aa3ff"
 WINDOW_HU = (-175.0, 275.0)
@@ -78,25 +70,18 @@ def size_histograms(
 
 
 def position_scatter(lesions: MarkedLesions, *, theme: Theme = LIGHT) -> Figure:
-    """Relative x across and z downwards, as one who faces the patient sees them; colour = type.
+    """Relative x across and z downwards, as one who faces the patient sees them; colour and shape = type.
 
     Lesions without a type or a place are not drawn; the title says how many.
     """
     from matplotlib.figure import Figure
 
     known = np.isfinite(lesions.location[:, [0, 2]]).all(axis=1)
-    labels = np.array(lesions.label, dtype=object)
-    figure = Figure(figsize=(6.6, 6.6), layout="constrained")
-    axes = figure.add_subplot()
+    figure = Figure(figsize=MAP_SIZE_IN)
+    axes = figure.add_axes(MAP_AXES)
     drawn = np.flatnonzero(known & lesions.typed)
-    # One layer for all, in table order, so that no type hides the others.
-    colours = [TYPE_COLOURS[label] for label in labels[drawn]]
-    size = float(np.clip(9000 / max(len(drawn), 1), 3, 40))
-    axes.scatter(lesions.location[drawn, 0], lesions.location[drawn, 2], s=size, c=colours, alpha=0.7, linewidths=0)
-    for label in LESION_TYPES:
-        count = int((labels[drawn] == label).sum())
-        if count:
-            axes.scatter([], [], s=26, c=TYPE_COLOURS[label], label=f"{label} ({count})")
+    x, z = lesions.location[drawn, 0], lesions.location[drawn, 2]
+    draw_types(axes, x, z, [lesions.label[row] for row in drawn], theme=theme)
     axes.set(xlim=(0, 1), ylim=(1, 0))
     axes.set_xlabel("x: patient's right to left")
     axes.set_ylabel("z: head to feet")
@@ -104,8 +89,6 @@ def position_scatter(lesions: MarkedLesions, *, theme: Theme = LIGHT) -> Figure:
     note = f", {left_out} without type or place not drawn" if left_out else ""
     axes.set_title(f"{len(drawn)} lesions{note}", fontsize=9, color=theme.ink, loc="left")
     _plain(axes, theme)
-    if len(drawn):
-        figure.legend(loc="outside right upper", frameon=False, labelcolor=theme.ink, fontsize=9)
     return figure
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from typing import Any
 from tumorboard.board import codes, plots
 from tumorboard.board.cohort_facts import CohortFacts, Plot
 from tumorboard.board.context import Board, PatientSummary
+from tumorboard.board.crops import Crop, draw_crops
 from tumorboard.board.exam import ExamPage, draw_exam, save_picture
+from tumorboard.board.lesion_plots import draw_lesion_plots
 from tumorboard.board.pages import Pages
 from tumorboard.board.pictures import colour_bars
 from tumorboard.board.report import self_contained
@@ -33,6 +35,7 @@ class Job:
     patient_id: str
     folder: str
     exams: tuple[tuple[str, tuple[Mapping[str, Any], ...]], ...]
+    crops: tuple[Crop, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Site:
             (exam["exam_id"], tuple(board.images_of.get(exam["exam_id"], ())))
             for exam in board.exams_of.get(patient_id, [])
         )
-        return Job(patient_id, board.names[patient_id], exams)
+        return Job(patient_id, board.names[patient_id], exams, tuple(board.crops(patient_id)))
 
     def drawer(self) -> Callable[[Job], list[ExamPage]]:
         """A function of a job that can be sent to another process."""
@@ -67,8 +70,22 @@ class Site:
             draw_patient,
             load=partial(_load, loader=cohort.loader, root=cohort.root),
             run_ids=[style.run_id for style in self.board.styles],
-            folder=self.folder / "pictures",
+            folder=self.folder,
         )
+
+    def crop(self, patient_id: str, number: int) -> Path | None:
+        """A crop of a marked lesion, drawn now (with the others of the same scan) if it was not before; None when there
+        is no such lesion, or no pixels of it."""
+        path = self.folder / "crops" / self.board.names[patient_id] / f"{number}.png"
+        crops = {crop.number: crop for crop in self.board.crops(patient_id)}
+        if number not in crops:
+            return None
+        if not path.is_file():
+            scan = crops[number].image["image_id"]
+            mine = [crop for crop in crops.values() if crop.image["image_id"] == scan]
+            load = partial(_load, loader=self.board.cohort.loader, root=self.board.cohort.root)
+            draw_crops(mine, load=load, folder=path.parent)
+        return path
 
     def write_patient(self, patient_id: str, drawn: Sequence[ExamPage]) -> PatientSummary:
         """Write the page of a drawn patient, and keep what the cohort's page needs."""
@@ -82,6 +99,7 @@ class Site:
     def write_cohort(self, drawn: Mapping[str, PatientSummary]) -> None:
         """Write the cohort's page and the further pages of the list of patients."""
         facts = CohortFacts(self.board, drawn, self._plots(drawn))
+        _ = self._lesion_plots
         (self.folder / "index.html").write_text(self._pages.cohort(facts), encoding="utf-8")
         for number in range(2, len(facts.chunks) + 1):
             text = self._pages.further(facts, number)
@@ -91,6 +109,11 @@ class Site:
     def _pages(self) -> Pages:
         made: Pages = self.__dict__.setdefault("_made_pages", Pages(self.board))
         return made
+
+    @cached_property
+    def _lesion_plots(self) -> list[str]:
+        """Names of the plots of the marked lesions, which do not change while patients are drawn: written once."""
+        return draw_lesion_plots(self.board, self.folder / "plots")
 
     def _plots(self, drawn: Mapping[str, PatientSummary]) -> list[Plot]:
         """Cohort plots, each in the page's light and dark colours."""
@@ -120,11 +143,34 @@ class Site:
 def draw_patient(
     job: Job, *, load: Callable[[Mapping[str, Any]], Volume], run_ids: Sequence[str], folder: Path
 ) -> list[ExamPage]:
-    """Every exam of a patient as pictures and figures below `folder`."""
-    return [
-        draw_exam(exam_id, images, load=load, run_ids=run_ids, folder=folder / job.folder / str(number))
-        for number, (exam_id, images) in enumerate(job.exams)
-    ]
+    """Every exam of a patient as pictures and figures below `folder`, and crops of the marked lesions; a scan is read
+    once for both."""
+    pages = []
+    for number, (exam_id, images) in enumerate(job.exams):
+        names = {row["image_id"] for row in images}
+        crops = [crop for crop in job.crops if crop.image["image_id"] in names]
+        read = _Reader(load, {crop.image["image_id"] for crop in crops})
+        place = folder / "pictures" / job.folder / str(number)
+        pages.append(draw_exam(exam_id, images, load=read, run_ids=run_ids, folder=place))
+        draw_crops(crops, load=read.again, folder=folder / "crops" / job.folder)
+    return pages
+
+
+class _Reader:
+    """Reads the images of an exam, and keeps those of `wanted` until they are asked for `again`."""
+
+    def __init__(self, load: Callable[[Mapping[str, Any]], Volume], wanted: set[str]) -> None:
+        self._load, self._wanted = load, wanted
+        self._kept: dict[str, Volume] = {}
+
+    def __call__(self, row: Mapping[str, Any]) -> Volume:
+        volume = self._load(row)
+        if row["image_id"] in self._wanted:
+            self._kept[row["image_id"]] = volume
+        return volume
+
+    def again(self, row: Mapping[str, Any]) -> Volume:
+        return self._kept.pop(row["image_id"], None) or self._load(row)
 
 
 def _load(row: Mapping[str, Any], *, loader: ImageLoader | None, root: Path | None) -> Volume:

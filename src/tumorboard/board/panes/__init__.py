@@ -22,6 +22,7 @@ PATIENT_PANES = (
     "exams",
     "response",
     "marked",
+    "similar",
     "xray",
     "corrections",
     "prognosis",
@@ -44,6 +45,8 @@ COHORT_PANES = (
     "checks",
     "who",
     "outcomes",
+    "lesion_map",
+    "embedding",
     "patients",
     "history",
 )

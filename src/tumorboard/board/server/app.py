@@ -71,6 +71,12 @@ def _add_pages(app: FastAPI, site: LiveSite) -> None:
         path = site.whole(page, int(exam), int(index)) if known else None
         return absent if path is None else FileResponse(path, media_type="application/octet-stream")
 
+    @app.get("/crops/{page}/{number}.png")
+    def crop(page: str, number: str) -> Response:
+        known = _PAGE.fullmatch(page) and _NUMBER.fullmatch(number)
+        path = site.crop(page, int(number)) if known else None
+        return absent if path is None else FileResponse(path, media_type="image/png")
+
     @app.get("/reports/{name}.html")
     def report(name: str) -> Response:
         if not _PAGE.fullmatch(name) or site.patient(name) is None:

@@ -66,6 +66,14 @@ class LiveSite:
                 self._written = len(drawn)
         return self.folder / "index.html"
 
+    def crop(self, page: str, number: int) -> Path | None:
+        """A small picture of a marked lesion, drawn now if it was not before; None when there is none."""
+        patient_id = self.board.patient_of_page.get(page)
+        if patient_id is None:
+            return None
+        with self._unpacking:
+            return self._site.crop(patient_id, number)
+
     def image_row(self, page: str, exam: int, index: int) -> Mapping[str, Any] | None:
         """The row of an image by its place in the patient's exam; None when there is none."""
         patient_id = self.board.patient_of_page.get(page)
