@@ -42,7 +42,7 @@ class DetectionConfig(BaseModel):
 
     batch: int = Field(16, ge=1)
     steps: int = Field(250, ge=1)
-    learning_rate: float = Field(2e-3, gt=0)
+    learning_rate: float = Field(3e-3, gt=0)
     weight_decay: float = Field(1e-3, ge=0)
     ema_decay: float | None = Field(0.99, gt=0, lt=1)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -103,11 +103,9 @@ class DetectionModel:
             levels = range(first, min(first + _SLICES_AT_ONCE, count))
             images = np.pad(self._slices(look, levels), _padding(look.hu.shape[:2], self.network.divisor))
             heat, box = self.network.read(torch.from_numpy(images).to(device))
-            height = box.new_tensor(list(levels))[:, None, None]
-            box[:, 2] += height
-            box[:, 5] += height
             heats.append(heat.cpu().numpy())
             boxes.append(box.cpu().numpy())
+            boxes[-1][:, [2, 5]] += np.array(levels, np.float32)[:, None, None, None]
         found, scores = boxes_of_peaks(
             np.concatenate(heats),
             np.concatenate(boxes),
