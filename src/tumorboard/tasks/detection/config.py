@@ -29,7 +29,9 @@ class DetectionConfig(BaseModel):
         "centre-heatmap", description="Peaks of a heat map (slices only), or boxes from anchors."
     )
     form: Literal["2.5-D", "3-D"] = Field("2.5-D", description="Slices with their neighbours, or whole volumes.")
-    size: Literal["S", "M"] = Field("S", description="S: a laptop's CPU; M: ResNet-50, for a GPU.")
+    size: Literal["S", "M"] = Field(
+        "S", description="Of network retinanet. S: a laptop's CPU; M: ResNet-50, for a GPU."
+    )
     spacing_mm: tuple[float, float, float] = Field((2.0, 2.0, 4.0), description="Working voxel edges x, y, z.")
     windows_hu: tuple[tuple[float, float], ...] = Field(
         ((-160.0, 240.0), (-1000.0, 200.0), (-300.0, 1000.0)), description="Each window is one channel (per slice)."
