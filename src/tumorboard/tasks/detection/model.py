@@ -95,6 +95,9 @@ class DetectionModel:
     def _by_heat(self, look: Look) -> Found:
         import torch
 
+        from tumorboard.models.centre_heatmap import CentreHeatmap
+
+        assert isinstance(self.network, CentreHeatmap)
         self.network.eval()
         device = next(self.network.parameters()).device
         heats, boxes = [], []
@@ -155,6 +158,9 @@ class DetectionModel:
         """Boxes and scores of each image (n, channels, ...), padded to what the network divides."""
         import torch
 
+        from tumorboard.models.retinanet import LesionRetinaNet
+
+        assert isinstance(self.network, LesionRetinaNet)
         self.network.eval()
         step = int(self.network.network.size_divisible[0])
         shape = images.shape[2:]
