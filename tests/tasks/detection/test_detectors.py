@@ -27,7 +27,7 @@ from tumorboard.tasks.detection.predict import predict
 from tumorboard.tasks.detection.prepare import Look, PreparedCache, prepare
 from tumorboard.tasks.detection.sampling import PatchSampler, boxes_of_slice, channels_of_slice
 from tumorboard.tasks.detection.scoring import index_boxes
-from tumorboard.tasks.detection.train import train
+from tumorboard.tasks.detection.train import train, train_network
 
 
 def look_of(number: int, *, lesions: int = 2) -> Look:
@@ -288,3 +288,15 @@ def test_cache_follows_the_image(cohort: Cohort, tmp_path: Path) -> None:
 
 def test_declared_metrics_exist() -> None:
     assert set(tasks()["detection"].metrics) <= set(METRICS)
+
+
+@pytest.mark.slow
+def test_bright_balls_are_learnt_and_found_in_other_bodies(tmp_path: Path) -> None:
+    config = TINY.model_copy(update={"steps": 120, "batch": 8, "checkpoint_every": 0})
+    looks = [look_of(number) for number in range(6)]
+    model = train_network(looks, [str(n) for n in range(6)], config=config, folder=tmp_path, facts={})
+    for number in (20, 21, 22):
+        look = look_of(number)
+        boxes, scores = model.detect(look)
+        best = pair_overlaps(look.boxes, boxes[:3]).max(axis=1)
+        assert (best > 0.3).all(), (number, best, scores[:4])

@@ -37,13 +37,13 @@ class DetectionConfig(BaseModel):
         ((-160.0, 240.0), (-1000.0, 200.0), (-300.0, 1000.0)), description="Each window is one channel (per slice)."
     )
     reach: int = Field(2, ge=0, description="Slices to each side that 2.5-D looks at.")
-    patch_voxels: tuple[int, int, int] = Field((96, 96, 32), description="Of a training patch; z for 3-D only.")
+    patch_voxels: tuple[int, int, int] = Field((64, 64, 32), description="Of a training patch; z for 3-D only.")
     window_voxels: tuple[int, int, int] = Field((160, 160, 64), description="Most that 3-D predicts in one piece.")
-    foreground: float = Field(0.5, ge=0, le=1, description="Share of patches placed on a lesion.")
+    foreground: float = Field(0.6, ge=0, le=1, description="Share of patches placed on a lesion.")
     anchors_mm: tuple[float, ...] = Field((9.0, 13.0), description="Finest boxes to start from; they double per level.")
 
     batch: int = Field(16, ge=1)
-    steps: int = Field(250, ge=1)
+    steps: int = Field(300, ge=1)
     learning_rate: float = Field(3e-3, gt=0)
     weight_decay: float = Field(1e-3, ge=0)
     ema_decay: float | None = Field(0.99, gt=0, lt=1)
