@@ -43,7 +43,7 @@ class DetectionConfig(BaseModel):
     anchors_mm: tuple[float, ...] = Field((9.0, 13.0), description="Finest boxes to start from; they double per level.")
 
     batch: int = Field(16, ge=1)
-    steps: int = Field(300, ge=1)
+    steps: int = Field(600, ge=1)
     learning_rate: float = Field(3e-3, gt=0)
     weight_decay: float = Field(1e-3, ge=0)
     ema_decay: float | None = Field(0.99, gt=0, lt=1)
