@@ -4,7 +4,7 @@ CT of unseen patients beside intensity blobs.
     python benchmarks/detection.py --out OUT [--cohort COHORT] [--deeplesion DATA/deeplesion] [--set key=value ...]
         [--date DATE] [--machine WORDS] [--write]
 
-A longer run has `--set steps=6000` (some 17 CPU-minutes of training). Without COHORT, 60 virtual patients are made below
+A longer run has `--set steps=6000` (about 17 CPU-minutes). Without COHORT, 60 virtual patients are made below
 OUT. Parts whose data are not given are left out and named. `--write` puts the tables into
 benchmarks/results/detection.md.
 """
