@@ -4,8 +4,9 @@ CT of unseen patients beside intensity blobs.
     python benchmarks/detection.py --out OUT [--cohort COHORT] [--deeplesion DATA/deeplesion] [--set key=value ...]
         [--date DATE] [--machine WORDS] [--write]
 
-The official run has `--set steps=2000`. Without COHORT, 60 virtual patients are made below OUT. Parts whose data are
-not given are left out and named. `--write` puts the tables into benchmarks/results/detection.md.
+A longer run has `--set steps=6000` (about 17 CPU-minutes). Without COHORT, 60 virtual patients are made below
+OUT. Parts whose data are not given are left out and named. `--write` puts the tables into
+benchmarks/results/detection.md.
 """
 
 from __future__ import annotations

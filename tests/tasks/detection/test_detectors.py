@@ -16,17 +16,18 @@ from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
 from tumorboard.metrics.detection import pair_overlaps
 from tumorboard.metrics.registry import METRICS
-from tumorboard.tasks.detection.benchmark import RETINANET, benchmark, split_patients
+from tumorboard.tasks.detection.benchmark import benchmark, split_patients
 from tumorboard.tasks.detection.blobs import BLOBS, fit_blobs
 from tumorboard.tasks.detection.cases import find_cases
 from tumorboard.tasks.detection.config import DetectionConfig
 from tumorboard.tasks.detection.merge import merge_slices, one_per_place
 from tumorboard.tasks.detection.model import DetectionModel, build_network
+from tumorboard.tasks.detection.peaks import boxes_of_peaks
 from tumorboard.tasks.detection.predict import predict
 from tumorboard.tasks.detection.prepare import Look, PreparedCache, prepare
 from tumorboard.tasks.detection.sampling import PatchSampler, boxes_of_slice, channels_of_slice
 from tumorboard.tasks.detection.scoring import index_boxes
-from tumorboard.tasks.detection.train import train
+from tumorboard.tasks.detection.train import train, train_network
 
 
 def look_of(number: int, *, lesions: int = 2) -> Look:
@@ -65,7 +66,7 @@ def test_slices_keep_their_neighbours_and_repeat_the_ends() -> None:
 
 @pytest.mark.parametrize("form", ["2.5-D", "3-D"])
 def test_patches_hold_their_lesions_also_when_mirrored(form: str) -> None:
-    config = TINY.model_copy(update={"form": form, "foreground": 1.0, "batch": 24})
+    config = TINY.model_copy(update={"form": form, "network": "retinanet", "reach": 1, "foreground": 1.0, "batch": 24})
     look = look_of(3)
     batch = PatchSampler([look], config)(np.random.default_rng(0))
     again = PatchSampler([look], config)(np.random.default_rng(0))
@@ -96,6 +97,46 @@ def test_boxes_of_slices_become_one_of_the_volume() -> None:
     assert nothing[0].shape == (0, 6) and nothing[1].shape == (0,)
 
 
+def test_boxes_that_drift_do_not_chain() -> None:
+    shift = np.arange(12)[:, None] * np.array([[3.0, 0, 3, 0]])
+    boxes = np.array([[10.0, 10, 20, 20]]) + shift  # each overlaps the next by 7 of 13
+    found, _ = merge_slices(boxes, np.linspace(0.9, 0.8, 12), np.arange(12))
+    assert len(found) > 2 and (found[:, 3] - found[:, 0]).max() <= 18
+
+
+def test_the_heat_of_a_lesion_reads_back_as_its_box() -> None:
+    """What the network is to answer for two lesions, stacked and read, gives their boxes again."""
+    import torch
+
+    from tumorboard.models.centre_heatmap import CentreHeatmap, _targets
+
+    truth = np.array([[10.0, 12, 3, 22, 20, 8], [40, 30, 5, 58, 50, 11]])
+    network = CentreHeatmap(1)
+    wanted = []
+    for k in range(14):
+        heat, edges = _targets(torch.from_numpy(truth - np.array([0, 0, k] * 2)).float(), (32, 32))
+        wanted.append(torch.cat([torch.logit(heat.clamp(1e-4, 1 - 1e-4))[None], edges]))
+    network.forward = lambda images: torch.stack(wanted)  # type: ignore[method-assign]
+    heats, boxes = (part.clone() for part in network.read(torch.empty(0)))
+    boxes[:, 2] += torch.arange(14.0)[:, None, None]
+    boxes[:, 5] += torch.arange(14.0)[:, None, None]
+    found, scores = boxes_of_peaks(heats.numpy(), boxes.numpy(), floor=0.2, most=9)
+    assert len(found) == 3 and (scores > 0.3).all()  # the first lesion's middle lies between two slices
+    assert len(one_per_place(found, scores)) == 2
+    assert pair_overlaps(truth, found).max(axis=1).min() > 0.9
+
+
+def test_heat_losses_fall_on_what_is_there() -> None:
+    import torch
+
+    from tumorboard.models.centre_heatmap import _heat_loss, _targets
+
+    heat = _targets(torch.tensor([[10.0, 10, -2, 20, 20, 2]]), (16, 16))[0][None]
+    there, away = (torch.logit(h.clamp(0.01, 0.99)) for h in (heat, heat.roll(6, dims=2)))
+    assert 2 * float(_heat_loss(there, heat)) < float(_heat_loss(away, heat))
+    assert float(heat.max()) > 0.9 and float(_targets(torch.empty((0, 6)), (16, 16))[0].max()) == 0
+
+
 def test_one_box_per_place() -> None:
     boxes = np.array([[0, 0, 0, 10, 10, 10], [1, 0, 0, 11, 10, 10], [20, 0, 0, 30, 10, 10]], float)
     assert one_per_place(boxes, np.array([0.5, 0.9, 0.9])).tolist() == [1, 2]
@@ -111,9 +152,11 @@ def test_blobs_find_balls_by_size() -> None:
     assert (best > 0.3).all() and (np.diff(scores) <= 0).all()
 
 
-@pytest.mark.parametrize("form", ["2.5-D", "3-D"])
-def test_a_model_comes_back_as_it_was(form: str, tmp_path: Path) -> None:
-    config = TINY.model_copy(update={"form": form, "score_floor": 0.001})
+@pytest.mark.parametrize(
+    ("network", "form"), [("centre-heatmap", "2.5-D"), ("retinanet", "2.5-D"), ("retinanet", "3-D")]
+)
+def test_a_model_comes_back_as_it_was(network: str, form: str, tmp_path: Path) -> None:
+    config = TINY.model_copy(update={"network": network, "form": form, "score_floor": 0.001})
     model = DetectionModel(build_network(config), config, {"steps": 0})
     model.save(tmp_path)
     back = DetectionModel.load(tmp_path)
@@ -126,7 +169,7 @@ def test_a_model_comes_back_as_it_was(form: str, tmp_path: Path) -> None:
 
 
 def test_full_size_is_the_published_backbone() -> None:
-    network = build_network(DetectionConfig(form="3-D", size="M"))
+    network = build_network(DetectionConfig(network="retinanet", form="3-D", size="M"))
     assert sum(p.numel() for p in network.parameters()) > 2e7
     assert network.network.size_divisible == (8, 8, 8)
 
@@ -191,11 +234,11 @@ def test_benchmark_scores_other_patients_than_it_learns_from(cohort: Cohort, res
     import json
 
     runs = {row["run_id"]: json.loads(row["inputs"]) for row in found.rows["runs"]}
-    assert set(runs) == {RETINANET, BLOBS}
+    assert set(runs) == {TINY.network, BLOBS}
     for inputs in runs.values():
         assert not set(inputs["trained_on"]) & set(inputs["scored_on"]) and len(inputs["scored_on"]) == 3
     scored = {row["image_id"].split(".")[0] for row in found.rows["findings"]}
-    assert scored <= set(runs[RETINANET]["scored_on"])
+    assert scored <= set(runs[TINY.network]["scored_on"])
     metrics = {row["metric"] for row in found.scores}
     assert metrics == {"froc_sensitivity", "froc_mean_sensitivity", f"froc_mean_sensitivity minus {BLOBS}"}
     added = cohort.with_rows(**found.rows)
@@ -212,12 +255,12 @@ def test_benchmark_repeats_to_the_last_digit(cohort: Cohort, result, tmp_path: P
 
 def test_predictions_are_findings_of_a_run(cohort: Cohort, result) -> None:  # type: ignore[no-untyped-def]
     out, _ = result
-    found = predict(out / RETINANET, cohort, run_id="mine")
+    found = predict(out / TINY.network, cohort, run_id="mine")
     added = cohort.with_rows(**found.rows)
     boxes = added.rows("findings", run_id="mine")
     assert all(row["kind"] == "box" and len(row["box"]) == 6 and 0 < row["score"] <= 1 for row in boxes)
     with pytest.raises(TumorboardError, match="DET101"):
-        predict(out / RETINANET, cohort.replace_tables(images=[], findings=[]))
+        predict(out / TINY.network, cohort.replace_tables(images=[], findings=[]))
 
 
 def test_split_is_of_patients_and_by_seed() -> None:
@@ -245,3 +288,15 @@ def test_cache_follows_the_image(cohort: Cohort, tmp_path: Path) -> None:
 
 def test_declared_metrics_exist() -> None:
     assert set(tasks()["detection"].metrics) <= set(METRICS)
+
+
+@pytest.mark.slow
+def test_bright_balls_are_learnt_and_found_in_other_bodies(tmp_path: Path) -> None:
+    config = TINY.model_copy(update={"steps": 120, "batch": 8, "checkpoint_every": 0})
+    looks = [look_of(number) for number in range(6)]
+    model = train_network(looks, [str(n) for n in range(6)], config=config, folder=tmp_path, facts={})
+    for number in (20, 21, 22):
+        look = look_of(number)
+        boxes, scores = model.detect(look)
+        best = pair_overlaps(look.boxes, boxes[:3]).max(axis=1)
+        assert (best > 0.3).all(), (number, best, scores[:4])

@@ -22,9 +22,8 @@ from tumorboard.tasks.detection.scoring import Arranged, arrange, score_rows
 from tumorboard.tasks.detection.train import train_network, usable
 from tumorboard.tasks.result import TaskResult
 
-__all__ = ["RETINANET", "benchmark", "split_patients"]
+__all__ = ["benchmark", "split_patients"]
 
-RETINANET = "retinanet"
 _TRAINING = 200
 Row = dict[str, Any]
 
@@ -57,25 +56,26 @@ def benchmark(
     for done, case in enumerate(training, start=1):
         looks.append(cache.look(case))
         report(done, total)
+    detector = config.network
     model = train_network(
         looks,
         [cache.name(case) for case in training],
         config=config,
-        folder=out / RETINANET,
+        folder=out / detector,
         facts={"patients": sorted({case.patient_id for case in training})},
         progress=lambda part: report(len(training) + round(part * _TRAINING), total),
     )
     blobs = fit_blobs(looks)
-    rows: dict[str, list[Row]] = {RETINANET: [], BLOBS: []}
+    rows: dict[str, list[Row]] = {detector: [], BLOBS: []}
     for done, case in enumerate(test, start=1):
         look = cache.look(case)
-        rows[RETINANET] += box_rows(case, look, *model.detect(look), RETINANET)
+        rows[detector] += box_rows(case, look, *model.detect(look), detector)
         rows[BLOBS] += box_rows(case, look, *blobs.detect(look, most=config.boxes_per_volume), BLOBS)
         report(len(training) + _TRAINING + done, total)
     inputs = {"trained_on": list(model.facts["patients"]), "scored_on": sorted(held_out)}
     facts = {key: model.facts[key] for key in ("steps", "seconds", "precision")}
     runs = [
-        run_row(RETINANET, kind="model", config=config.model_dump(mode="json"), inputs=inputs, metrics=facts),
+        run_row(detector, kind="model", config=config.model_dump(mode="json"), inputs=inputs, metrics=facts),
         run_row(BLOBS, kind="baseline", config={"hu": blobs.hu}, inputs=inputs, metrics={}),
     ]
     arranged = {name: arrange(test, mine, rules=config.rules) for name, mine in rows.items()}
@@ -85,12 +85,12 @@ def benchmark(
         test,
         cache.look,
         out / "pictures",
-        shown=RETINANET,
+        shown=detector,
         rules=config.rules,
         seed=config.seed,
         tiles=config.shown,
     )
-    lesions = len(arranged[RETINANET].lesions)
+    lesions = len(arranged[detector].lesions)
     note = (
         f"Trained on {len(patients) - len(held_out)} patients, scored on {len(held_out)} others: {lesions} lesions in "
     )
@@ -120,13 +120,13 @@ def _first_exams(cases: Sequence[Case], count: int) -> list[Case]:
 
 
 def _scores(arranged: dict[str, Arranged], config: DetectionConfig) -> list[Row]:
-    rules, seed = config.rules, config.seed
+    rules, seed, detector = config.rules, config.seed, config.network
     rows = [row for name, mine in arranged.items() for row in score_rows(mine, rules, run=name, seed=seed)]
-    one, two = (arranged[name].match(rules) for name in (RETINANET, BLOBS))
+    one, two = (arranged[name].match(rules) for name in (detector, BLOBS))
     found = compare_detectors(one, two, rules=rules, seed=seed)
     rows.append(
         {
-            "run": RETINANET,
+            "run": detector,
             "task": "detection",
             "metric": f"froc_mean_sensitivity minus {BLOBS}",
             "label": rules.criterion,

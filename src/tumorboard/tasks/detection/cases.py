@@ -25,13 +25,15 @@ SixNumbers = tuple[float, float, float, float, float, float]
 @dataclass(frozen=True)
 class Lesion:
     """One marked lesion: its finding, its box (low then high corner, RAS mm), height of its key slice (z, mm), its
-    slice by name (exam, series, slice: ``000001_01_01_109``; empty when not known), and whether its mark is noisy."""
+    slice by name (exam, series, slice: ``000001_01_01_109``; empty when not known), whether its mark is noisy, and its
+    type."""
 
     finding_id: str
     box_mm: SixNumbers
     key_z_mm: float
     slice_name: str = ""
     noisy: bool = False
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,4 +110,4 @@ def _lesion(row: Mapping[str, Any], exam_id: str) -> Lesion:
     name = ""
     if isinstance(more.get("series"), int) and isinstance(more.get("key_slice"), int):
         name = f"{exam_id}_{more['series']:02d}_{more['key_slice']:03d}"
-    return Lesion(row["finding_id"], box, z_mm, name, bool(more.get("noisy")))  # type: ignore[arg-type]
+    return Lesion(row["finding_id"], box, z_mm, name, bool(more.get("noisy")), row["label"] or "")  # type: ignore[arg-type]

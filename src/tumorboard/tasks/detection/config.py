@@ -15,8 +15,8 @@ __all__ = ["DetectionConfig"]
 class DetectionConfig(BaseModel):
     """Settings of one training, and of the split round it.
 
-    Defaults train a small network on slices in about five minutes of one core; with the number of steps fixed, the
-    result depends on the data and the seed alone.
+    Defaults train a small network on slices in about two minutes of one core, a first look; with the number of steps
+    fixed, the result depends on the data and the seed alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -25,20 +25,26 @@ class DetectionConfig(BaseModel):
     test_share: float = Field(0.34, gt=0, lt=1, description="Part of the patients that are held out for the scores.")
     exams_per_patient: int = Field(1, ge=0, description="Of those held out, the first so many exams; 0: all.")
 
+    network: Literal["centre-heatmap", "retinanet"] = Field(
+        "centre-heatmap", description="Peaks of a heat map (slices only), or boxes from anchors."
+    )
     form: Literal["2.5-D", "3-D"] = Field("2.5-D", description="Slices with their neighbours, or whole volumes.")
-    size: Literal["S", "M"] = Field("S", description="S: a laptop's CPU; M: ResNet-50, for a GPU.")
+    size: Literal["S", "M"] = Field(
+        "S", description="Of network retinanet. S: a laptop's CPU; M: ResNet-50, for a GPU."
+    )
     spacing_mm: tuple[float, float, float] = Field((2.0, 2.0, 4.0), description="Working voxel edges x, y, z.")
     windows_hu: tuple[tuple[float, float], ...] = Field(
-        ((-160.0, 240.0), (-1000.0, 200.0)), description="Each window is one channel (per slice)."
+        ((-160.0, 240.0), (-1000.0, 200.0), (-300.0, 1000.0)), description="Each window is one channel (per slice)."
     )
-    patch_voxels: tuple[int, int, int] = Field((96, 96, 32), description="Of a training patch; z for 3-D only.")
+    reach: int = Field(2, ge=0, description="Slices to each side that 2.5-D looks at.")
+    patch_voxels: tuple[int, int, int] = Field((64, 64, 32), description="Of a training patch; z for 3-D only.")
     window_voxels: tuple[int, int, int] = Field((160, 160, 64), description="Most that 3-D predicts in one piece.")
-    foreground: float = Field(0.7, ge=0, le=1, description="Share of patches placed on a lesion.")
+    foreground: float = Field(0.6, ge=0, le=1, description="Share of patches placed on a lesion.")
     anchors_mm: tuple[float, ...] = Field((9.0, 13.0), description="Finest boxes to start from; they double per level.")
 
-    batch: int = Field(8, ge=1)
-    steps: int = Field(800, ge=1)
-    learning_rate: float = Field(2e-3, gt=0)
+    batch: int = Field(16, ge=1)
+    steps: int = Field(600, ge=1)
+    learning_rate: float = Field(3e-3, gt=0)
     weight_decay: float = Field(1e-3, ge=0)
     ema_decay: float | None = Field(0.99, gt=0, lt=1)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -76,14 +82,16 @@ class DetectionConfig(BaseModel):
             raise ValueError("patch_voxels and window_voxels must be multiples of 16")
         if not all(low < high for low, high in self.windows_hu):
             raise ValueError("windows_hu must rise")
+        if self.network == "centre-heatmap" and self.form == "3-D":
+            raise ValueError("network centre-heatmap is for form 2.5-D; 3-D has network retinanet")
         if min(self.spacing_mm) <= 0:
             raise ValueError("spacing_mm must be above 0")
         return self
 
     @property
     def inputs(self) -> int:
-        """Channels of the network: windows, of three slices in 2.5-D."""
-        return len(self.windows_hu) * (3 if self.form == "2.5-D" else 1)
+        """Channels of the network: windows, of every slice looked at in 2.5-D."""
+        return len(self.windows_hu) * (2 * self.reach + 1 if self.form == "2.5-D" else 1)
 
     @property
     def dimensions(self) -> int:

@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 _TWO = DetectionRules(dimensions=2)
 _LINK = 0.3
 """Overlap with which a box continues one of the slice beside it."""
+_SEED = 0.15
+"""Overlap with the best box of its chain that a box needs: less than `_LINK`, as lesions taper."""
 _MEMBER = 0.4
 """Boxes of the chain below this part of its best score do not count to its extent."""
 
@@ -21,9 +23,10 @@ def merge_slices(boxes: Floats, scores: Floats, slices: NDArray[np.int64]) -> tu
     """Chains of boxes over neighbouring slices as 3-D boxes.
 
     `boxes` (n, 4) x, y low and high in voxels, `scores` (n,), `slices` (n,). From the best box on, up and down: the box
-    of the next slice that overlaps it most (one slice may be missed). Returns boxes (m, 6) and scores (m,): the mean of
-    the best score and of the three best ones (of fewer slices: the rest counts 0), so that what is seen on one slice
-    only ranks below what goes on.
+    of the next slice that overlaps it most (one slice may be missed), if it also lies on the chain's best box: what
+    drifts away begins a chain of its own. Returns boxes (m, 6) and scores (m,): the mean of the best score and of the
+    three best ones (of fewer slices: the rest counts 0), so that what is seen on one slice only ranks below what goes
+    on.
     """
     free = np.ones(len(boxes), bool)
     on_slice = {int(k): np.flatnonzero(slices == k) for k in np.unique(slices)}
@@ -58,6 +61,7 @@ def _follow(
         at += step
         near = on_slice.get(at, np.empty(0, np.int64))
         near = near[free[near]]
+        near = near[pair_overlaps(boxes[seed], boxes[near], rules=_TWO)[0] >= _SEED] if len(near) else near
         overlap = pair_overlaps(boxes[here], boxes[near], rules=_TWO)[0] if len(near) else np.empty(0)
         if not len(near) or overlap.max() < _LINK:
             missed += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,15 @@ from tumorboard.engine.checkpoints import load_weights, read_checkpoint, write_c
 from tumorboard.tasks.detection import codes
 from tumorboard.tasks.detection.config import DetectionConfig
 from tumorboard.tasks.detection.merge import merge_slices, one_per_place
+from tumorboard.tasks.detection.peaks import boxes_of_peaks
 from tumorboard.tasks.detection.prepare import VERSION, Look
 from tumorboard.tasks.detection.sampling import channels_of_slice, channels_of_volume
 
 if TYPE_CHECKING:
+    from tumorboard.models.centre_heatmap import CentreHeatmap
     from tumorboard.models.retinanet import LesionRetinaNet
+
+    Network = CentreHeatmap | LesionRetinaNet
 
 __all__ = ["MODEL_FILE", "DetectionModel", "build_network"]
 
@@ -29,8 +33,12 @@ _SLICES_AT_ONCE = 4
 Found = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def build_network(config: DetectionConfig) -> LesionRetinaNet:
+def build_network(config: DetectionConfig) -> Network:
     """The configured network. Initial weights come from torch's generator (see `engine.loop.seeded`)."""
+    if config.network == "centre-heatmap":
+        from tumorboard.models.centre_heatmap import CentreHeatmap
+
+        return CentreHeatmap(config.inputs)
     from tumorboard.models.retinanet import build_retinanet
 
     d = config.dimensions
@@ -44,7 +52,7 @@ def build_network(config: DetectionConfig) -> LesionRetinaNet:
 class DetectionModel:
     """Network, settings, and how it was trained (`facts`: steps, patients ...)."""
 
-    network: LesionRetinaNet
+    network: Network
     config: DetectionConfig
     facts: Mapping[str, Any]
 
@@ -77,16 +85,52 @@ class DetectionModel:
 
     def detect(self, look: Look) -> Found:
         """Boxes (n, 6) in voxels of the prepared volume and their scores, best first, one per place."""
-        boxes, scores = self._by_slices(look) if self.config.form == "2.5-D" else self._by_windows(look)
+        if self.config.network == "centre-heatmap":
+            boxes, scores = self._by_heat(look)
+        else:
+            boxes, scores = self._by_slices(look) if self.config.form == "2.5-D" else self._by_windows(look)
         kept = one_per_place(boxes, scores, most=self.config.boxes_per_volume)
         return boxes[kept], scores[kept]
+
+    def _by_heat(self, look: Look) -> Found:
+        import torch
+
+        from tumorboard.models.centre_heatmap import CentreHeatmap
+
+        assert isinstance(self.network, CentreHeatmap)
+        self.network.eval()
+        device = next(self.network.parameters()).device
+        heats, boxes = [], []
+        count = look.hu.shape[2]
+        for first in range(0, count, _SLICES_AT_ONCE):
+            levels = range(first, min(first + _SLICES_AT_ONCE, count))
+            images = np.pad(self._slices(look, levels), _padding(look.hu.shape[:2], self.network.divisor))
+            heat, box = self.network.read(torch.from_numpy(images).to(device))
+            heats.append(heat.cpu().numpy())
+            boxes.append(box.cpu().numpy())
+            boxes[-1][:, [2, 5]] += np.array(levels, np.float32)[:, None, None, None]
+        found, scores = boxes_of_peaks(
+            np.concatenate(heats),
+            np.concatenate(boxes),
+            floor=self.config.score_floor,
+            most=2 * self.config.boxes_per_volume,
+        )
+        edge = np.array(look.hu.shape) - 0.5
+        found = np.concatenate([np.maximum(found[:, :3], -0.5), np.minimum(found[:, 3:], edge)], axis=1)
+        usable = (found[:, 3:] - found[:, :3] > 0.1).all(axis=1)
+        return found[usable], scores[usable]
+
+    def _slices(self, look: Look, levels: range) -> NDArray[np.float32]:
+        """What the network sees of some slices, (n, channels, i, j)."""
+        windows, reach = self.config.windows_hu, self.config.reach
+        return np.stack([channels_of_slice(look.hu, k, windows, reach=reach) for k in levels])
 
     def _by_slices(self, look: Look) -> Found:
         count = look.hu.shape[2]
         boxes, scores, slices = [], [], []
         for first in range(0, count, _SLICES_AT_ONCE):
             levels = range(first, min(first + _SLICES_AT_ONCE, count))
-            images = np.stack([channels_of_slice(look.hu, k, self.config.windows_hu) for k in levels])
+            images = self._slices(look, levels)
             for k, (box, score) in zip(levels, self._answer(images), strict=True):
                 boxes.append(box)
                 scores.append(score)
@@ -114,13 +158,15 @@ class DetectionModel:
         """Boxes and scores of each image (n, channels, ...), padded to what the network divides."""
         import torch
 
+        from tumorboard.models.retinanet import LesionRetinaNet
+
+        assert isinstance(self.network, LesionRetinaNet)
         self.network.eval()
         step = int(self.network.network.size_divisible[0])
         shape = images.shape[2:]
-        pad = [(0, 0), (0, 0), *((0, -n % step) for n in shape)]
         device = next(self.network.parameters()).device
         with torch.inference_mode():
-            answers = self.network(torch.from_numpy(np.pad(images, pad)).to(device))
+            answers = self.network(torch.from_numpy(np.pad(images, _padding(shape, step))).to(device))
         found = []
         for answer in answers:
             box = answer["boxes"].double().cpu().numpy()
@@ -130,6 +176,11 @@ class DetectionModel:
             score = answer["labels_scores"].double().cpu().numpy().reshape(-1)
             found.append((box[usable], score[usable]))
         return found
+
+
+def _padding(shape: Sequence[int], step: int) -> list[tuple[int, int]]:
+    """For `np.pad` of images (n, channels, ...): up to multiples of `step`."""
+    return [(0, 0), (0, 0), *((0, -n % step) for n in shape)]
 
 
 def _starts(length: int, window: int) -> list[int]:

@@ -33,11 +33,13 @@ _LOWEST_HU, _HIGHEST_HU = -1024, 2000
 
 @dataclass(frozen=True)
 class Look:
-    """A prepared volume: int16 HU (i, j, k) near RAS with its grid, and boxes (n, 6) of its lesions in voxels."""
+    """A prepared volume: int16 HU (i, j, k) near RAS with its grid, boxes (n, 6) of its lesions in voxels, and
+    their types (as many, or none)."""
 
     hu: NDArray[np.int16]
     geometry: Geometry
     boxes: NDArray[np.float64]
+    kinds: tuple[str, ...] = ()
 
     def to_mm(self, boxes: NDArray[Any]) -> NDArray[np.float64]:
         """Boxes (n, 6) in voxels -> low and high corners in RAS mm."""
@@ -81,4 +83,5 @@ class PreparedCache:
         record: Mapping[str, Any] = json.loads(grid.read_text(encoding="utf-8"))
         hu = np.load(array, mmap_mode="r", allow_pickle=False)
         geometry = Geometry(hu.shape, np.array(record["affine"]))
-        return Look(hu, geometry, index_boxes([lesion.box_mm for lesion in case.lesions], geometry))
+        boxes = index_boxes([lesion.box_mm for lesion in case.lesions], geometry)
+        return Look(hu, geometry, boxes, tuple(lesion.kind for lesion in case.lesions))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -43,10 +44,12 @@ def boxes_of_slice(boxes: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     return np.concatenate([centre - share * size, centre + share * size], axis=1)
 
 
-def channels_of_slice(hu: NDArray[np.int16], k: int, windows_hu: Sequence[tuple[float, float]]) -> NDArray[np.float32]:
-    """Slice k (i, j) of a volume between its neighbours (at the ends: itself), (3 windows, i, j): lower, middle, upper
-    slice, each in every window, 0 to 1."""
-    near = [hu[:, :, min(max(at, 0), hu.shape[2] - 1)] for at in (k - 1, k, k + 1)]
+def channels_of_slice(
+    hu: NDArray[np.int16], k: int, windows_hu: Sequence[tuple[float, float]], *, reach: int = 1
+) -> NDArray[np.float32]:
+    """Slice k (i, j) of a volume between `reach` neighbours on each side (beyond the ends: the last one), (slices *
+    windows, i, j): from the lowest slice up, each in every window, 0 to 1."""
+    near = [hu[:, :, min(max(at, 0), hu.shape[2] - 1)] for at in range(k - reach, k + reach + 1)]
     return np.concatenate([channels_of_volume(np.asarray(one), windows_hu) for one in near])
 
 
@@ -57,12 +60,19 @@ def channels_of_volume(hu: NDArray[np.int16], windows_hu: Sequence[tuple[float, 
 
 
 class PatchSampler:
-    """Draws batches; all randomness comes from the generator it is called with. Lesions are drawn evenly, so a patient
-    with many does not fill the training."""
+    """Draws batches; all randomness comes from the generator it is called with. Volumes are drawn evenly, and
+    for patches on a lesion types first (their root), so that neither a patient with many nor a common type fills the
+    training."""
 
     def __init__(self, looks: Sequence[Look], config: DetectionConfig) -> None:
         self._looks, self._config = looks, config
-        self._marked = [index for index, look in enumerate(looks) if len(look.boxes)]
+        self._marked = [(at, number) for at, look in enumerate(looks) for number in range(len(look.boxes))]
+        kinds = [looks[at].kinds[number] if looks[at].kinds else "" for at, number in self._marked]
+        many = Counter(kinds)
+        weight = np.array(
+            [many[kind] ** -0.5 / len(looks[at].boxes) for kind, (at, _) in zip(kinds, self._marked, strict=True)]
+        )
+        self._chance = weight / weight.sum()
 
     def __call__(self, random: np.random.Generator) -> Batch:
         import torch
@@ -76,11 +86,13 @@ class PatchSampler:
 
     def _patch(self, random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         on_lesion = bool(self._marked) and random.random() < self._config.foreground
-        index = int(random.choice(self._marked) if on_lesion else random.integers(len(self._looks)))
+        index, lesion = int(random.integers(len(self._looks))), 0
+        if on_lesion:
+            index, lesion = self._marked[int(random.choice(len(self._marked), p=self._chance))]
         look = self._looks[index]
         shape = np.array(look.hu.shape)
         if on_lesion:
-            box = look.boxes[random.integers(len(look.boxes))]
+            box = look.boxes[lesion]
             half = np.maximum((box[3:] - box[:3]) / 2, 0.5)
             centre = (box[:3] + box[3:]) / 2 + random.uniform(-1, 1, 3) * np.array([0, 0, _END]) * half
         else:
@@ -96,10 +108,13 @@ class PatchSampler:
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         k = int(np.clip(np.rint(centre[2]), 0, look.hu.shape[2] - 1))
         low = np.rint(centre[:2] + jitter[:2] - size[:2] / 2).astype(int)
-        boxes = boxes_of_slice(look.boxes, k) - np.tile(low, 2)
-        cut = _cut(look.hu[:, :, max(k - 1, 0) : k + 2], np.append(low, 0), np.append(size[:2], min(k, 1) + 2))
-        thick = cut[:, :, : min(k, 1) + min(look.hu.shape[2] - k, 2)]
-        return channels_of_slice(thick, min(k, 1), self._config.windows_hu), _inside(boxes, size[:2])
+        reach = self._config.reach
+        near = look.hu[:, :, max(k - reach, 0) : k + reach + 1]
+        cut = _cut(near, np.append(low, 0), np.append(size[:2], near.shape[2]))
+        image = channels_of_slice(cut, min(k, reach), self._config.windows_hu, reach=reach)
+        if self._config.network == "centre-heatmap":
+            return image, look.boxes - np.tile(np.append(low, k), 2)
+        return image, _inside(boxes_of_slice(look.boxes, k) - np.tile(low, 2), size[:2])
 
     def _volume(
         self, look: Look, centre: NDArray[Any], jitter: NDArray[Any], size: NDArray[Any]

@@ -22,7 +22,7 @@ from tumorboard.tasks.detection.sampling import Batch, PatchSampler
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tumorboard.models.retinanet import LesionRetinaNet
+    from tumorboard.tasks.detection.model import Network
 
 __all__ = ["train", "train_network", "usable"]
 
@@ -101,7 +101,7 @@ def train_network(
     return model
 
 
-def _loss_of(network: LesionRetinaNet, batch: Batch) -> Tensor:
+def _loss_of(network: Network, batch: Batch) -> Tensor:
     device = next(network.parameters()).device
     return network.losses(batch.images.to(device), [boxes.to(device) for boxes in batch.boxes])
 
