@@ -221,7 +221,7 @@ def test_a_reader_corrects_draws_and_the_reading_is_a_run(page: Browser, served:
         ".querySelector('.verdict.reject').click()"
     )
     page.wait("document.querySelector('.said-now').textContent === 'Written down: reject.'")
-    assert page.run("document.querySelectorAll('.journal tbody tr').length") == 1
+    page.wait("document.querySelectorAll('.journal tbody tr').length === 1")
     page.wait("document.querySelector('.verdict.reject[aria-pressed=true]') !== null")
     page.click(".finish")
     page.wait("document.querySelector('.said-now').textContent.includes('reader Dr. Rø')")

@@ -63,7 +63,7 @@ NO_BODY = define(
     why="Exams are aligned by the body; on air or padding alone the result would be a made-up place.",
     fix="check the unit (HU), the rescale slope and intercept, and that the file is a CT",
 )
-NO_OVERLAP = define(
+NO_COMMON_BODY = define(
     "OPS132",
     "Two scans that show no common part of the body",
     why="A registration always answers; forced onto scans of other body parts its answer is an invented place.",

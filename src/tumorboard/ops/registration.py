@@ -258,4 +258,4 @@ def _reason_against(found: Affine, least_overlap_mm: float) -> str | None:
 
 def _apart(found: str, least_overlap_mm: float) -> TumorboardError:
     expected = f"at least {least_overlap_mm:g} mm of one body in both, correlation {_ALIKE:g} or more"
-    return TumorboardError(codes.NO_OVERLAP, "registration", found=found, expected=expected)
+    return TumorboardError(codes.NO_COMMON_BODY, "registration", found=found, expected=expected)
