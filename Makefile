@@ -21,7 +21,7 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	$(BIN)/python -m tumorboard phantom demo/cohort
 	$(BIN)/python -m tumorboard run demo/cohort --out demo/run --set segmentation.steps=300 --set segmentation.folds=3 \
-	  --set segmentation.mirror=false --set segmentation.overlap=0.25
+	  --set segmentation.mirror=false --set segmentation.overlap=0.25 --set bodypart.steps=60
 
 # Two test processes with one thread each: more threads than cores only get in each other's way.
 test: $(READY) lint

@@ -284,7 +284,7 @@ def test_maps_lead_to_patients_and_follow_the_choice(browser: Browser, drawn: Pa
     browser.wait("document.querySelector('.map-said').textContent === 'lung, patient P1'")
     for kind, held in (("mousePressed", 1), ("mouseReleased", 0)):
         browser.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=held, clickCount=1)
-    browser.wait("location.pathname.endsWith('patients/p2.html') && document.querySelector('#similar')")
+    browser.wait("location.pathname.endsWith('patients/p2.html') && document.querySelector('#similar') !== null")
     assert severe(browser) == []
     broken = browser.run("[...document.images].filter((i) => i.complete && !i.naturalWidth).map((i) => i.src)")
     assert broken == [] and browser.messages == [] and browser.outside("file:") == []

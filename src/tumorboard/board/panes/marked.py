@@ -8,7 +8,7 @@ from typing import Any
 
 from tumorboard.board.context import ExamFacts, PatientFacts
 from tumorboard.board.panes import Pane
-from tumorboard.core.lesion import LONG_AXIS_MM, RECIST_PAIR, SHORT_AXIS_MM, VOLUME_ML
+from tumorboard.core.lesion import LONG_AXIS_MM, MASK_LABEL, RECIST_PAIR, SHORT_AXIS_MM, VOLUME_ML
 from tumorboard.core.tables import EXPERT
 
 __all__ = ["pane"]
@@ -24,7 +24,7 @@ def pane(patient: PatientFacts) -> Pane | None:
             _row(finding, exam)
             for image in exam.images
             for finding in patient.board.findings_of.get(image["image_id"], [])
-            if finding["kind"] == RECIST_PAIR or len(finding["box"] or ()) == 6
+            if _is_marked(finding)
         ]
         by_run: dict[str, list[dict[str, Any]]] = {}
         for row in rows:
@@ -37,6 +37,13 @@ def pane(patient: PatientFacts) -> Pane | None:
         if runs:
             exams.append({"title": exam.title, "number": exam.number, "runs": runs, "view": bool(exam.page.layers)})
     return Pane("marked", "Marked lesions", {"exams": exams}) if exams else None
+
+
+def _is_marked(finding: Mapping[str, Any]) -> bool:
+    """Parts of a mask stand among the lesions of the exam; here only those of which axes were measured."""
+    if finding["kind"] == MASK_LABEL:
+        return LONG_AXIS_MM in dict(finding["measurements"] or {})
+    return finding["kind"] == RECIST_PAIR or len(finding["box"] or ()) == 6
 
 
 def _row(finding: Mapping[str, Any], exam: ExamFacts) -> dict[str, Any]:
