@@ -154,13 +154,21 @@ class Browser:
         return answer["result"].get("value")
 
     def wait(self, condition: str, *, seconds: float = 30) -> Any:
-        """The value of an expression as soon as it is true."""
+        """The value of an expression as soon as it is true; a page that is just being left is asked again."""
         deadline = time.monotonic() + seconds
-        while not (value := self.run(condition)):
+        while not (value := self._try(condition)):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"still not true after {seconds} s: {condition}; console: {self.messages[:5]}")
             time.sleep(0.05)
         return value
+
+    def _try(self, condition: str) -> Any:
+        try:
+            return self.run(condition)
+        except RuntimeError as error:
+            if "navigated or closed" in str(error) or "Cannot find context" in str(error):
+                return None
+            raise
 
     def click(self, selector: str) -> None:
         self.run(f"document.querySelector({json.dumps(selector)}).click()")
