@@ -162,7 +162,8 @@ def real_section(virtual: Cohort, data: Path, out: Path, config: BodyPartConfig)
         "Partial volumes; the orientation is that of each file's affine (head first after it). Scores: 0 top, 1 feet "
         "end. `order`: Spearman with depth; `rising`: share of neighbouring slices whose score rises towards the feet. "
         "Regions: slices of head-neck, chest, abdomen, pelvis. Trained on virtual CT alone, or on virtual CT and all "
-        "real CTs (those of sarcomas too) but the patient's own.\n",
+        "real CTs (those of sarcomas too) but the patient's own, "
+        f"{config.steps} steps each.\n",
         "| CT | stored | trained on | scores | order | rising | regions | flags |",
         "|---|---|---|---|---|---|---|---|",
     ]
