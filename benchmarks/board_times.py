@@ -223,7 +223,7 @@ def served(cohort: Cohort, folder: Path) -> Iterator[str]:
 
 @contextmanager
 def browser(scratch: Path) -> Iterator[Browser]:
-    with tempfile.TemporaryDirectory(dir=scratch) as profile, Browser(Path(profile)) as page:
+    with tempfile.TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True) as profile, Browser(Path(profile)) as page:
         yield page
 
 
