@@ -223,7 +223,8 @@ def served(cohort: Cohort, folder: Path) -> Iterator[str]:
 
 @contextmanager
 def browser(scratch: Path) -> Iterator[Browser]:
-    with tempfile.TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True) as profile, Browser(Path(profile)) as page:
+    profile = tempfile.TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True)
+    with profile, Browser(Path(profile.name)) as page:
         yield page
 
 
