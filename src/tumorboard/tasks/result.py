@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Evaluation", "Picture", "TaskResult"]
+from tumorboard import __version__
+
+__all__ = ["Evaluation", "Picture", "TaskResult", "run_row"]
 
 
 @dataclass(frozen=True)
@@ -45,3 +49,24 @@ class Evaluation(TaskResult):
     cases: list[dict[str, Any]] = field(default_factory=list)
     missing: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+
+
+def run_row(
+    run_id: str,
+    *,
+    task: str,
+    kind: str,
+    config: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    metrics: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A row of `runs`. `kind` is model, baseline or import."""
+    return {
+        "run_id": run_id,
+        "task": task,
+        "kind": kind,
+        "config": json.dumps(dict(config), sort_keys=True),
+        "code_version": __version__,
+        "inputs": json.dumps(dict(inputs), sort_keys=True),
+        "metrics": json.dumps(dict(metrics or {}), sort_keys=True),
+    }

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorboard import __version__
 from tumorboard.core.units import Modality, Role, Unit
 from tumorboard.io.files import atomic_write_bytes, sha256_of
+from tumorboard.tasks import result
 from tumorboard.tasks.anatomy.cases import KIND, LUNGS, Case
 
 __all__ = ["box_rows", "mask_row", "run_row"]
@@ -63,19 +63,8 @@ def mask_row(case: Case, lungs: NDArray[np.bool_], run_id: str, folder: Path) ->
     }
 
 
-def run_row(
-    run_id: str, *, kind: str, config: Mapping[str, Any], inputs: Mapping[str, Any], metrics: Mapping[str, Any]
-) -> dict[str, Any]:
-    """A row of `runs`. `kind` is model or baseline."""
-    return {
-        "run_id": run_id,
-        "task": "anatomy",
-        "kind": kind,
-        "config": json.dumps(config, sort_keys=True),
-        "code_version": __version__,
-        "inputs": json.dumps(inputs, sort_keys=True),
-        "metrics": json.dumps(metrics, sort_keys=True),
-    }
+run_row = partial(result.run_row, task="anatomy")
+"""A row of `runs`, see `tasks.result.run_row`."""
 
 
 def _plain(identifier: str) -> str:

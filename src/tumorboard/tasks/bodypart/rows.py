@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorboard import __version__
 from tumorboard.core.bodypart import BODY_PART, POINT, REGIONS
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
+from tumorboard.tasks import result
 from tumorboard.tasks.bodypart import codes
 from tumorboard.tasks.bodypart.answer import Answer
 from tumorboard.tasks.bodypart.curve import DepthCurve
@@ -95,21 +95,5 @@ def scored_images(cohort: Cohort, run_id: str) -> dict[str, ScoredImage]:
     return found
 
 
-def run_row(
-    run_id: str,
-    *,
-    kind: str,
-    config: Mapping[str, Any],
-    inputs: Mapping[str, Sequence[str]],
-    metrics: Mapping[str, Any],
-) -> dict[str, Any]:
-    """A row of `runs`. `kind` is model or baseline."""
-    return {
-        "run_id": run_id,
-        "task": "bodypart",
-        "kind": kind,
-        "config": json.dumps(config, sort_keys=True),
-        "code_version": __version__,
-        "inputs": json.dumps(inputs, sort_keys=True),
-        "metrics": json.dumps(metrics, sort_keys=True),
-    }
+run_row = partial(result.run_row, task="bodypart")
+"""A row of `runs`, see `tasks.result.run_row`."""

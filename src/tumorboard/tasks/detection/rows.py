@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorboard import __version__
+from tumorboard.tasks import result
 from tumorboard.tasks.detection.cases import BOX, Case
 from tumorboard.tasks.detection.prepare import Look
 
@@ -34,16 +33,5 @@ def box_rows(
     ]
 
 
-def run_row(
-    run_id: str, *, kind: str, config: Mapping[str, Any], inputs: Mapping[str, Any], metrics: Mapping[str, Any]
-) -> dict[str, Any]:
-    """A row of `runs`. `kind` is model, baseline or import."""
-    return {
-        "run_id": run_id,
-        "task": "detection",
-        "kind": kind,
-        "config": json.dumps(config, sort_keys=True),
-        "code_version": __version__,
-        "inputs": json.dumps(inputs, sort_keys=True),
-        "metrics": json.dumps(metrics, sort_keys=True),
-    }
+run_row = partial(result.run_row, task="detection")
+"""A row of `runs`, see `tasks.result.run_row`."""

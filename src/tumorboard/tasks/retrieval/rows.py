@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorboard import __version__
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.lesion import LESION_TYPES
+from tumorboard.tasks import result
 
 __all__ = ["TOLD", "run_name", "run_row", "told_types", "type_findings"]
 
@@ -64,21 +65,5 @@ def told_types(cohort: Cohort, run_id: str) -> dict[str, NDArray[np.float64]]:
     return found
 
 
-def run_row(
-    run_id: str,
-    *,
-    kind: str,
-    config: Mapping[str, Any],
-    inputs: Mapping[str, Any],
-    metrics: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """A row of `runs`."""
-    return {
-        "run_id": run_id,
-        "task": "retrieval",
-        "kind": kind,
-        "config": json.dumps(config, sort_keys=True),
-        "code_version": __version__,
-        "inputs": json.dumps(inputs, sort_keys=True),
-        "metrics": json.dumps(metrics or {}, sort_keys=True),
-    }
+run_row = partial(result.run_row, task="retrieval")
+"""A row of `runs`, see `tasks.result.run_row`."""

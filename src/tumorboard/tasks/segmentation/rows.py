@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tumorboard import __version__
 from tumorboard.core.geometry import Geometry
 from tumorboard.core.units import Modality, Role, Unit
 from tumorboard.core.volume import Volume
 from tumorboard.io.images import describe_image
 from tumorboard.io.nifti import write_nifti
+from tumorboard.tasks import result
 from tumorboard.tasks.segmentation.cases import Box, Case
 
 __all__ = ["mask_id", "mask_path", "mask_row", "run_row", "write_mask"]
@@ -53,19 +53,8 @@ def mask_row(path: Path, case: Case, run_id: str, structures: Sequence[str], *, 
     return row | {"affine": like.affine.ravel().tolist()}
 
 
-def run_row(
-    run_id: str, *, kind: str, config: Mapping[str, Any], inputs: Mapping[str, Any], metrics: Mapping[str, Any]
-) -> dict[str, Any]:
-    """A row of `runs`. `kind` is model or baseline."""
-    return {
-        "run_id": run_id,
-        "task": "segmentation",
-        "kind": kind,
-        "config": json.dumps(config, sort_keys=True),
-        "code_version": __version__,
-        "inputs": json.dumps(inputs, sort_keys=True),
-        "metrics": json.dumps(metrics, sort_keys=True),
-    }
+run_row = partial(result.run_row, task="segmentation")
+"""A row of `runs`, see `tasks.result.run_row`."""
 
 
 def _plain(identifier: str) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorboard import __version__
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.lesion import SAME_LESION
+from tumorboard.tasks import result
 from tumorboard.tasks.tracking.marks import Mark
 from tumorboard.tasks.tracking.tracks import PatientTracks
 
@@ -52,19 +53,8 @@ def _relation(one: PatientTracks, before: Mark, after: Mark, weight: float, run_
     }
 
 
-def run_row(
-    run_id: str, *, kind: str, config: Mapping[str, Any], inputs: Mapping[str, Any], metrics: Mapping[str, Any]
-) -> dict[str, Any]:
-    """A row of `runs`. `kind` is model or baseline."""
-    return {
-        "run_id": run_id,
-        "task": "tracking",
-        "kind": kind,
-        "config": json.dumps(dict(config), sort_keys=True),
-        "code_version": __version__,
-        "inputs": json.dumps(dict(inputs), sort_keys=True),
-        "metrics": json.dumps(dict(metrics), sort_keys=True),
-    }
+run_row = partial(result.run_row, task="tracking")
+"""A row of `runs`, see `tasks.result.run_row`."""
 
 
 def sequences_of_run(cohort: Cohort, run_id: str, finding_ids: Sequence[str]) -> NDArray[np.intp]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tumorboard import __version__
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.lesion import LONG_AXIS_MM, MASK_LABEL, SHORT_AXIS_MM, VOLUME_ML
@@ -19,6 +19,7 @@ from tumorboard.core.volume import Volume
 from tumorboard.io.images import describe_image
 from tumorboard.io.nifti import write_nifti
 from tumorboard.metrics.recist import mask_axes
+from tumorboard.tasks import result
 from tumorboard.tasks.result import TaskResult
 from tumorboard.tasks.weakmask import codes
 from tumorboard.tasks.weakmask.marks import Mark, by_image, find_marks
@@ -118,17 +119,8 @@ def _finding(
     }
 
 
-def run_row(run_id: str, *, kind: str, config: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of `runs`. `kind` is model or baseline."""
-    return {
-        "run_id": run_id,
-        "task": "weakmask",
-        "kind": kind,
-        "config": json.dumps(config, sort_keys=True),
-        "code_version": __version__,
-        "inputs": json.dumps(inputs, sort_keys=True),
-        "metrics": "{}",
-    }
+run_row = partial(result.run_row, task="weakmask")
+"""A row of `runs`, see `tasks.result.run_row`."""
 
 
 def _plain(identifier: str) -> str:
