@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tumorboard.cli.output import EXIT_USAGE, say
+from tumorboard.cli.workers import SCHEDULER, case_pool
 
 if TYPE_CHECKING:
     from tumorboard.core.cohort import Cohort
+    from tumorboard.engine.executors import Executor
 
 __all__ = ["command"]
 
@@ -31,6 +33,7 @@ def command(
     cache: Path | None = typer.Option(None, "--cache", help="Empty folder for drawn pages; else a temporary one."),
     checks: bool = typer.Option(True, "--checks/--no-checks", help="Run the data checks first (reads every image)."),
     workers: int = typer.Option(0, "--workers", help="Processes for checks and pictures; 0 means one per core."),
+    scheduler: str = SCHEDULER,
 ) -> None:
     """One page for the cohort and one per patient: served on this machine, with whole volumes and corrections, or
     written as files (--export) that open from disk."""
@@ -38,7 +41,8 @@ def command(
 
     opened = open_cohort(cohort)
     if export is not None:
-        typer.echo(str(_draw(opened, export, workers=workers, checks=checks)))
+        with case_pool(workers, scheduler) as pool:
+            typer.echo(str(_draw(opened, export, pool=pool, checks=checks)))
         return
     local = host in (_HOST, "localhost", "::1")
     if not local and not token:
@@ -46,7 +50,8 @@ def command(
         raise typer.Exit(EXIT_USAGE)
     if not local:
         say(f"WARNING: the board listens at {host}, beyond this machine, without encryption.")
-    findings = _findings(opened, workers=workers) if checks else []
+    with case_pool(workers, scheduler) as pool:
+        findings = _findings(opened, pool=pool) if checks else []
     with tempfile.TemporaryDirectory(prefix="tumorboard-") as scratch:
         _serve(opened, cache or Path(scratch), host=host, port=port, token=token, findings=findings)
 
@@ -86,24 +91,22 @@ def _serve(cohort: Cohort, folder: Path, *, host: str, port: int, token: str, fi
                 say(f"Corrections are the run {run!r} of the cohort.")
 
 
-def _findings(cohort: Cohort, *, workers: int) -> list[dict[str, str]]:
+def _findings(cohort: Cohort, *, pool: Executor) -> list[dict[str, str]]:
     from tumorboard.board.pages import plain_finding
     from tumorboard.checks import run_checks
     from tumorboard.cli.progress import counted_progress
-    from tumorboard.engine.executors import executor
 
-    with executor(workers) as pool, counted_progress("Checking"):
+    with counted_progress("Checking"):
         return [plain_finding(finding) for finding in run_checks(cohort, map=pool.map)]
 
 
-def _draw(cohort: Cohort, out: Path, *, workers: int, checks: bool) -> Path:
+def _draw(cohort: Cohort, out: Path, *, pool: Executor, checks: bool) -> Path:
     from tumorboard.board.build import build_board
     from tumorboard.board.task_pictures import stored_pictures
     from tumorboard.cli.progress import counted_progress
-    from tumorboard.engine.executors import executor
 
-    findings = _findings(cohort, workers=workers) if checks else []
-    with executor(workers) as pool, counted_progress("Drawing patients") as report:
+    findings = _findings(cohort, pool=pool) if checks else []
+    with counted_progress("Drawing patients") as report:
         return build_board(
             cohort,
             out,

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tumorboard.cli.output import EXIT_DATA, print_json, say
+from tumorboard.cli.workers import SCHEDULER, case_pool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tumorboard.checks.finding import CheckFinding
     from tumorboard.core.cohort import Cohort
+    from tumorboard.engine.executors import Executor
 
 __all__ = ["command", "open_or_read"]
 
@@ -27,13 +29,16 @@ def command(
     against: list[Path] = typer.Option([], "--against", help="Another cohort that may hold the same patients."),
     voxels: bool = typer.Option(True, "--voxels/--no-voxels", help="Whether to read the images."),
     workers: int = typer.Option(0, "--workers", help="Processes for images; 0 means one per core."),
+    scheduler: str = SCHEDULER,
     everything: bool = typer.Option(False, "--all", help="List every finding, not the first of each rule."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
     """Say what is wrong, or remarkable, with the data. Exit code 3: there are errors."""
     from tumorboard.checks.run import counts
 
-    findings = _findings(open_or_read(cohort), [open_or_read(path) for path in against], workers, voxels=voxels)
+    opened, others = open_or_read(cohort), [open_or_read(path) for path in against]
+    with case_pool(workers, scheduler) as pool:
+        findings = _findings(opened, others, pool, voxels=voxels)
     tally = counts(findings)
     if as_json:
         print_json({"findings": [finding.to_json() for finding in findings], "counts": tally})
@@ -57,15 +62,14 @@ def open_or_read(path: Path) -> Cohort:
     return open_cohort(path)
 
 
-def _findings(cohort: Cohort, others: Sequence[Cohort], workers: int, *, voxels: bool) -> list[CheckFinding]:
+def _findings(cohort: Cohort, others: Sequence[Cohort], pool: Executor, *, voxels: bool) -> list[CheckFinding]:
     from tumorboard.checks.run import run_checks
 
-    if not voxels or workers == 1 or cohort.images.num_rows == 0:
+    if not voxels or cohort.images.num_rows == 0:
         return run_checks(cohort, voxels=voxels, against=others)
     from tumorboard.cli.progress import counted_progress
-    from tumorboard.engine.executors import executor
 
-    with counted_progress("Reading images") as report, executor(workers) as pool:
+    with counted_progress("Reading images") as report:
 
         def counted(function: Any, items: Any) -> Any:
             jobs = list(items)

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from tumorboard.cli.output import print_json, say
+from tumorboard.cli.workers import SCHEDULER, case_pool
 
 __all__ = ["command"]
 
@@ -25,6 +26,7 @@ def command(
     settings: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="An option of the rules; repeatable."),
     seed: int = typer.Option(0, "--seed", help="Seed of the bootstrap intervals."),
     workers: int = typer.Option(1, "--workers", help="Processes; 0 means one per core."),
+    scheduler: str = SCHEDULER,
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
     """Score a run, or a folder of predictions, against another run, with intervals over patients."""
@@ -33,7 +35,6 @@ def command(
     from tumorboard.cli.progress import counted_progress
     from tumorboard.cli.settings import task_spec
     from tumorboard.core.registry import resolve
-    from tumorboard.engine.executors import executor
     from tumorboard.io.store import open_cohort
 
     spec = task_spec(task, able_to="evaluate")
@@ -41,7 +42,7 @@ def command(
         fold_corrections(cohort)  # what readers said in the board since the last time
     options = _options(task, rules, settings)
     opened = open_cohort(cohort)
-    with executor(workers) as pool, counted_progress("Scoring") as progress:
+    with case_pool(workers, scheduler) as pool, counted_progress("Scoring") as progress:
         found = resolve(spec.evaluate or "")(
             opened, prediction, reference=reference, seed=seed, map=pool.map, progress=progress, **options
         )

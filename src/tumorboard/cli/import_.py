@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from tumorboard.cli.output import print_json, say
+from tumorboard.cli.workers import SCHEDULER, case_pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tumorboard.core.cohort import Cohort
 
@@ -25,6 +27,7 @@ def command(
     cohort: Path = typer.Argument(help="Folder for the cohort: tables only, images stay where they are."),
     settings: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Option of the layout; repeatable."),
     replace: bool = typer.Option(False, "--replace", help="Replace the cohort that is there."),
+    scheduler: str = SCHEDULER,
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
     """Read a published data set (or your own files) into a cohort."""
@@ -33,7 +36,7 @@ def command(
 
     read = resolve_layout(layout, direction="read")
     options = parse_settings(settings, read)
-    imported = import_cohort(read, source, cohort, options=options, replace=replace)
+    imported = import_cohort(read, source, cohort, options=options, replace=replace, scheduler=scheduler)
     description = describe_cohort(imported)
     if as_json:
         print_json({"cohort": str(cohort.resolve()), **description})
@@ -44,9 +47,16 @@ def command(
 
 
 def import_cohort(
-    read: Callable[..., Cohort], source: Path, target: Path, *, options: dict[str, Any], replace: bool
+    read: Callable[..., Cohort],
+    source: Path,
+    target: Path,
+    *,
+    options: dict[str, Any],
+    replace: bool,
+    scheduler: str = "",
 ) -> Cohort:
-    """Read and save. A failure leaves `target` as it was: absent, or with the cohort it had."""
+    """Read and save. A failure leaves `target` as it was: absent, or with the cohort it had. With a `scheduler`, its
+    workers read the files; LAY113 for a layout that is read in one piece."""
     from tumorboard.cli.progress import counted_progress
     from tumorboard.io.store import save_cohort
 
@@ -54,17 +64,34 @@ def import_cohort(
     if onto is None or Path(onto).resolve() != target.resolve():  # adding to the cohort that is there is no replacing
         _refuse_early(target, replace=replace)
     new = not target.exists()
+    takes = inspect.signature(read).parameters
     try:
-        if "progress" in inspect.signature(read).parameters:
-            with counted_progress(f"Reading {source.name}") as report:
-                imported = read(source, progress=report, **options)
-        else:
+        with ExitStack() as stack:
+            if scheduler:
+                _require_map(read, takes)
+                options = {**options, "map": stack.enter_context(case_pool(0, scheduler)).map}
+            if "progress" in takes:
+                options = {**options, "progress": stack.enter_context(counted_progress(f"Reading {source.name}"))}
             imported = read(source, **options)
         return save_cohort(imported, target, replace=replace)
     except BaseException:
         if new:
             shutil.rmtree(target, ignore_errors=True)
         raise
+
+
+def _require_map(read: Callable[..., Cohort], takes: Mapping[str, inspect.Parameter]) -> None:
+    from tumorboard.core.errors import TumorboardError
+    from tumorboard.datasets import codes
+
+    if "map" not in takes:
+        raise TumorboardError(
+            codes.OPTION,
+            "--scheduler",
+            found=f"a layout read in one piece ({read.__module__})",
+            expected="one of image files",
+            fix="leave --scheduler out",
+        )
 
 
 def _refuse_early(target: Path, *, replace: bool) -> None:

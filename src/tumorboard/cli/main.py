@@ -12,7 +12,7 @@ import tumorboard.cli as verbs
 from tumorboard import __version__
 from tumorboard.cli.output import EXIT_FAILURE, EXIT_USAGE, report_error
 
-_NOT_VERBS = {"main", "output", "options", "progress", "codes", "stages", "pipeline", "settings"}
+_NOT_VERBS = {"main", "output", "options", "progress", "codes", "stages", "pipeline", "settings", "workers"}
 
 
 def build_app() -> typer.Typer:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tumorboard.cli.output import EXIT_DATA, EXIT_FAILURE, report_error, say
+from tumorboard.cli.workers import SCHEDULER, case_pool
 
 if TYPE_CHECKING:
     from tumorboard.core.errors import TumorboardError
     from tumorboard.core.scenegraph import SceneGraph
+    from tumorboard.engine.executors import Executor
     from tumorboard.tasks.scenegraph.reading import Report
 
 __all__ = ["command"]
@@ -43,6 +45,7 @@ def command(
     ),
     save: str = typer.Option("", "--save", help="Name of a run of the cohort to keep the statements in."),
     workers: int = typer.Option(1, "--workers", help="Processes; 0 means one per core."),
+    scheduler: str = SCHEDULER,
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
     """Read reports: findings with place, polarity, change and the sentence that says so.
@@ -64,8 +67,9 @@ def command(
     printer = _Json() if as_json else _Words()
     try:
         reports = _reports(source, text, encoding, id_column, text_column, problems)
-        for report, graph in _read(reports, lexicon, workers, kept if save else None):
-            printer.add(report, graph, shown)
+        with case_pool(workers, scheduler) as pool:
+            for report, graph in _read(reports, lexicon, pool, kept if save else None):
+                printer.add(report, graph, shown)
         printer.flush(shown)
     except TumorboardError as error:
         failure = error
@@ -133,13 +137,12 @@ def _checked(reports: Iterator[Report], source: Path) -> Iterator[Report | Tumor
 
 
 def _read(
-    reports: Iterator[Report], lexicon: str, workers: int, kept: list[Any] | None
+    reports: Iterator[Report], lexicon: str, pool: Executor, kept: list[Any] | None
 ) -> Iterator[tuple[Report, SceneGraph]]:
     from tumorboard.cli.progress import counted_progress
-    from tumorboard.engine.executors import executor
     from tumorboard.tasks.scenegraph.reading import read_reports
 
-    with executor(workers) as pool, counted_progress("Reading reports") as progress:
+    with counted_progress("Reading reports") as progress:
         run: Callable[..., Iterable[Any]] = pool.map
         for pair in read_reports(reports, lexicon=lexicon, map=run, progress=progress):
             if kept is not None:

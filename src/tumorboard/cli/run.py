@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tumorboard.cli.output import EXIT_DATA, print_json, say
+from tumorboard.cli.workers import SCHEDULER, case_pool
 
 if TYPE_CHECKING:
     from tumorboard.cli.pipeline import RunReport
@@ -23,6 +24,7 @@ def command(
     despite_errors: bool = typer.Option(False, "--despite-errors", help="Analyse patients with data errors too."),
     leave_cohort: bool = typer.Option(False, "--leave-cohort", help="Do not add the runs to the cohort's folder."),
     workers: int = typer.Option(0, "--workers", help="Processes for checks and pictures; 0 means one per core."),
+    scheduler: str = SCHEDULER,
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
     """The main job: check the data, benchmark every task there is data for, draw the board.
@@ -32,10 +34,9 @@ def command(
     """
     from tumorboard.cli.pipeline import run_cohort
     from tumorboard.cli.progress import counted_progress
-    from tumorboard.engine.executors import executor
 
     configs = _configs(only, settings)
-    with executor(workers) as pool:
+    with case_pool(workers, scheduler) as pool:
         report = run_cohort(
             cohort,
             out,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from tumorboard.io.images import FORMATS, describe_image
 __all__ = [
     "Assembly",
     "ImageFile",
+    "Map",
     "Progress",
     "choice",
     "files_below",
@@ -34,6 +35,9 @@ __all__ = [
 
 Progress = Callable[[int, int], None]
 """Called with the number of files done and of files in all."""
+
+Map = Callable[[Callable[..., Any], Iterable[Any]], Iterable[Any]]
+"""Runs one job per item, results in order, as an executor's `map` does."""
 
 SYNTHETIC_FILE = "SYNTHETIC.txt"
 """Lies in a layout that was written from virtual patients, so that they stay known as such."""
@@ -79,14 +83,14 @@ class Assembly:
         self.exams.append({"exam_id": exam_id, "patient_id": patient_id, "order": order, "kind": kind})
         return exam_id
 
-    def image_rows(self, progress: Progress | None = None) -> list[dict[str, Any]]:
+    def image_rows(self, progress: Progress | None = None, map: Map | None = None) -> list[dict[str, Any]]:
         """Rows of `images` for all files: headers and checksums are read, masks find the image whose grid they
-        share (LAY107 in `problem` when there is none)."""
+        share (LAY107 in `problem` when there is none). `map` runs one job per file, in order, e.g. on a cluster."""
         ids = _image_ids(self.files)
         rows = []
         # Checksums release the interpreter lock, so two threads are as good as two processes here.
         with ThreadPoolExecutor(max_workers=2) as pool:
-            for done, row in enumerate(pool.map(_describe, self.files, ids), 1):
+            for done, row in enumerate((map or pool.map)(_describe, zip(self.files, ids, strict=True)), 1):
                 rows.append(row)
                 if progress:
                     progress(done, len(self.files))
@@ -104,7 +108,8 @@ def _image_ids(files: Sequence[ImageFile]) -> list[str]:
     return ids
 
 
-def _describe(file: ImageFile, image_id: str) -> dict[str, Any]:
+def _describe(job: tuple[ImageFile, str]) -> dict[str, Any]:
+    file, image_id = job
     modality, role, unit = KINDS[file.kind]
     return describe_image(
         file.path,

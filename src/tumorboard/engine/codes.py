@@ -38,3 +38,9 @@ SETTING = define(
     why="An executor, schedule or budget that is not known cannot be replaced by a guess.",
     fix="see the message for what is possible",
 )
+NO_SCHEDULER = define(
+    "ENG107",
+    "No Dask scheduler at this address",
+    why="Work that was meant for a cluster is not quietly done on this machine.",
+    fix="start one (dask scheduler), and workers (dask worker ADDRESS) that see the cohort's files; check the address",
+)

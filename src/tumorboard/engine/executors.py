@@ -24,6 +24,9 @@ __all__ = ["Attempt", "DaskExecutor", "Executor", "ProcessExecutor", "SerialExec
 T = TypeVar("T")
 R = TypeVar("R")
 
+_PATIENCE_S = 10
+"""How long a scheduler may take to answer."""
+
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -176,7 +179,11 @@ class DaskExecutor(Executor):
         self._cluster = None
         if address is None:
             self._cluster = LocalCluster(n_workers=workers or _cores(), threads_per_worker=1, dashboard_address=None)
-        self._client: Any = Client(address if self._cluster is None else self._cluster)
+        try:
+            self._client: Any = Client(address if self._cluster is None else self._cluster, timeout=_PATIENCE_S)
+        except (OSError, ValueError) as error:
+            found = f"{type(error).__name__}: {error}"
+            raise TumorboardError(codes.NO_SCHEDULER, address or "", found=found, expected="a scheduler") from error
 
     def attempt(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[Attempt[R]]:
         waiting: deque[tuple[T, Any]] = deque()

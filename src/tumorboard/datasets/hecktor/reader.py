@@ -14,7 +14,16 @@ from tumorboard.core.errors import TumorboardError
 from tumorboard.core.units import Unit
 from tumorboard.core.variables import Kind, Variable
 from tumorboard.datasets import codes
-from tumorboard.datasets.assembly import Assembly, ImageFile, Progress, choice, files_below, image_suffix, import_entry
+from tumorboard.datasets.assembly import (
+    Assembly,
+    ImageFile,
+    Map,
+    Progress,
+    choice,
+    files_below,
+    image_suffix,
+    import_entry,
+)
 from tumorboard.datasets.clinical_codes import dictionary
 from tumorboard.datasets.hecktor.case import add_cases, find_cases
 from tumorboard.datasets.hecktor.clinical import Records, find_tables
@@ -47,6 +56,7 @@ def read(
     conflicts: str = "refuse",
     patient_id: str = "",
     progress: Progress | None = None,
+    map: Map | None = None,
 ) -> Cohort:
     """Read any published layout of HECKTOR.
 
@@ -96,7 +106,7 @@ def read(
         loader=load_image,
         patients=[assembly.patients[each] for each in ids],
         exams=assembly.exams,
-        images=assembly.image_rows(progress),
+        images=assembly.image_rows(progress, map),
         outcomes=[row for each in ids for row in records.outcome_rows(each)],
     )
 

@@ -9,7 +9,7 @@ from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.units import Unit
 from tumorboard.datasets import codes
-from tumorboard.datasets.assembly import KINDS, Assembly, ImageFile, Progress, choice, import_entry
+from tumorboard.datasets.assembly import KINDS, Assembly, ImageFile, Map, Progress, choice, import_entry
 from tumorboard.datasets.identifiers import natural_key, require_safe
 from tumorboard.datasets.nnunet.spec import DatasetSpec
 from tumorboard.datasets.tablefile import read_sheet
@@ -25,7 +25,13 @@ _FOLDERS = (("imagesTr", "labelsTr", None), ("imagesTs", "labelsTs", "testing"))
 
 
 def read(
-    source: Path, *, name: str | None = None, channels: str = "", pet_unit: str = "", progress: Progress | None = None
+    source: Path,
+    *,
+    name: str | None = None,
+    channels: str = "",
+    pet_unit: str = "",
+    progress: Progress | None = None,
+    map: Map | None = None,
 ) -> Cohort:
     """Read a raw nnU-Net data set.
 
@@ -70,7 +76,7 @@ def read(
         loader=load_image,
         patients=sorted(patients, key=lambda row: natural_key(row["patient_id"])),
         exams=assembly.exams,
-        images=assembly.image_rows(progress),
+        images=assembly.image_rows(progress, map),
     )
 
 

@@ -14,6 +14,7 @@ from tumorboard.datasets import codes
 from tumorboard.datasets.assembly import (
     Assembly,
     ImageFile,
+    Map,
     Progress,
     choice,
     image_suffix,
@@ -43,6 +44,7 @@ def read(
     dose: str = "",
     ignore: str = "",
     progress: Progress | None = None,
+    map: Map | None = None,
 ) -> Cohort:
     """Read a folder of images by patient.
 
@@ -74,7 +76,7 @@ def read(
         patient_id = original.get(written, written)
         for order, files in enumerate(exams):
             _add_exam(assembly, patient_id, order, files, unit, stated)
-    rows = assembly.image_rows(progress)
+    rows = assembly.image_rows(progress, map)
     _apply_cuts(source, rows, assembly, original)
     options = {"pet_unit": str(unit), "labels": labels, "ct": ct, "pet": pet, "mask": mask, "dose": dose}
     entry = import_entry("pairs", source.resolve(), notes=assembly.notes, **options, ignore=ignore)
