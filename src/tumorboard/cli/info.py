@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from pathlib import Path
@@ -22,9 +23,13 @@ _CODE = re.compile(r"[A-Z]{3}\d{3}")
 
 def command(
     what: str = typer.Argument("layouts", help="A cohort's folder, or: tasks, layouts, metrics."),
+    sql: str = typer.Option("", "--sql", metavar="SELECT", help="Ask the cohort's tables, without loading them."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
     """What a cohort holds, or which tasks, layouts and metrics there are."""
+    if sql:
+        _answer(Path(what), sql, as_json=as_json)
+        return
     lists = {"tasks": _tasks, "layouts": _layouts, "metrics": _metrics}
     if what in lists:
         rows = lists[what]()
@@ -44,6 +49,26 @@ def command(
         print_json(description)
     else:
         print_description(description)
+
+
+def _answer(cohort: Path, sql: str, *, as_json: bool) -> None:
+    from tumorboard.io.catalogue import query
+
+    columns, rows = query(cohort, sql)
+    if as_json:
+        print_json({"columns": columns, "rows": [[_plain(cell) for cell in row] for row in rows]})
+        return
+    for line in (columns, *rows):
+        typer.echo("\t".join("" if cell is None else str(cell) for cell in line))
+
+
+def _plain(cell: Any) -> Any:
+    """A cell as JSON can hold it; what is no finite number is null."""
+    if isinstance(cell, dict):
+        return {str(key): _plain(value) for key, value in cell.items()}
+    if isinstance(cell, list | tuple):
+        return [_plain(value) for value in cell]
+    return None if isinstance(cell, float) and not math.isfinite(cell) else cell
 
 
 def describe_cohort(cohort: Cohort) -> dict[str, Any]:

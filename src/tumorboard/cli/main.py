@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import pkgutil
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -12,6 +14,10 @@ import tumorboard.cli as verbs
 from tumorboard import __version__
 from tumorboard.cli.output import EXIT_FAILURE, EXIT_USAGE, report_error
 
+if TYPE_CHECKING:
+    from tumorboard.core.errors import TumorboardError
+
+_REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 _NOT_VERBS = {"main", "output", "options", "progress", "codes", "stages", "pipeline", "settings", "workers"}
 
 
@@ -46,5 +52,22 @@ def main() -> None:
     except TumorboardError as error:
         report_error(error, as_json="--json" in sys.argv)
         sys.exit(EXIT_FAILURE)
+    except OSError as error:
+        refusal = _refusal(error)
+        if refusal is None:
+            raise
+        report_error(refusal, as_json="--json" in sys.argv)
+        sys.exit(EXIT_FAILURE)
     except KeyboardInterrupt:
         sys.exit(EXIT_USAGE + 128)
+
+
+def _refusal(error: OSError) -> TumorboardError | None:
+    """The coded form of what the system says about disks and rights; None for anything else, which is a defect."""
+    from tumorboard.core.errors import TumorboardError
+    from tumorboard.io import codes
+
+    if error.errno not in _REFUSALS:
+        return None
+    where = error.filename or "the system"
+    return TumorboardError(codes.SYSTEM_REFUSES, where, found=str(error.strerror), expected="a file that can be used")

@@ -32,6 +32,12 @@ STORE_OCCUPIED = define(
     why="Writing over it would lose its runs and corrections.",
     fix="choose an empty folder, or say that it may be replaced",
 )
+QUERY = define(
+    "STO106",
+    "A question to the tables that cannot be answered",
+    why="A question may only read: the tables of a cohort change by whole, checked writes.",
+    fix="write one SELECT over patients, exams, images, findings, outcomes, relations, texts, runs",
+)
 FILE_MISSING = define(
     "FIL101",
     "A file that is named does not exist",
@@ -109,6 +115,12 @@ JSON_COMMA = define(
     "JSON with a comma before a closing bracket",
     why="The sample record of HECKTOR's container has one; strict readers fail on it. Nothing else is forgiven.",
     fix="remove the comma",
+)
+SYSTEM_REFUSES = define(
+    "FIL114",
+    "The system refuses to read or write",
+    why="A full disk, a read-only folder or a missing right: nothing is half-written, the old state is still there.",
+    fix="make room, or choose a folder that may be written; then repeat the command: finished work is taken over",
 )
 AFFINE_ABSENT = define(
     "IMG104",

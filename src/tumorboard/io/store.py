@@ -26,7 +26,7 @@ from tumorboard.io import codes
 from tumorboard.io.files import atomic_write_bytes, atomic_write_text, sha256_of
 from tumorboard.io.images import load_image
 
-__all__ = ["SCHEMA_VERSION", "open_cohort", "save_cohort", "update_cohort"]
+__all__ = ["SCHEMA_VERSION", "open_cohort", "save_cohort", "table_files", "update_cohort"]
 
 SCHEMA_VERSION = 1
 _INDEX = "cohort.json"
@@ -77,6 +77,34 @@ def update_cohort(folder: str | Path, change: Callable[[Cohort], Cohort]) -> Coh
     return open_cohort(root)
 
 
+def table_files(folder: str | Path) -> dict[str, Path]:
+    """Table name -> its Parquet file, of the cohort in `folder`. Errors: STO101, STO102, STO103."""
+    root = Path(folder).resolve()
+    entries = _read_index(root)["tables"]
+    return {name: _table_file(root, name, entries) for name in TABLES}
+
+
+def _table_file(root: Path, name: str, entries: dict[str, Any]) -> Path:
+    """Where a table lies; FIL111 outside the cohort's folder, STO102 when the index does not say or it is gone."""
+    try:
+        path = (root / entries[name]["file"]).resolve()
+    except (KeyError, TypeError) as error:
+        raise _unreadable(root, name, error) from error
+    if not path.is_relative_to(root):
+        raise TumorboardError(
+            codes.FILE_OUTSIDE, root / _INDEX, found=f"{name} in {entries[name]['file']}", expected="a file below it"
+        )
+    if not path.is_file():
+        raise _unreadable(root, name, FileNotFoundError(f"no file {path}"))
+    return path
+
+
+def _unreadable(root: Path, name: str, error: Exception) -> TumorboardError:
+    return TumorboardError(
+        codes.STORE_DAMAGED, root, found=f"table {name}: {error}", expected="a readable Parquet file"
+    )
+
+
 def _write(cohort: Cohort, root: Path) -> None:
     tables = {**cohort.tables, "images": _rebased(cohort.tables["images"], cohort.root, root)}
     entries = {}
@@ -120,26 +148,16 @@ def _read_index(root: Path) -> dict[str, Any]:
 
 
 def _read_table(root: Path, name: str, entries: dict[str, Any]) -> pa.Table:
+    path = _table_file(root, name, entries)
     try:
-        entry = entries[name]
-        path = (root / entry["file"]).resolve()
-        if not path.is_relative_to(root):
-            raise TumorboardError(
-                codes.FILE_OUTSIDE,
-                root / _INDEX,
-                found=f"{name} in {entry['file']}",
-                expected="a file below it",
-            )
         data = path.read_bytes()
-        if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+        if hashlib.sha256(data).hexdigest() != entries[name]["sha256"]:
             raise TumorboardError(
                 codes.STORE_DAMAGED, path, found="other bytes", expected="the checksum of cohort.json"
             )
         return pq.read_table(pa.BufferReader(data))
     except (OSError, KeyError, TypeError, pa.ArrowInvalid) as error:
-        raise TumorboardError(
-            codes.STORE_DAMAGED, root, found=f"table {name}: {error}", expected="a readable Parquet file"
-        ) from error
+        raise _unreadable(root, name, error) from error
 
 
 def _parquet_bytes(table: pa.Table) -> bytes:
