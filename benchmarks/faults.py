@@ -2,10 +2,11 @@
 
     python benchmarks/faults.py --out OUT [--kills 200] [--seed 0] [--write]
 
-Each trial starts a command on a copy of a small virtual cohort (SYNTHETIC), kills it with SIGKILL at a moment drawn
+Each trial starts a command on a small made cohort (SYNTHETIC), kills it with SIGKILL at a moment drawn
 evenly over the time that it takes undisturbed, looks at what lies on disk, and repeats the command until it ends by
 itself. Asked of every trial: the cohort opens, with the state before or after and none between; what was acknowledged
-is there; the repeated command ends with the files of the undisturbed one, byte for byte. `--write` puts the table into benchmarks/results/faults.md.
+is there; the repeated command ends with the files of the undisturbed one, byte for byte. `--write` puts the table into
+benchmarks/results/faults.md.
 """
 
 from __future__ import annotations
@@ -25,12 +26,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet  # noqa: F401  loaded before the children part, so that a kill falls into work, not into imports
 import torch
 
 from tumorboard.board.corrections.journal import Entry, Journal
 from tumorboard.cli.main import build_app
+from tumorboard.core.units import Unit
+from tumorboard.core.volume import Volume
 from tumorboard.io.files import sha256_of
+from tumorboard.io.nifti import write_nifti
 from tumorboard.io.store import open_cohort
 
 TARGET = Path(__file__).parent / "results" / "faults.md"
@@ -62,8 +67,7 @@ def main() -> int:
     torch.set_num_threads(1)  # threads do not survive a fork
     out: Path = arguments.out
     source = out / "source"
-    if not (source / "images").exists():
-        completed("phantom", source, "--patients", "3", "--spacing", "6", "--layout", "pairs")
+    write_source(source)
     draw = random.Random(arguments.seed)
     each = -(-arguments.kills // 5)
     trials = (importing, training, predicting, exporting, correcting)
@@ -75,6 +79,24 @@ def main() -> int:
     if arguments.write:
         TARGET.write_text(text, encoding="utf-8")
     return 1 if any(tally.wrong for tally in tallies) else 0
+
+
+def write_source(folder: Path) -> None:
+    """Three patients: a ball with uptake in noise, 40 x 36 x 32 voxels of 3 mm."""
+    draw = np.random.default_rng(0)
+    affine = np.diag([3.0, 3, 3, 1])
+    for number in range(3):
+        grid = np.stack(np.meshgrid(*map(np.arange, (40, 36, 32)), indexing="ij"))
+        ball = np.sqrt(((grid - draw.uniform(12, 22, (3, 1, 1, 1))) ** 2).sum(0)) < 6
+        images = {
+            "CT": Volume(draw.normal(0, 20, ball.shape).astype("float32") + 40 * ball, affine, Unit.HU),
+            "PET": Volume(draw.gamma(2, 0.5, ball.shape).astype("float32") + 6 * ball, affine, Unit.SUVBW),
+            "mask": Volume(ball.astype("uint8"), affine, Unit.LABEL),
+        }
+        for name, volume in images.items():
+            path = folder / f"P{number}" / f"{name}.nii.gz"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_nifti(volume, path)
 
 
 def importing(source: Path, work: Path, kills: int, draw: random.Random) -> Tally:
@@ -325,7 +347,7 @@ def report(tallies: list[Tally], arguments: argparse.Namespace) -> str:
     lines = [
         "# Killed, full, turned back: nothing lost, nothing half-written",
         "",
-        f"{arguments.date}; {arguments.machine}. SYNTHETIC cohort of 3 patients, seed {arguments.seed}.",
+        f"{arguments.date}; {arguments.machine}. 3 made patients (balls in noise, SYNTHETIC), seed {arguments.seed}.",
         "",
         "| command | trials | ended before the kill | wrong |",
         "|---|---|---|---|",
