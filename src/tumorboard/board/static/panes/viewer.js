@@ -71,6 +71,7 @@ Tumorboard.pane("viewer", (root, data) => {
     canvas.addEventListener("keydown", (event) => keys(event, viewer));
     await settle(side);
     viewer.zoom(Number(find(".zoom").value));
+    viewer.refresh();
     figure.classList.remove("loading");
     bars();
     if (open.has("a") && open.has("b")) open.get("a").link(open.get("b"));
@@ -125,9 +126,10 @@ Tumorboard.pane("viewer", (root, data) => {
       find(".exam-a").value = String(index);
       await show("a", index);
     }
+    // First where it is, with what is drawn already; then the run's mask, which may have to be read.
+    (state.a === index ? open.get("a") : open.get("b")).goTo(mm);
     const box = all(".mask").find((one) => one.value === run);
     if (box && !box.checked) box.click();
-    (state.a === index ? open.get("a") : open.get("b")).goTo(mm);
     root.scrollIntoView({ block: "start", behavior: "smooth" });
   });
 });
