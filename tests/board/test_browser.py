@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from board_server import serving
 from browser import CHROMIUM, WHY_NOT, Browser
 from cubes import build_cubes
 
@@ -180,30 +179,10 @@ def test_the_curve_in_the_browser_is_the_drawn_one(page: Browser, index: Path) -
 @pytest.fixture
 def served(make_cohort: Any, tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """Address of a running board, and its cohort's folder."""
-    import uvicorn
-
-    from tumorboard.board.server.app import make_app
-    from tumorboard.board.server.guard import Rules
-    from tumorboard.board.server.live import LiveSite
     from tumorboard.io.store import save_cohort
 
-    saved = save_cohort(make_cohort(), tmp_path / "cohort")
-    (tmp_path / "pages").mkdir()
-    site = LiveSite(saved, tmp_path / "pages")
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    app = make_app(site, Rules(frozenset({f"127.0.0.1:{port}"})))
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", access_log=False))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{port}", tmp_path / "cohort"
-    server.should_exit = True
-    thread.join(10)
+    with serving(save_cohort(make_cohort(), tmp_path / "cohort"), tmp_path / "pages") as address:
+        yield address, tmp_path / "cohort"
 
 
 def test_a_reader_corrects_draws_and_the_reading_is_a_run(page: Browser, served: tuple[str, Path]) -> None:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from tumorboard.board.lesions import Lesion, bounding_box, measure_lesions
 from tumorboard.core.errors import TumorboardError
-from tumorboard.core.geometry import Geometry
 from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
 

@@ -68,8 +68,8 @@ def reduced(volume: Volume, *, voxels: int = VOXELS) -> Volume:
         return volume
     size = shape // factors * factors
     blocks = volume.array[: size[0], : size[1], : size[2]]
-    # One axis after the other, the one that lies furthest apart in memory first: whole slices are added at once, and the
-    # largest array that is held is the input's size over the first factor.
+    # One axis after the other, the one that lies furthest apart in memory first: whole slices are added at once, and
+    # the largest array that is held is the input's size over the first factor.
     for axis in sorted(range(3), key=lambda one: -volume.array.strides[one]):
         if factors[axis] > 1:
             blocks = _averaged(blocks, axis, int(factors[axis]))

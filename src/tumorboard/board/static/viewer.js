@@ -62,7 +62,8 @@ const Viewer = (() => {
       this.exam = exam;
       this.images = new Map(); // layer -> NVImage
       this.onMove = () => {};
-      this.other = null; // the viewer that goes where this one goes
+      this.other = null; // the viewer that goes where this one goes,
+      this.shift = [0, 0, 0]; // this far away (mm): exams do not lie alike on the table
       this.loading = true; // nothing is drawn until everything is there
       this.stale = new Set(); // what must be made anew before the next picture: "below", "over"
     }
@@ -100,7 +101,7 @@ const Viewer = (() => {
         isColorbar: false,
         dragAndDropEnabled: false,
         multiplanarShowRender: niivue.SHOW_RENDER.NEVER,
-        multiplanarLayout: niivue.MULTIPLANAR_TYPE.ROW,
+        multiplanarLayout: niivue.MULTIPLANAR_TYPE.AUTO,
         fontColor: [0.9, 0.95, 1, 1],
         logLevel: "error",
         loadingText: "",
@@ -114,7 +115,7 @@ const Viewer = (() => {
       nv.onLocationChange = (place) => {
         const mm = [...place.mm].slice(0, 3);
         made.onMove(mm, place.values);
-        made.other?.follow(mm);
+        made.other?.follow(mm.map((at, axis) => at + made.shift[axis]));
       };
       made.whole = Boolean(grid);
       const below = exam.layers.filter((layer) => layer.kind !== "mask");
@@ -252,10 +253,12 @@ const Viewer = (() => {
       this.goTo(mm);
     }
 
-    // Both viewers at one place in the patient.
-    link(other) {
+    // Both viewers at one place in the patient; `shift`: from a place here to the same place there, in mm.
+    link(other, shift = [0, 0, 0]) {
       this.other = other;
-      if (other) other.other = this;
+      this.shift = shift;
+      other.other = this;
+      other.shift = shift.map((by) => -by);
     }
 
     // ---- drawing: always on the grid of the background, which is the mask's own grid when it is loaded whole

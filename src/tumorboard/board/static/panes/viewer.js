@@ -25,8 +25,12 @@ Tumorboard.pane("viewer", (root, data) => {
       .map((one, i) => [[...open.get(side).images.keys()][i], one.value])
       .filter(([layer]) => layer && layer.kind !== "mask")
       .map(([layer, value]) => `${layer.title} ${Number(value).toPrecision(3)} ${layer.unit === "SUVbw" ? "SUV" : layer.unit}`);
-    find(`.caption-${side}`).textContent = exam.title;
-    find(".where-now").textContent = `x ${mm[0].toFixed(0)}, y ${mm[1].toFixed(0)}, z ${mm[2].toFixed(0)} mm. ${said.join("; ")}`;
+    const place = `x ${mm[0].toFixed(0)}, y ${mm[1].toFixed(0)}, z ${mm[2].toFixed(0)} mm. ${said.join("; ")}`;
+    const beside = open.has("a") && open.has("b");
+    find(`.caption-${side}`).textContent = beside ? `${exam.title}: ${place}` : exam.title;
+    find(`.canvas-${side}`).dataset.mm = mm.map((at) => at.toFixed(1)).join(" ");
+    find(".where-now").hidden = beside;
+    if (side === "a" || !beside) find(".where-now").textContent = place;
     Tumorboard.emit("at", { exam: exam.number, mm });
   };
 
@@ -54,6 +58,15 @@ Tumorboard.pane("viewer", (root, data) => {
     }));
   };
 
+  // How the two exams are held together.
+  const linked = (on) => {
+    const shift = open.get("a")?.shift ?? [0, 0, 0];
+    find(".linked").hidden = !open.has("b");
+    find(".linked").textContent = on || shift.some((by) => by)
+      ? `Linked at this lesion: the exam beside is moved by ${shift.map((by) => by.toFixed(0)).join(", ")} mm.`
+      : "Linked by the scanner's coordinates.";
+  };
+
   const show = async (side, index, { grid = null } = {}) => {
     open.get(side)?.close();
     open.delete(side);
@@ -75,6 +88,7 @@ Tumorboard.pane("viewer", (root, data) => {
     figure.classList.remove("loading");
     bars();
     if (open.has("a") && open.has("b")) open.get("a").link(open.get("b"));
+    linked(false);
     viewer.goTo(viewer.place);
   };
 
@@ -118,7 +132,8 @@ Tumorboard.pane("viewer", (root, data) => {
     for (const [, viewer] of open) viewer.opacity(target.dataset.kind, Number(target.value));
   });
 
-  Tumorboard.on("go", async ({ exam, mm, run }) => {
+  // `also`: where the same lesion is in other exams, [exam, mm] each; an exam beside is moved onto it.
+  Tumorboard.on("go", async ({ exam, mm, run, also = [] }) => {
     await start();
     const index = data.exams.findIndex((one) => one.number === exam);
     if (index < 0) return;
@@ -127,7 +142,11 @@ Tumorboard.pane("viewer", (root, data) => {
       await show("a", index);
     }
     // First where it is, with what is drawn already; then the run's mask, which may have to be read.
-    (state.a === index ? open.get("a") : open.get("b")).goTo(mm);
+    const [viewer, other] = state.a === index ? [open.get("a"), open.get("b")] : [open.get("b"), open.get("a")];
+    const there = also.find(([number]) => other && data.exams[state[other === open.get("a") ? "a" : "b"]].number === number);
+    if (other) viewer.link(other, there ? there[1].map((at, axis) => at - mm[axis]) : viewer.shift);
+    if (other) linked(Boolean(there));
+    viewer.goTo(mm);
     const box = all(".mask").find((one) => one.value === run);
     if (box && !box.checked) box.click();
     root.scrollIntoView({ block: "start", behavior: "smooth" });
