@@ -169,7 +169,7 @@ def test_the_curve_in_the_browser_is_the_drawn_one(page: Browser, index: Path) -
     band = fitted.confidence_interval_
     page.open(index.as_uri())
     pairs = json.dumps([[float(t), int(e)] for t, e in zip(days, event, strict=True)])
-    steps = page.run(f"Tumorboard.kaplanMeier({pairs})")
+    steps = page.run(f"Statistics.kaplanMeier({pairs})")
     for time_days, alive, low, high in steps[1:-1]:
         assert alive == pytest.approx(fitted.survival_function_.loc[time_days].item(), abs=1e-9)
         assert [low, high] == pytest.approx(band.loc[time_days].tolist(), abs=1e-6)
