@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from board_server import serving
 from browser import CHROMIUM, WHY_NOT, Browser
-from cubes import build_cubes
+from cubes import build_cubes, build_followed
 
 from tumorboard.board.build import build_board
 
@@ -222,3 +222,62 @@ def test_a_reader_corrects_draws_and_the_reading_is_a_run(page: Browser, served:
     page.wait("document.querySelector('.said-now').textContent.includes('Runs of the cohort now')")
     again = open_cohort(folder).image(mask["image_id"]).array
     assert ((again == 1) == (expert == 1)).all(), "a mask that went through the viewer lies where it lay"
+
+
+def test_the_ends_of_an_axis_are_moved(page: Browser, tmp_path: Path) -> None:
+    """By keys, half a millimetre each, on the slice that the server draws; the reading measures anew."""
+    from tumorboard.io.store import open_cohort, save_cohort
+
+    saved = save_cohort(build_followed(tmp_path), tmp_path / "cohort")
+    with serving(saved, tmp_path / "pages") as address:
+        page.open(f"{address}/patients/p1.html")
+        page.wait("document.querySelector('[data-pane=corrections]').dataset.ready === 'true'")
+        page.run(
+            "(() => { const a = document.querySelector('.author'); a.value = 'Ada';"
+            " a.dispatchEvent(new Event('change')); })()"
+        )
+        page.click(".move-ends")
+        page.wait("document.querySelector('.editing img').naturalWidth === 320")
+        assert page.run("document.querySelector('.lengths').textContent") == "20.0 x 10.0 mm"
+        page.run(
+            "(() => { const dot = document.querySelector('.editing .handle'); for (let i = 0; i < 6; i++)"
+            " dot.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight'})); })()"
+        )  # the first end lies on the patient's left: outwards is to the picture's right
+        assert page.run("document.querySelector('.lengths').textContent") == "23.0 x 10.0 mm"
+        assert severe(page) == []
+        page.click(".keep-ends")
+        page.wait("document.querySelector('.said-now').textContent === 'Written down: edit.'")
+        page.click(".finish")
+        page.wait("document.querySelector('.said-now').textContent.includes('reader Ada')")
+    (row,) = open_cohort(tmp_path / "cohort").rows("findings", run_id="reader Ada")
+    assert dict(row["measurements"]) == {"long_axis_mm": 23.0, "short_axis_mm": 10.0}
+    assert row["points_mm"][:3] == pytest.approx([5.0, 18.0, 18.0], abs=0.02)
+
+
+def test_a_box_is_moved(page: Browser, tmp_path: Path) -> None:
+    from tumorboard.io.store import open_cohort
+    from tumorboard.phantom.cohort import make_cohort as make_virtual
+
+    saved = make_virtual(tmp_path / "cohort", patients=1, region="chest-xray", size_px=96)
+    with serving(saved, tmp_path / "pages") as address:
+        page.open(f"{address}/patients/p1.html")
+        page.wait("document.querySelector('[data-pane=corrections]').dataset.ready === 'true'")
+        page.run(
+            "(() => { const a = document.querySelector('.author'); a.value = 'Ada';"
+            " a.dispatchEvent(new Event('change')); })()"
+        )
+        page.choose(".box-to-edit", "0")
+        name = page.run("document.querySelector('.editing-box').dataset.finding")
+        (before,) = saved.rows("findings", finding_id=name)
+        page.run(
+            "document.querySelectorAll('.handle')[1].dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowLeft'}))"
+        )
+        page.click(".keep-box")
+        page.wait("document.querySelector('.said-now').textContent === 'Written down: edit.'")
+        width = page.run("Number(document.querySelector('.xray-figure svg').getAttribute('viewBox').split(' ')[2])")
+        page.click(".finish")
+        page.wait("document.querySelector('.said-now').textContent.includes('reader Ada')")
+    rows = open_cohort(tmp_path / "cohort").rows("findings", run_id="reader Ada")
+    (after,) = [row for row in rows if json.loads(row["attributes"])["correction"]["corrects"] == name]
+    x, y, right, bottom = before["box"]
+    assert after["box"] == pytest.approx([x, y, right - width / 200, bottom], abs=0.11)

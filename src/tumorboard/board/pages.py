@@ -94,6 +94,8 @@ class Pages:
 
     def _render(self, template: str, *, panes: Sequence[Pane], **values: Any) -> str:
         scripts = [f"panes/{pane.name}.js" for pane in panes if pane.name in self._moving]
+        if "panes/corrections.js" in scripts:
+            scripts = ["handles.js", *scripts]
         if "panes/filters.js" in scripts:
             scripts = ["statistics.js", *scripts]
         if "panes/viewer.js" in scripts:

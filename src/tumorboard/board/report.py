@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from tumorboard.board.context import PatientFacts
+from tumorboard.board.xrays import is_flat
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.registry import layouts, resolve
 from tumorboard.core.tables import EXPERT
@@ -48,7 +49,8 @@ def self_contained(html: str, folder: Path) -> str:
 def exports_of(patient: PatientFacts) -> dict[str, str]:
     """Of `EXPORTS`, those for which this patient has something: masks of the expert, boxes or statements,
     statements."""
-    masks = any(image["role"] == "mask" and image["run_id"] == EXPERT for e in patient.exams for image in e.images)
+    images = [image for exam in patient.exams for image in exam.images]
+    masks = any(image["role"] == "mask" and image["run_id"] == EXPERT and not is_flat(image) for image in images)
     statements = any(is_statement(row) for row in patient.relations)
     boxes = any(len(row["box"] or ()) == 4 for row in patient.findings)
     there = {"dicom-seg": masks, "dicom-sr": statements or boxes, "fhir": statements}

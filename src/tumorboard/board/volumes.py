@@ -52,8 +52,13 @@ class Layer:
     grid: tuple[float, ...]
     """Shape and affine of the image itself, to find what shares a grid."""
 
+    @property
+    def overlay(self) -> str:
+        """What is switched together over all exams: a kind, and of maps each run's own."""
+        return self.title if self.kind == "map" else self.kind
+
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "overlay": self.overlay}
 
 
 def reduced(volume: Volume, *, voxels: int = VOXELS) -> Volume:

@@ -118,7 +118,9 @@ const Viewer = (() => {
         made.other?.follow(mm.map((at, axis) => at + made.shift[axis]));
       };
       made.whole = Boolean(grid);
-      const below = exam.layers.filter((layer) => layer.kind !== "mask");
+      // Doses and maps are read when they are asked for.
+      const below = exam.layers.filter((layer) => ["ct", "pet"].includes(layer.kind));
+      if (!below.length) below.push(...exam.layers.filter((layer) => layer.kind !== "mask").slice(0, 1));
       const same = (layer) => grid && layer.grid.join() === grid.grid.join();
       const [first, ...others] = grid ? [...below.filter(same), ...below.filter((layer) => !same(layer))] : below;
       if (grid && !same(first)) throw new Error("no picture has the grid of this mask");
@@ -154,8 +156,10 @@ const Viewer = (() => {
       }
       image.cal_min = layer.low;
       image.cal_max = layer.high;
-      this.images.set(layer, image);
-      this.nv.volumes = [...this.nv.volumes, image];
+      // Masks stay on top, whatever is read after them.
+      const entries = [...this.images, [layer, image]];
+      this.images = new Map([...entries.filter(([one]) => one.kind !== "mask"), ...entries.filter(([one]) => one.kind === "mask")]);
+      this.nv.volumes = [...this.images.values()];
       this.nv.back = this.nv.volumes[0];
       this.nv.overlays = this.nv.volumes.slice(1);
       this.soon(this.nv.overlays.length ? "over" : "below");
@@ -173,9 +177,12 @@ const Viewer = (() => {
       this.soon(image === this.nv.volumes[0] ? "below" : "over");
     }
 
-    opacity(kind, value) {
-      for (const [layer, image] of this.images) {
-        if (layer.kind !== kind || layer === this.background || image.opacity === value) continue;
+    async opacity(overlay, value) {
+      for (const layer of this.exam.layers) {
+        if (layer.overlay !== overlay || layer.kind === "mask" || layer === this.background) continue;
+        if (value > 0 && !this.whole) await this.add(layer);
+        const image = this.images.get(layer);
+        if (!image || image.opacity === value) continue;
         image.opacity = value;
         this.soon("over");
       }

@@ -23,7 +23,7 @@ Tumorboard.pane("viewer", (root, data) => {
     const exam = data.exams[state[side]];
     const said = (values ?? [])
       .map((one, i) => [[...open.get(side).images.keys()][i], one.value])
-      .filter(([layer]) => layer && layer.kind !== "mask")
+      .filter(([layer]) => layer && layer.kind !== "mask" && open.get(side).images.get(layer).opacity > 0)
       .map(([layer, value]) => `${layer.title} ${Number(value).toPrecision(3)} ${layer.unit === "SUVbw" ? "SUV" : layer.unit}`);
     const place = `x ${mm[0].toFixed(0)}, y ${mm[1].toFixed(0)}, z ${mm[2].toFixed(0)} mm. ${said.join("; ")}`;
     const beside = open.has("a") && open.has("b");
@@ -34,11 +34,13 @@ Tumorboard.pane("viewer", (root, data) => {
     Tumorboard.emit("at", { exam: exam.number, mm });
   };
 
+  const strength = (box) => (box.checked ? Number(all(".opacity").find((one) => one.dataset.overlay === box.value).value) : 0);
+
   const settle = async (side) => {
     const viewer = open.get(side);
     viewer.layout(find(".layout").value);
     viewer.contours(find(".contours").checked);
-    for (const box of all(".overlay")) viewer.opacity(box.value, box.checked ? Number(find(`.opacity[data-kind=${box.value}]`).value) : 0);
+    for (const box of all(".overlay")) await viewer.opacity(box.value, strength(box));
     for (const box of all(".mask")) await viewer.showRun(box.value, box.checked);
     window_(viewer);
   };
@@ -49,7 +51,8 @@ Tumorboard.pane("viewer", (root, data) => {
 
   // Colour bars: what the colours of a layer mean, in its unit.
   const bars = () => {
-    find(".bars").replaceChildren(...[...open.get("a")?.images.keys() ?? []].filter((layer) => layer.kind !== "mask").map((layer) => {
+    const seen = ([layer, image]) => layer.kind !== "mask" && image.opacity > 0;
+    find(".bars").replaceChildren(...[...open.get("a")?.images ?? []].filter(seen).map(([layer]) => {
       const [low, high] = layer.kind === "ct" ? data.presets[preset?.value ?? "soft tissue"] : [layer.low, layer.high];
       const unit = layer.unit === "SUVbw" ? "SUV" : layer.unit;
       return element("span", { className: `scale-bar bar-${layer.kind}` },
@@ -122,14 +125,15 @@ Tumorboard.pane("viewer", (root, data) => {
       if (target.matches(".layout")) viewer.layout(target.value);
       if (target.matches(".contours")) viewer.contours(target.checked);
       if (target.matches(".mask")) await viewer.showRun(target.value, target.checked);
-      if (target.matches(".overlay")) viewer.opacity(target.value, target.checked ? Number(find(`.opacity[data-kind=${target.value}]`).value) : 0);
+      if (target.matches(".overlay")) { await viewer.opacity(target.value, strength(target)); bars(); }
       if (target === preset) { window_(viewer); bars(); }
     }
   });
   root.addEventListener("input", ({ target }) => {
     if (target.matches(".zoom")) for (const [, viewer] of open) viewer.zoom(Number(target.value));
     if (!target.matches(".opacity")) return;
-    for (const [, viewer] of open) viewer.opacity(target.dataset.kind, Number(target.value));
+    const box = all(".overlay").find((one) => one.value === target.dataset.overlay);
+    for (const [, viewer] of open) viewer.opacity(box.value, strength(box));
   });
 
   // `also`: where the same lesion is in other exams, [exam, mm] each; an exam beside is moved onto it.
