@@ -100,7 +100,7 @@ def build_cubes(folder: Path, *, ct: bool = True, pet: bool = True, masks: bool 
 def build_followed(folder: Path) -> Cohort:
     """One patient, twice in a PET/CT. The second time the scanner's zero lies 6 mm to the left of the first one's, and
     the lesion has grown from 20 to 28 mm; marks of both are joined. Masks of the expert, of `net` and of the baseline
-    `box`."""
+    `box`, and the anomaly map of `dual` with a z-score of 6 in the lesion."""
     place = folder / "images"
     place.mkdir(parents=True, exist_ok=True)
     images, findings = [], []
@@ -113,11 +113,14 @@ def build_followed(folder: Path) -> Cohort:
             "mask": (box_volume(2.0, Unit.LABEL, [(box, 1)], 0), "SEG", "mask", "expert"),
             "mask.net": (box_volume(2.0, Unit.LABEL, [(larger, 1)], 0), "SEG", "mask", "net"),
             "mask.box": (box_volume(2.0, Unit.LABEL, [(NODE, 1)], 0), "SEG", "mask", "box"),
+            "map": (box_volume(4.0, Unit.ZSCORE, [(box, 6.0)], 0.0), "PT", "map", "dual"),
         }
         for kind, (volume, modality, role, run) in scans.items():
             path = place / f"{exam}.{kind}.nii.gz"
             write_nifti(volume.astype(np.uint8) if role == "mask" else volume, path)
-            known = {"reference_image_id": f"{exam}.CT", "labels": {1: "liver"}, "run_id": run} if run else {}
+            known: dict[str, Any] = {"run_id": run}
+            if role == "mask":
+                known |= {"reference_image_id": f"{exam}.CT", "labels": {1: "liver"}}
             images.append(
                 describe_image(
                     path, image_id=f"{exam}.{kind}", exam_id=f"E{exam}", modality=modality, role=role,
@@ -148,6 +151,7 @@ def build_followed(folder: Path) -> Cohort:
             {"run_id": "expert", "kind": "expert"},
             {"run_id": "net", "kind": "model", "task": "segmentation"},
             {"run_id": "box", "kind": "baseline", "task": "segmentation"},
+            {"run_id": "dual", "kind": "model", "task": "anomaly"},
         ],
         provenance=[{"what": "cubes made by hand", "synthetic": True}],
         loader=load_image,

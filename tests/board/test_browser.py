@@ -101,7 +101,7 @@ def test_the_first_lesion_is_found_and_runs_are_switched(page: Browser, index: P
     assert (before, after) == ([3, 0, 3], [0, 3, 0])
 
     page.click("button.go")
-    page.wait(OPEN, seconds=90)
+    page.wait(OPEN)
     page.wait("document.querySelector('.where-now').textContent.startsWith('x 18, y 18, z 18 mm')")
     said = page.run("document.querySelector('.where-now').textContent")
     assert "CT 60.0 HU" in said  # the box of 60 HU
@@ -213,11 +213,11 @@ def test_a_reader_corrects_draws_and_the_reading_is_a_run(page: Browser, served:
 
     # Erase with a filled pen round the whole picture's middle is not tried here: one voxel is set through the viewer.
     page.click(".open-viewer")
-    page.wait(OPEN, seconds=90)
+    page.wait(OPEN)
     page.click(".begin-drawing")
-    page.wait("document.querySelector('.save-drawing') !== null", seconds=60)
+    page.wait("document.querySelector('.save-drawing') !== null")
     page.click(".save-drawing")
-    page.wait("document.querySelector('.said-now').textContent === 'Written down: the mask.'", seconds=30)
+    page.wait("document.querySelector('.said-now').textContent === 'Written down: the mask.'")
     page.click(".finish")
     page.wait("document.querySelector('.said-now').textContent.includes('Runs of the cohort now')")
     again = open_cohort(folder).image(mask["image_id"]).array

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from browser import CHROMIUM, WHY_NOT, Browser
 from cubes import build_followed
+from numpy.typing import NDArray
 from PIL import Image
 
 from tumorboard.board.build import build_board
@@ -45,7 +46,7 @@ def page(tmp_path_factory: pytest.TempPathFactory, followed: str) -> Iterator[Br
         opened.open(followed)
         opened.run(WATCHED)
         opened.click(".open-viewer")
-        opened.wait(OPEN, seconds=120)
+        opened.wait(OPEN)
         yield opened
         assert opened.messages == []
         assert opened.outside("file:") == []
@@ -61,16 +62,21 @@ def made(page: Browser, act: str) -> list[str]:
     return found
 
 
-def painted(page: Browser, tmp_path: Path, *, over: float = 1.0) -> dict[str, int]:
-    """Pixels of the canvas in each run's colour, laid over grey with this opacity."""
+def seen(page: Browser, tmp_path: Path) -> NDArray[np.int64]:
+    """The canvas as the screen shows it: (rows, columns, 3)."""
     page.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     box = page.run("JSON.stringify(document.querySelector('.canvas-a').getBoundingClientRect())")
     x, y, width, height = (json.loads(box)[name] for name in ("x", "y", "width", "height"))
     top = page.run("scrollY")
     page.picture(tmp_path / "canvas.png", clip={"x": x, "y": y + top, "width": width, "height": height})
-    seen = np.asarray(Image.open(tmp_path / "canvas.png").convert("RGB"), int)
+    return np.asarray(Image.open(tmp_path / "canvas.png").convert("RGB"), np.int64)
+
+
+def painted(page: Browser, tmp_path: Path, *, over: float = 1.0) -> dict[str, int]:
+    """Pixels of the canvas in each run's colour, laid over grey with this opacity."""
+    colours = seen(page, tmp_path)
     wanted = {run: over * np.array(colour) + (1 - over) * WATER for run, colour in COLOURS.items()}
-    return {run: int((np.abs(seen - colour) < 30).all(axis=-1).sum()) for run, colour in wanted.items()}
+    return {run: int((np.abs(colours - colour) < 30).all(axis=-1).sum()) for run, colour in wanted.items()}
 
 
 def where(page: Browser) -> str:
@@ -114,11 +120,33 @@ def test_every_run_has_its_rim_and_can_be_switched(page: Browser, tmp_path: Path
     page.click(".overlay")
 
 
+def test_a_map_of_a_run_lies_over_the_scan(page: Browser, tmp_path: Path) -> None:
+    """Read when it is switched on; its bar is in its own unit; where it is zero, the scan stays as it was."""
+    page.run("document.querySelectorAll('#exams .go')[0].click()")
+    for box in (".overlay[value=pet]", ".mask[value=net]", ".mask[value=expert]"):
+        page.click(box)
+    before = seen(page, tmp_path)
+    assert page.run("document.querySelector('.bars').textContent").count("HU") == 1
+    assert "anomaly" not in page.run("document.querySelector('.bars').textContent")
+    page.click(".overlay[value='anomaly (dual)']")
+    page.wait("document.querySelector('.bars').textContent.includes('anomaly (dual) 0')")
+    assert "6 z-score" in page.run("document.querySelector('.bars').textContent")
+    page.run("document.querySelectorAll('#exams .go')[0].click()")
+    assert "anomaly (dual) 6.00 z-score" in where(page)
+    after = seen(page, tmp_path)
+    changed = np.abs(after - before).max(axis=-1) > 20
+    yellow = (after[..., 0] > after[..., 2] + 40) & changed  # the upper end of the scale
+    assert changed.sum() > 500 and yellow.sum() > 0.5 * changed.sum()
+    assert changed.mean() < 0.35, "zero is see-through"
+    for box in (".overlay[value='anomaly (dual)']", ".overlay[value=pet]", ".mask[value=net]", ".mask[value=expert]"):
+        page.click(box)
+
+
 def test_two_exams_go_together(page: Browser) -> None:
     """The second exam lies 6 mm further left and its lesion is larger: the middles are 10 mm apart across."""
     page.choose(".exam-b", "1")
-    page.wait("document.querySelector('.caption-b').textContent.startsWith('PET/CT 2')", seconds=120)
-    page.wait("!document.querySelector('.second').classList.contains('loading')", seconds=120)
+    page.wait("document.querySelector('.caption-b').textContent.startsWith('PET/CT 2')")
+    page.wait("!document.querySelector('.second').classList.contains('loading')")
     assert page.run("document.querySelector('.linked').textContent").startswith("Linked by the scanner's coordinates")
     both = "[...document.querySelectorAll('.stage canvas')].map((one) => one.dataset.mm.split(' ').map(Math.round))"
 
