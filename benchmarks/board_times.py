@@ -9,11 +9,9 @@ are upper bounds. Needs Debian's chromium.
 from __future__ import annotations
 
 import argparse
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,12 +23,10 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "board"))
 
+from board_server import serving as served  # noqa: E402
 from browser import Browser  # noqa: E402
 
 from tumorboard.board.build import build_board  # noqa: E402
-from tumorboard.board.server.app import make_app  # noqa: E402
-from tumorboard.board.server.guard import Rules  # noqa: E402
-from tumorboard.board.server.live import LiveSite  # noqa: E402
 from tumorboard.core.cohort import Cohort  # noqa: E402
 from tumorboard.core.units import Unit  # noqa: E402
 from tumorboard.core.volume import Volume  # noqa: E402
@@ -198,27 +194,6 @@ def large(scratch: Path, shape: tuple[int, int, int]) -> Rows:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return [*rows, ("largest memory of this process (server, and making the scan)", f"{peak:.0f} MiB")]
-
-
-@contextmanager
-def served(cohort: Cohort, folder: Path) -> Iterator[str]:
-    import uvicorn
-
-    folder.mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    app = make_app(LiveSite(cohort, folder), Rules(frozenset({f"127.0.0.1:{port}"})))
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", access_log=False))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
 
 
 @contextmanager

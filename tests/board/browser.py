@@ -32,6 +32,8 @@ _FLAGS = [
     "--proxy-server=127.0.0.1:9",
     "--proxy-bypass-list=127.0.0.1",
 ]
+_PATIENCE_S = 300
+"""A browser that draws by software on a machine with other work is slow, not broken."""
 # The browser reads from descriptor 3 and writes to 4; a small program puts the pipe's ends there and becomes it.
 _PLACE = (
     "import fcntl, os, sys; a, b = (fcntl.fcntl(int(end), fcntl.F_DUPFD, 100) for end in sys.argv[1:3]);"
@@ -101,7 +103,7 @@ class Browser:
             message["sessionId"] = self._session
         os.write(self._out, json.dumps(message).encode() + b"\0")
         while True:
-            answer = self._next(120)
+            answer = self._next(_PATIENCE_S)
             if answer.get("id") == self._number:
                 if "error" in answer:
                     raise RuntimeError(f"{method}: {answer['error']}")
@@ -144,7 +146,7 @@ class Browser:
         self._events.clear()
         self.call("Page.navigate", url=address)
         while not any(event["method"] == "Page.loadEventFired" for event in self._events):
-            self._next(60)
+            self._next(_PATIENCE_S)
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page; a promise is waited for."""
@@ -153,7 +155,7 @@ class Browser:
             raise RuntimeError(answer["exceptionDetails"].get("exception", {}).get("description", str(answer)))
         return answer["result"].get("value")
 
-    def wait(self, condition: str, *, seconds: float = 30) -> Any:
+    def wait(self, condition: str, *, seconds: float = _PATIENCE_S) -> Any:
         """The value of an expression as soon as it is true; a page that is just being left is asked again."""
         deadline = time.monotonic() + seconds
         while not (value := self._try(condition)):

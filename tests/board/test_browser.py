@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from board_server import serving
 from browser import CHROMIUM, WHY_NOT, Browser
-from cubes import build_cubes
+from cubes import build_cubes, build_followed
 
 from tumorboard.board.build import build_board
 
@@ -102,7 +101,7 @@ def test_the_first_lesion_is_found_and_runs_are_switched(page: Browser, index: P
     assert (before, after) == ([3, 0, 3], [0, 3, 0])
 
     page.click("button.go")
-    page.wait(OPEN, seconds=90)
+    page.wait(OPEN)
     page.wait("document.querySelector('.where-now').textContent.startsWith('x 18, y 18, z 18 mm')")
     said = page.run("document.querySelector('.where-now').textContent")
     assert "CT 60.0 HU" in said  # the box of 60 HU
@@ -170,7 +169,7 @@ def test_the_curve_in_the_browser_is_the_drawn_one(page: Browser, index: Path) -
     band = fitted.confidence_interval_
     page.open(index.as_uri())
     pairs = json.dumps([[float(t), int(e)] for t, e in zip(days, event, strict=True)])
-    steps = page.run(f"Tumorboard.kaplanMeier({pairs})")
+    steps = page.run(f"Statistics.kaplanMeier({pairs})")
     for time_days, alive, low, high in steps[1:-1]:
         assert alive == pytest.approx(fitted.survival_function_.loc[time_days].item(), abs=1e-9)
         assert [low, high] == pytest.approx(band.loc[time_days].tolist(), abs=1e-6)
@@ -180,30 +179,10 @@ def test_the_curve_in_the_browser_is_the_drawn_one(page: Browser, index: Path) -
 @pytest.fixture
 def served(make_cohort: Any, tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """Address of a running board, and its cohort's folder."""
-    import uvicorn
-
-    from tumorboard.board.server.app import make_app
-    from tumorboard.board.server.guard import Rules
-    from tumorboard.board.server.live import LiveSite
     from tumorboard.io.store import save_cohort
 
-    saved = save_cohort(make_cohort(), tmp_path / "cohort")
-    (tmp_path / "pages").mkdir()
-    site = LiveSite(saved, tmp_path / "pages")
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    app = make_app(site, Rules(frozenset({f"127.0.0.1:{port}"})))
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", access_log=False))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{port}", tmp_path / "cohort"
-    server.should_exit = True
-    thread.join(10)
+    with serving(save_cohort(make_cohort(), tmp_path / "cohort"), tmp_path / "pages") as address:
+        yield address, tmp_path / "cohort"
 
 
 def test_a_reader_corrects_draws_and_the_reading_is_a_run(page: Browser, served: tuple[str, Path]) -> None:
@@ -234,12 +213,71 @@ def test_a_reader_corrects_draws_and_the_reading_is_a_run(page: Browser, served:
 
     # Erase with a filled pen round the whole picture's middle is not tried here: one voxel is set through the viewer.
     page.click(".open-viewer")
-    page.wait(OPEN, seconds=90)
+    page.wait(OPEN)
     page.click(".begin-drawing")
-    page.wait("document.querySelector('.save-drawing') !== null", seconds=60)
+    page.wait("document.querySelector('.save-drawing') !== null")
     page.click(".save-drawing")
-    page.wait("document.querySelector('.said-now').textContent === 'Written down: the mask.'", seconds=30)
+    page.wait("document.querySelector('.said-now').textContent === 'Written down: the mask.'")
     page.click(".finish")
     page.wait("document.querySelector('.said-now').textContent.includes('Runs of the cohort now')")
     again = open_cohort(folder).image(mask["image_id"]).array
     assert ((again == 1) == (expert == 1)).all(), "a mask that went through the viewer lies where it lay"
+
+
+def test_the_ends_of_an_axis_are_moved(page: Browser, tmp_path: Path) -> None:
+    """By keys, half a millimetre each, on the slice that the server draws; the reading measures anew."""
+    from tumorboard.io.store import open_cohort, save_cohort
+
+    saved = save_cohort(build_followed(tmp_path), tmp_path / "cohort")
+    with serving(saved, tmp_path / "pages") as address:
+        page.open(f"{address}/patients/p1.html")
+        page.wait("document.querySelector('[data-pane=corrections]').dataset.ready === 'true'")
+        page.run(
+            "(() => { const a = document.querySelector('.author'); a.value = 'Ada';"
+            " a.dispatchEvent(new Event('change')); })()"
+        )
+        page.click(".move-ends")
+        page.wait("document.querySelector('.editing img').naturalWidth === 320")
+        assert page.run("document.querySelector('.lengths').textContent") == "20.0 x 10.0 mm"
+        page.run(
+            "(() => { const dot = document.querySelector('.editing .handle'); for (let i = 0; i < 6; i++)"
+            " dot.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight'})); })()"
+        )  # the first end lies on the patient's left: outwards is to the picture's right
+        assert page.run("document.querySelector('.lengths').textContent") == "23.0 x 10.0 mm"
+        assert severe(page) == []
+        page.click(".keep-ends")
+        page.wait("document.querySelector('.said-now').textContent === 'Written down: edit.'")
+        page.click(".finish")
+        page.wait("document.querySelector('.said-now').textContent.includes('reader Ada')")
+    (row,) = open_cohort(tmp_path / "cohort").rows("findings", run_id="reader Ada")
+    assert dict(row["measurements"]) == {"long_axis_mm": 23.0, "short_axis_mm": 10.0}
+    assert row["points_mm"][:3] == pytest.approx([5.0, 18.0, 18.0], abs=0.02)
+
+
+def test_a_box_is_moved(page: Browser, tmp_path: Path) -> None:
+    from tumorboard.io.store import open_cohort
+    from tumorboard.phantom.cohort import make_cohort as make_virtual
+
+    saved = make_virtual(tmp_path / "cohort", patients=1, region="chest-xray", size_px=96)
+    with serving(saved, tmp_path / "pages") as address:
+        page.open(f"{address}/patients/p1.html")
+        page.wait("document.querySelector('[data-pane=corrections]').dataset.ready === 'true'")
+        page.run(
+            "(() => { const a = document.querySelector('.author'); a.value = 'Ada';"
+            " a.dispatchEvent(new Event('change')); })()"
+        )
+        page.choose(".box-to-edit", "0")
+        name = page.run("document.querySelector('.editing-box').dataset.finding")
+        (before,) = saved.rows("findings", finding_id=name)
+        page.run(
+            "document.querySelectorAll('.handle')[1].dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowLeft'}))"
+        )
+        page.click(".keep-box")
+        page.wait("document.querySelector('.said-now').textContent === 'Written down: edit.'")
+        width = page.run("Number(document.querySelector('.xray-figure svg').getAttribute('viewBox').split(' ')[2])")
+        page.click(".finish")
+        page.wait("document.querySelector('.said-now').textContent.includes('reader Ada')")
+    rows = open_cohort(tmp_path / "cohort").rows("findings", run_id="reader Ada")
+    (after,) = [row for row in rows if json.loads(row["attributes"])["correction"]["corrects"] == name]
+    x, y, right, bottom = before["box"]
+    assert after["box"] == pytest.approx([x, y, right - width / 200, bottom], abs=0.11)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cubes import build_followed
 
 from tumorboard.board.corrections.agreement import compare_readers
 from tumorboard.board.corrections.fold import corrected_mask, fold_corrections
@@ -215,6 +216,22 @@ def test_graphs_and_boxes_are_corrected_as_a_whole_reading(tmp_path: Path) -> No
     boxes = {row["label"]: row["box"] for row in cohort.rows("findings", run_id="reader Ada")}
     assert boxes == {"heart": [0.0, 0.0, 9.0, 9.0], "f2": [1, 2, 3, 4]}
     assert len(cohort.rows("relations", run_id="net")) == 3
+
+
+def test_moved_ends_of_axes_are_measured_anew(tmp_path: Path) -> None:
+    """Two strokes of 30 and 40 mm at right angles, given the short one first."""
+    saved = save_cohort(build_followed(tmp_path), tmp_path / "cohort")
+    ends = [[0.0, 0.0, 5.0], [0.0, 30.0, 5.0], [-20.0, 15.0, 5.0], [20.0, 15.0, 5.0]]
+    journal = Journal(tmp_path / "cohort")
+    said = {"patient_id": "F-1", "run_id": "expert", "kind": "edit", "target": "finding|f0"}
+    journal.add(entry(1, **said, payload={"points_mm": [place for end in ends for place in end]}))
+    assert fold_corrections(tmp_path / "cohort") == ["reader Ada"]
+    cohort = open_cohort(tmp_path / "cohort")
+    (row,) = cohort.rows("findings", run_id="reader Ada")
+    assert dict(row["measurements"]) == {"long_axis_mm": 40.0, "short_axis_mm": 30.0}
+    assert row["points_mm"] == [*ends[2], *ends[3], *ends[0], *ends[1]]
+    (before,) = cohort.rows("findings", finding_id="f0")
+    assert before == saved.rows("findings", finding_id="f0")[0], "the original stays"
 
 
 def test_two_readers_agreement_by_hand(make_cohort: Any, tmp_path: Path) -> None:

@@ -251,6 +251,8 @@ def test_a_token_is_asked_for_once(tables_only: Served) -> None:
         json.dumps(correction(kind="edit")).encode(),
         json.dumps(correction(kind="edit", payload={"box": [1, 2, 3]})).encode(),
         json.dumps(correction(kind="edit", payload={"box": [1, 2, 3, float("nan")]})).encode(),
+        json.dumps(correction(kind="edit", payload={"points_mm": [1.0] * 11})).encode(),
+        json.dumps(correction(kind="edit", payload={"points_mm": [float("inf")] * 12})).encode(),
         json.dumps(correction(kind="edit", payload={"run_id": "expert"})).encode(),
         json.dumps(correction(kind="edit", payload={"label": "x" * 301})).encode(),
     ],

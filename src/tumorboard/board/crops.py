@@ -17,9 +17,11 @@ from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
 from tumorboard.io.files import atomic_write_bytes
 
-__all__ = ["CROP_PX", "Crop", "crop_picture", "draw_crops"]
+__all__ = ["CROP_PX", "MARK_PX", "Crop", "crop_picture", "draw_crops", "field_mm"]
 
 CROP_PX = 96
+MARK_PX = 320
+"""Side of the picture on which a mark is corrected."""
 FIELD_MM = 64.0
 """Side of a crop; of large lesions `_ROOM` times the long axis."""
 _ROOM = 1.5
@@ -59,12 +61,17 @@ def draw_crops(crops: Iterable[Crop], *, load: Callable[[Mapping[str, Any]], Vol
             atomic_write_bytes(folder / f"{crop.number}.png", _png(grey))
 
 
-def crop_picture(volume: Volume, crop: Crop) -> NDArray[np.uint8]:
-    """Axial, seen from the feet: (96, 96) grey. A scan in HU is shown in the window of the type, another one from its
-    own 1st to its 99th percentile; places outside the scan are dark."""
-    half = max(FIELD_MM, _ROOM * crop.long_mm) / 2
+def field_mm(long_mm: float) -> float:
+    """Side of the square that a crop shows."""
+    return max(FIELD_MM, _ROOM * long_mm)
+
+
+def crop_picture(volume: Volume, crop: Crop, *, pixels: int = CROP_PX) -> NDArray[np.uint8]:
+    """Axial, seen from the feet: (`pixels`, `pixels`) grey. A scan in HU is shown in the window of the type, another
+    one from its own 1st to its 99th percentile; places outside the scan are dark."""
+    half = field_mm(crop.long_mm) / 2
     centre = np.array(crop.centre_mm)
-    plane = plane_through("axial", centre, low_mm=centre - half, high_mm=centre + half, pixels=CROP_PX)
+    plane = plane_through("axial", centre, low_mm=centre - half, high_mm=centre + half, pixels=pixels)
     values = sample(volume, plane.points_mm())
     inside = np.isfinite(values)
     if volume.unit == Unit.HU or not inside.any():

@@ -15,6 +15,7 @@ from tumorboard.board.planes import AXIS, VIEWS, Plane, plane_through, sample
 from tumorboard.board.scene import Focus, Scene, find_focus, load_scene
 from tumorboard.board.volumes import Layer, write_layer
 from tumorboard.board.xrays import XRay, draw_xrays, is_flat
+from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
 
 __all__ = ["ExamPage", "Outline", "Picture", "draw_exam", "save_picture"]
@@ -137,14 +138,33 @@ def _layers(scene: Scene, images: Sequence[Mapping[str, Any]], top: float | None
     if scene.pet is not None:
         jobs.append((scene.pet, scene.rows["PT"], "PET", top or 1.0))
     for row, volume in scene.others:
-        name = "Dose" if row["role"] == "dose" else f"Map {row['run_id'] or ''}".strip()
-        jobs.append((volume, row, name, float(np.nanmax(volume.array, initial=0.0)) or 1.0))
+        jobs.append((volume, row, _overlay_name(row), _overlay_top(volume)))
     jobs += [(layer.mask, rows[layer.image_id], layer.run_id, 1.0) for layer in scene.layers]
     made = [
         write_layer(volume, folder, row=row, index=places[row["image_id"]], title=title, high=high)
         for volume, row, title, high in jobs
     ]
     return [layer for layer in made if layer is not None]
+
+
+_MAPS = {Unit.ZSCORE: "anomaly", Unit.PROBABILITY: "probability", Unit.FRACTION: "fraction", Unit.MM: "distance"}
+"""What a map of a run tells, by its unit."""
+
+
+def _overlay_name(row: Mapping[str, Any]) -> str:
+    if row["role"] == "dose":
+        return "Dose"
+    word = _MAPS.get(row["unit"], "map")
+    return f"{word} ({row['run_id']})" if row["run_id"] else word
+
+
+def _overlay_top(volume: Volume) -> float:
+    """Upper end of the scale: 1 of shares, the maximum of a dose; of other maps what one voxel in a thousand exceeds,
+    since single voxels go far beyond."""
+    if volume.unit in (Unit.PROBABILITY, Unit.FRACTION):
+        return 1.0
+    share = 100.0 if volume.unit == Unit.GY else 99.9
+    return float(np.nanpercentile(volume.array, share)) or float(np.nanmax(volume.array, initial=0.0)) or 1.0
 
 
 def _kinds(scene: Scene) -> dict[str, bool]:

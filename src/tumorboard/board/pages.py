@@ -17,7 +17,7 @@ from tumorboard.board.context import Board, PatientFacts
 from tumorboard.board.lesions import Lesion
 from tumorboard.board.panes import COHORT_PANES, PATIENT_PANES, Pane, panes_of
 from tumorboard.board.pictures import CT_WINDOW_HU
-from tumorboard.board.report import EXPORTS, REPORT_PANES, sheet
+from tumorboard.board.report import REPORT_PANES, exports_of, sheet
 from tumorboard.board.runs import pretty_json
 
 __all__ = ["LESIONS_SHOWN", "POLICY", "Pages", "plain_finding"]
@@ -61,6 +61,7 @@ class Pages:
             previous=self._link(ids[number - 1]) if number else None,
             next=self._link(ids[number + 1]) if number + 1 < len(ids) else None,
             position=(number + 1, len(ids)),
+            exports=exports_of(patient),
         )
 
     def report(self, patient: PatientFacts) -> str:
@@ -93,6 +94,10 @@ class Pages:
 
     def _render(self, template: str, *, panes: Sequence[Pane], **values: Any) -> str:
         scripts = [f"panes/{pane.name}.js" for pane in panes if pane.name in self._moving]
+        if "panes/corrections.js" in scripts:
+            scripts = ["handles.js", *scripts]
+        if "panes/filters.js" in scripts:
+            scripts = ["statistics.js", *scripts]
         if "panes/viewer.js" in scripts:
             scripts = ["vendor/niivue/niivue.umd.js", "viewer.js", *scripts]
         return str(self._templates.get_template(template).render(panes=panes, scripts=scripts, **values))
@@ -135,7 +140,6 @@ class Pages:
             version=__version__,
             window=CT_WINDOW_HU,
             policy=POLICY,
-            exports=EXPORTS,
             findings_shown=FINDINGS_SHOWN,
         )
         return environment

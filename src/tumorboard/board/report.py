@@ -9,10 +9,14 @@ import zipfile
 from importlib.resources import files
 from pathlib import Path
 
+from tumorboard.board.context import PatientFacts
+from tumorboard.board.xrays import is_flat
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.registry import layouts, resolve
+from tumorboard.core.tables import EXPERT
+from tumorboard.tasks.scenegraph.rows import is_statement
 
-__all__ = ["EXPORTS", "REPORT_PANES", "export_patient", "self_contained", "sheet"]
+__all__ = ["EXPORTS", "REPORT_PANES", "export_patient", "exports_of", "self_contained", "sheet"]
 
 REPORT_PANES = ("facts", "exams", "marked", "xray", "predicted", "patient_scores", "quality", "origin")
 """Panes of the patient's page that stand in the report."""
@@ -40,6 +44,17 @@ def self_contained(html: str, folder: Path) -> str:
         return f'src="data:{_TYPES[match[2]]};base64,{base64.b64encode(path.read_bytes()).decode("ascii")}"'
 
     return _PICTURE.sub(inline, _HIDDEN_PICTURE.sub("", html)).replace(' loading="lazy"', "")
+
+
+def exports_of(patient: PatientFacts) -> dict[str, str]:
+    """Of `EXPORTS`, those for which this patient has something: masks of the expert, boxes or statements,
+    statements."""
+    images = [image for exam in patient.exams for image in exam.images]
+    masks = any(image["role"] == "mask" and image["run_id"] == EXPERT and not is_flat(image) for image in images)
+    statements = any(is_statement(row) for row in patient.relations)
+    boxes = any(len(row["box"] or ()) == 4 for row in patient.findings)
+    there = {"dicom-seg": masks, "dicom-sr": statements or boxes, "fhir": statements}
+    return {kind: name for kind, name in EXPORTS.items() if there[kind]}
 
 
 def export_patient(cohort: Cohort, patient_id: str, kind: str, folder: Path) -> Path:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from tumorboard.board.lesions import Lesion, bounding_box, measure_lesions
 from tumorboard.core.errors import TumorboardError
-from tumorboard.core.geometry import Geometry
 from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
 
@@ -124,8 +123,7 @@ def find_focus(scene: Scene) -> Focus | None:
     for layer in scene.layers:
         if not layer.lesions:
             continue
-        inside = np.isin(layer.mask.array, list(layer.label_names))
-        low, high = _world_box(inside, layer.mask.geometry)
+        low, high = _world_box(layer)
         centre = _best_cuts(layer, max(layer.lesions, key=lambda lesion: lesion.volume_ml))
         view_low, view_high = _view_box(low, high, centre, bounds)
         return Focus(centre, view_low, view_high, (low[2], high[2]), f"through the largest lesion of {layer.run_id}")
@@ -134,10 +132,15 @@ def find_focus(scene: Scene) -> Focus | None:
     return Focus(middle, low, high, (low[2], high[2]), "no lesion drawn, through the middle of the scan")
 
 
-def _world_box(inside: NDArray[np.bool_], grid: Geometry) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    box = bounding_box(inside)
-    assert box is not None, "a layer with lesions has voxels"
-    return grid.crop([s.start for s in box], [s.stop for s in box]).bounds_mm()
+def _world_box(layer: MaskLayer) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """World box of the voxels with a named label; only what is drawn at all is looked through for names."""
+    outer = bounding_box(layer.mask.array != 0)
+    assert outer is not None, "a layer with lesions has voxels"
+    box = bounding_box(np.isin(layer.mask.array[outer], list(layer.label_names)))
+    assert box is not None, "a layer with lesions has labelled voxels"
+    pairs = list(zip(outer, box, strict=True))
+    start, stop = [o.start + b.start for o, b in pairs], [o.start + b.stop for o, b in pairs]
+    return layer.mask.geometry.crop(start, stop).bounds_mm()
 
 
 def _best_cuts(layer: MaskLayer, lesion: Lesion) -> NDArray[np.float64]:

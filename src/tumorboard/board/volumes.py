@@ -52,8 +52,13 @@ class Layer:
     grid: tuple[float, ...]
     """Shape and affine of the image itself, to find what shares a grid."""
 
+    @property
+    def overlay(self) -> str:
+        """What is switched together over all exams: a kind, and of maps each run's own."""
+        return self.title if self.kind == "map" else self.kind
+
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "overlay": self.overlay}
 
 
 def reduced(volume: Volume, *, voxels: int = VOXELS) -> Volume:
@@ -68,15 +73,27 @@ def reduced(volume: Volume, *, voxels: int = VOXELS) -> Volume:
         return volume
     size = shape // factors * factors
     blocks = volume.array[: size[0], : size[1], : size[2]]
-    # One axis after the other: the largest array that is held is the input's size over the first factor.
-    for axis in range(3):
+    # One axis after the other, the one that lies furthest apart in memory first: whole slices are added at once, and
+    # the largest array that is held is the input's size over the first factor.
+    for axis in sorted(range(3), key=lambda one: -volume.array.strides[one]):
         if factors[axis] > 1:
-            new = [*blocks.shape[:axis], blocks.shape[axis] // factors[axis], factors[axis], *blocks.shape[axis + 1 :]]
-            blocks = blocks.reshape(new).mean(axis=axis + 1, dtype=np.float32)
+            blocks = _averaged(blocks, axis, int(factors[axis]))
     affine = volume.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ ((factors - 1) / 2)
     affine[:3, :3] = affine[:3, :3] * factors
     return Volume(np.ascontiguousarray(blocks, np.float32), affine, volume.unit)
+
+
+def _averaged(array: NDArray[Any], axis: int, factor: int) -> NDArray[np.float32]:
+    """Means of `factor` neighbours along an axis whose length it divides."""
+    at = [slice(None)] * 3
+    at[axis] = slice(0, None, factor)
+    total = array[tuple(at)].astype(np.float32)
+    for start in range(1, factor):
+        at[axis] = slice(start, None, factor)
+        total += array[tuple(at)]
+    total /= np.float32(factor)
+    return total
 
 
 def write_layer(

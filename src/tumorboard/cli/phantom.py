@@ -24,6 +24,9 @@ def command(
     exams: int = typer.Option(2, "--exams", min=1, help="Most exams per patient (body-ct: of each)."),
     spacing: float = typer.Option(3.0, "--spacing", help="Least voxel edge in mm; 0: the protocols' own grids."),
     tables_only: bool = typer.Option(False, "--tables-only", help="No images."),
+    imaged: int | None = typer.Option(
+        None, "--imaged", min=0, help="Patients with images, of head-neck and whole-body; default all."
+    ),
     organs: bool = typer.Option(False, "--organs", help="Write the organ label maps too."),
     size_px: int = typer.Option(512, "--size", min=64, max=4096, help="Longer side of an X-ray in pixels."),
     bits: int = typer.Option(8, "--bits", help="Of an X-ray's pixels: 8 or 16."),
@@ -51,6 +54,7 @@ def command(
         "exams": exams,
         "spacing_mm": spacing or None,
         "tables_only": tables_only,
+        "imaged": imaged,
         "organs": organs,
         "faults": tuple(faults),
         "size_px": size_px,

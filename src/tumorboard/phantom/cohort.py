@@ -40,6 +40,7 @@ def make_cohort(
     followed: float = 1 / 3,
     spacing_mm: float | None = 3.0,
     tables_only: bool = False,
+    imaged: int | None = None,
     organs: bool = False,
     dose: bool = True,
     quirks: bool = False,
@@ -63,6 +64,8 @@ def make_cohort(
     exams, followed : most exams per patient, and the share of patients who have them.
     spacing_mm : no voxel edge is shorter; None keeps each protocol's own grids (slower).
     tables_only : no images at all.
+    imaged : of ``head-neck`` and ``whole-body``: only the first so many patients have images, the others clinical data
+        and outcomes alone, as in cohorts whose images were released in part; None for all.
     organs : write the organ label map of every exam (run ``truth``).
     dose : plan an RT dose for each centre's share of patients.
     quirks : the centres' own habits that a check must notice (Bq/ml, stray labels).
@@ -97,7 +100,8 @@ def make_cohort(
         tables["exams"] += _exam_rows(patient)
     if not tables_only:
         options = ImagingOptions(region=region, spacing_mm=spacing_mm, organs=organs, dose=dose, quirks=quirks)
-        for images, findings in map(partial(_scan_patient, folder=root / "images", options=options), drawn):
+        scanned = drawn[:imaged]
+        for images, findings in map(partial(_scan_patient, folder=root / "images", options=options), scanned):
             tables["images"] += images
             tables["findings"] += findings
         tables["relations"] = _same_lesions(tables["findings"])

@@ -21,6 +21,7 @@ from tumorboard import __version__
 from tumorboard.board.corrections.journal import Entry, Journal, last_words, run_of
 from tumorboard.board.names import safe_names
 from tumorboard.core.cohort import Cohort
+from tumorboard.core.lesion import LONG_AXIS_MM, SHORT_AXIS_MM, VOLUME_ML
 from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
 from tumorboard.io.files import sha256_of
@@ -150,8 +151,28 @@ def _findings(cohort: Cohort, exam_id: str, base: str, words: Words, *, run_id: 
         if row["image_id"] not in images or (entry and entry.kind == "reject"):
             continue
         changed = dict(entry.payload) if entry and entry.kind == "edit" else {}
-        made.append({**row, **_marked(row, "finding_id", run_id, entry), **_allowed(changed, "label", "box")})
+        made.append(
+            {
+                **row,
+                **_marked(row, "finding_id", run_id, entry),
+                **_allowed(changed, "label", "box"),
+                **_axes(row, changed),
+            }
+        )
     return made
+
+
+def _axes(row: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Moved ends of a RECIST pair with the axes measured anew, the longer one first; a volume that was estimated from
+    the old axes is left out."""
+    if "points_mm" not in changed:
+        return {}
+    ends = np.array(changed["points_mm"], float).reshape(2, 2, 3)
+    lengths = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
+    order = np.argsort(-lengths, kind="stable")
+    figures = {key: value for key, value in dict(row["measurements"] or {}).items() if key != VOLUME_ML}
+    figures |= {LONG_AXIS_MM: float(lengths[order[0]]), SHORT_AXIS_MM: float(lengths[order[1]])}
+    return {"points_mm": ends[order].ravel().tolist(), "measurements": figures}
 
 
 def _relations(cohort: Cohort, exam_id: str, base: str, words: Words, *, run_id: str) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tumorboard.board.context import ExamFacts, PatientFacts
+from tumorboard.board.crops import field_mm
 from tumorboard.board.panes import Pane
 from tumorboard.core.lesion import LONG_AXIS_MM, MASK_LABEL, RECIST_PAIR, SHORT_AXIS_MM, VOLUME_ML
 from tumorboard.core.tables import EXPERT
@@ -20,12 +21,8 @@ SHOWN = 12
 def pane(patient: PatientFacts) -> Pane | None:
     exams = []
     for exam in patient.exams:
-        rows = [
-            _row(finding, exam)
-            for image in exam.images
-            for finding in patient.board.findings_of.get(image["image_id"], [])
-            if _is_marked(finding)
-        ]
+        findings = [row for image in exam.images for row in patient.board.findings_of.get(image["image_id"], [])]
+        rows = [{**_row(row, exam), "number": number} for number, row in enumerate(findings) if _is_marked(row)]
         by_run: dict[str, list[dict[str, Any]]] = {}
         for row in rows:
             by_run.setdefault(row["run"], []).append(row)
@@ -36,7 +33,7 @@ def pane(patient: PatientFacts) -> Pane | None:
             runs.append({"run": run, "rows": kept, "left_out": len(ordered) - len(kept)})
         if runs:
             exams.append({"title": exam.title, "number": exam.number, "runs": runs, "view": bool(exam.page.layers)})
-    return Pane("marked", "Marked lesions", {"exams": exams}) if exams else None
+    return Pane("marked", "Marked lesions", {"exams": exams, "page": patient.page}) if exams else None
 
 
 def _is_marked(finding: Mapping[str, Any]) -> bool:
@@ -56,8 +53,12 @@ def _row(finding: Mapping[str, Any], exam: ExamFacts) -> dict[str, Any]:
         middle = [sum(points[axis::3]) / (len(points) // 3) for axis in range(3)]
     else:
         middle = None if box is None else [(box[axis] + box[axis + 3]) / 2 for axis in range(3)]
+    pair = list(points or ()) if finding["kind"] == RECIST_PAIR and len(points or ()) == 12 else None
+    field = field_mm(figures.get(LONG_AXIS_MM) or 0.0)
     return {
         "id": finding["finding_id"],
+        "points": None if pair is None else " ".join(f"{place:.2f}" for place in pair),
+        "field_mm": field,
         "run": finding["run_id"],
         "label": finding["label"] or "lesion",
         "kind": finding["kind"],

@@ -40,8 +40,15 @@ def pane(patient: PatientFacts) -> Pane | None:
     }
     runs = [s for s in patient.board.styles if any(layer.run_id == s.run_id for e in exams for layer in e.page.layers)]
     shared = {layer.unit for exam in exams for layer in exam.page.layers}
-    kinds = {layer.kind for exam in exams for layer in exam.page.layers}
-    return Pane("viewer", "Viewer", {"exams": exams, "runs": runs, "units": shared, "kinds": kinds}, data)
+    layers = [layer for exam in exams for layer in exam.page.layers]
+    values = {
+        "exams": exams,
+        "runs": runs,
+        "units": shared,
+        "kinds": {layer.kind for layer in layers},
+        "overlays": list(dict.fromkeys(layer.overlay for layer in layers if layer.kind not in ("ct", "mask"))),
+    }
+    return Pane("viewer", "Viewer", values, data)
 
 
 def _exam(patient: PatientFacts, exam: ExamFacts) -> dict[str, Any]:

@@ -77,6 +77,12 @@ def _add_pages(app: FastAPI, site: LiveSite) -> None:
         path = site.crop(page, int(number)) if known else None
         return absent if path is None else FileResponse(path, media_type="image/png")
 
+    @app.get("/marks/{page}/{exam}/{number}.png")
+    def mark(page: str, exam: str, number: str) -> Response:
+        known = _PAGE.fullmatch(page) and _NUMBER.fullmatch(exam) and _NUMBER.fullmatch(number)
+        path = site.mark(page, int(exam), int(number)) if known else None
+        return absent if path is None else FileResponse(path, media_type="image/png")
+
     @app.get("/reports/{name}.html")
     def report(name: str) -> Response:
         if not _PAGE.fullmatch(name) or site.patient(name) is None:

@@ -8,10 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tumorboard.board.context import Board, PatientSummary
+from tumorboard.board.crops import MARK_PX, Crop, crop_picture
+from tumorboard.board.exam import save_picture
 from tumorboard.board.site import Site
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
+from tumorboard.core.lesion import LONG_AXIS_MM, RECIST_PAIR
 from tumorboard.io.images import load_image
 from tumorboard.io.nifti import write_nifti
 
@@ -73,6 +78,28 @@ class LiveSite:
             return None
         with self._unpacking:
             return self._site.crop(patient_id, number)
+
+    def mark(self, page: str, exam: int, number: int) -> Path | None:
+        """A picture of the slice that a RECIST pair lies in, drawn now if it was not before; None when there is no such
+        mark. `number`: its place among the findings of the exam. Errors: those of reading the scan."""
+        exams = self.board.exams_of.get(self.board.patient_of_page.get(page) or "", [])
+        images = self.board.images_of.get(exams[exam]["exam_id"], []) if 0 <= exam < len(exams) else []
+        found = [(image, row) for image in images for row in self.board.findings_of.get(image["image_id"], [])]
+        if not 0 <= number < len(found):
+            return None
+        image, row = found[number]
+        points = row["points_mm"] or ()
+        if row["kind"] != RECIST_PAIR or len(points) != 12 or not image["path"]:
+            return None
+        path = self.folder / "marks" / page / f"{exam}-{number}.png"
+        with self._unpacking:
+            if not path.is_file():
+                middle = tuple(sum(points[axis::3]) / 4 for axis in range(3))
+                crop = Crop(number, image, middle, (row["measurements"] or {}).get(LONG_AXIS_MM) or 0.0, "")
+                volume = (self.board.cohort.loader or load_image)(image, self.board.cohort.root)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                save_picture(path, np.repeat(crop_picture(volume, crop, pixels=MARK_PX)[..., None], 3, axis=-1))
+        return path
 
     def image_row(self, page: str, exam: int, index: int) -> Mapping[str, Any] | None:
         """The row of an image by its place in the patient's exam; None when there is none."""

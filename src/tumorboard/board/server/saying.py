@@ -98,17 +98,18 @@ def _payload(payload: Any, kind: str) -> dict[str, Any]:
     for key, value in payload.items():
         short = isinstance(value, str) and len(value) <= 300
         numbers = key == "box" and isinstance(value, list) and len(value) in (4, 6)
+        ends = key == "points_mm" and isinstance(value, list) and len(value) == 12
         names = key == "locations" and isinstance(value, list) and len(value) <= 40
         if key in ("label", "predicate", "object", "note") and short:
             kept[key] = value
-        elif numbers and len(_numbers(value)) == len(value):
+        elif (numbers or ends) and len(_numbers(value)) == len(value):
             kept[key] = [float(number) for number in value]
         elif names and all(isinstance(one, str) and len(one) <= 100 for one in value):
             kept[key] = value
         else:
-            raise _unfit(f"{str(key)[:30]!r}", "label, box, predicate, object, locations or note")
+            raise _unfit(f"{str(key)[:30]!r}", "label, box, points_mm, predicate, object, locations or note")
     if kind == "edit" and not kept.keys() - {"note"}:
-        raise _unfit("an edit that changes nothing", "label, box, predicate, object or locations")
+        raise _unfit("an edit that changes nothing", "label, box, points_mm, predicate, object or locations")
     return kept
 
 

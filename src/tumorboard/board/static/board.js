@@ -41,6 +41,13 @@ const Tumorboard = (() => {
       made.append(...children);
       return made;
     },
+    svg(tag, attributes, ...children) {
+      const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+      for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+      made.append(...children);
+      return made;
+    },
+    data: dataOf,
     fail,
   };
 })();
@@ -93,7 +100,12 @@ Tumorboard.pane("exams", (root) => {
 // A lesion's name, wherever it stands, leads to the lesion.
 document.addEventListener("click", ({ target }) => {
   const go = target.closest?.("button.go");
-  if (go) Tumorboard.emit("go", { exam: Number(go.dataset.exam), mm: go.dataset.mm.split(" ").map(Number), run: go.dataset.run });
+  if (!go) return;
+  const place = (one) => [Number(one.dataset.exam), one.dataset.mm.split(" ").map(Number)];
+  const [exam, mm] = place(go);
+  // A row that goes to several exams speaks of one lesion.
+  const also = [...go.closest("tr")?.querySelectorAll("button.go") ?? []].map(place).filter(([other]) => other !== exam);
+  Tumorboard.emit("go", { exam, mm, run: go.dataset.run, also });
 });
 
 addEventListener("DOMContentLoaded", () => {

@@ -38,12 +38,53 @@ const Viewer = (() => {
     return rim;
   };
 
+  // NiiVue makes the gradients of the whole background whenever it changes, for lit volumes, which are not offered here:
+  // without a graphics card that is most of the time. From the first texture that it makes for them to the end, the
+  // background has no slices to go through.
+  const withoutGradients = (nv) => {
+    const [make, refresh] = [nv.rgbaTex.bind(nv), nv.refreshLayers.bind(nv)];
+    const held = new Map();
+    nv.rgbaTex = (texture, unit, dims, scratch) => {
+      const first = unit === nv.gl.TEXTURE8 && scratch;
+      if (first) { held.set(dims, dims[3]); dims[3] = 0; }
+      return make(texture, unit, first || unit === nv.gl.TEXTURE6 ? [3, 1, 1, 1] : dims, scratch);
+    };
+    nv.refreshLayers = (volume, layer) => {
+      refresh(volume, layer);
+      for (const [dims, slices] of held) dims[3] = slices;
+      held.clear();
+    };
+  };
+
   class Exam {
     constructor(nv, exam) {
       this.nv = nv;
       this.exam = exam;
       this.images = new Map(); // layer -> NVImage
       this.onMove = () => {};
+      this.other = null; // the viewer that goes where this one goes,
+      this.shift = [0, 0, 0]; // this far away (mm): exams do not lie alike on the table
+      this.loading = true; // nothing is drawn until everything is there
+      this.stale = new Set(); // what must be made anew before the next picture: "below", "over"
+    }
+
+    // Textures are the dear part: the background's and the overlays' are made anew only when they changed, at most once
+    // per frame, however many controls moved.
+    soon(...stale) {
+      if (!this.stale.size && !this.loading) requestAnimationFrame(() => this.refresh());
+      stale.forEach((one) => this.stale.add(one));
+    }
+
+    refresh() {
+      const { nv, stale } = this;
+      this.loading = false;
+      if (this.closed || !stale.size) return;
+      if (stale.has("below")) nv.refreshLayers(nv.volumes[0], 0);
+      // Overlays are blended one over the other: a change in one starts from the first.
+      if (stale.has("over")) nv.overlays.forEach((volume, i) => nv.refreshLayers(volume, i + 1));
+      nv.furthestVertexFromOrigin = nv.volumeObject3D?.furthestVertexFromOrigin ?? 0;
+      stale.clear();
+      nv.drawScene();
     }
 
     // Loads the background first, so that something is there; then what lies over it.
@@ -60,25 +101,32 @@ const Viewer = (() => {
         isColorbar: false,
         dragAndDropEnabled: false,
         multiplanarShowRender: niivue.SHOW_RENDER.NEVER,
-        multiplanarLayout: niivue.MULTIPLANAR_TYPE.ROW,
+        multiplanarLayout: niivue.MULTIPLANAR_TYPE.AUTO,
         fontColor: [0.9, 0.95, 1, 1],
         logLevel: "error",
         loadingText: "",
       });
       await nv.attachToCanvas(canvas, false);
+      withoutGradients(nv);
       const made = new Exam(nv, exam);
       made.runs = runs;
       made.source = source;
       nv.setSliceType(nv.sliceTypeMultiplanar);
-      nv.onLocationChange = (place) => made.onMove([...place.mm].slice(0, 3), place.values);
+      nv.onLocationChange = (place) => {
+        const mm = [...place.mm].slice(0, 3);
+        made.onMove(mm, place.values);
+        made.other?.follow(mm.map((at, axis) => at + made.shift[axis]));
+      };
       made.whole = Boolean(grid);
-      const below = exam.layers.filter((layer) => layer.kind !== "mask");
+      // Doses and maps are read when they are asked for.
+      const below = exam.layers.filter((layer) => ["ct", "pet"].includes(layer.kind));
+      if (!below.length) below.push(...exam.layers.filter((layer) => layer.kind !== "mask").slice(0, 1));
       const same = (layer) => grid && layer.grid.join() === grid.grid.join();
       const [first, ...others] = grid ? [...below.filter(same), ...below.filter((layer) => !same(layer))] : below;
       if (grid && !same(first)) throw new Error("no picture has the grid of this mask");
       const masks = grid ? [] : exam.layers.filter((layer) => layer.kind === "mask" && runs[layer.run_id]?.shown);
       for (const layer of [first, ...others, ...masks]) await made.add(layer);
-      if (exam.centre) made.goTo(exam.centre);
+      if (exam.centre) made.nv.scene.crosshairPos = nv.mm2frac(exam.centre);
       return made;
     }
 
@@ -108,8 +156,13 @@ const Viewer = (() => {
       }
       image.cal_min = layer.low;
       image.cal_max = layer.high;
-      this.nv.addVolume(image);
-      this.images.set(layer, image);
+      // Masks stay on top, whatever is read after them.
+      const entries = [...this.images, [layer, image]];
+      this.images = new Map([...entries.filter(([one]) => one.kind !== "mask"), ...entries.filter(([one]) => one.kind === "mask")]);
+      this.nv.volumes = [...this.images.values()];
+      this.nv.back = this.nv.volumes[0];
+      this.nv.overlays = this.nv.volumes.slice(1);
+      this.soon(this.nv.overlays.length ? "over" : "below");
       return image;
     }
 
@@ -118,14 +171,20 @@ const Viewer = (() => {
     range(layer, low, high) {
       const image = this.images.get(layer);
       if (!image) return;
+      if (image.cal_min === low && image.cal_max === high) return;
       image.cal_min = low;
       image.cal_max = high;
-      this.nv.updateGLVolume();
+      this.soon(image === this.nv.volumes[0] ? "below" : "over");
     }
 
-    opacity(kind, value) {
-      for (const [layer, image] of this.images) {
-        if (layer.kind === kind && layer !== this.background) this.nv.setOpacity(this.nv.volumes.indexOf(image), value);
+    async opacity(overlay, value) {
+      for (const layer of this.exam.layers) {
+        if (layer.overlay !== overlay || layer.kind === "mask" || layer === this.background) continue;
+        if (value > 0 && !this.whole) await this.add(layer);
+        const image = this.images.get(layer);
+        if (!image || image.opacity === value) continue;
+        image.opacity = value;
+        this.soon("over");
       }
     }
 
@@ -134,19 +193,24 @@ const Viewer = (() => {
       for (const layer of this.exam.layers) {
         if (layer.kind !== "mask" || layer.run_id !== run) continue;
         if (on) await this.add(layer);
-        if (this.images.has(layer)) this.nv.setOpacity(this.nv.volumes.indexOf(this.images.get(layer)), on ? (this.rims === false ? 0.45 : 1) : 0);
+        const image = this.images.get(layer);
+        const opacity = on ? (this.rims === false ? 0.45 : 1) : 0;
+        if (!image || image.opacity === opacity) continue;
+        image.opacity = opacity;
+        this.soon("over");
       }
     }
 
     // Masks as rims in the run's colour, or filled and half transparent.
     contours(only) {
+      if ((this.rims ?? true) === only) return;
       this.rims = only;
       for (const [layer, image] of this.images) {
         if (layer.kind !== "mask") continue;
         image.img = only ? image.rim : image.solid;
         if (image.opacity > 0) image.opacity = only ? 1 : 0.45;
       }
-      this.nv.updateGLVolume();
+      this.soon("over");
     }
 
     layout(type) {
@@ -155,21 +219,35 @@ const Viewer = (() => {
 
     // Larger or smaller about the crosshair; 1 shows the whole scan.
     zoom(factor) {
-      const mm = this.nv.frac2mm(this.nv.scene.crosshairPos);
+      const mm = this.place;
       const pan = this.nv.scene.pan2Dxyzmm;
       const change = pan[3] - factor;
-      this.nv.setPan2Dxyzmm([pan[0] + change * mm[0], pan[1] + change * mm[1], pan[2] + change * mm[2], factor]);
+      this.nv.scene.pan2Dxyzmm = [pan[0] + change * mm[0], pan[1] + change * mm[1], pan[2] + change * mm[2], factor];
+      this.draw();
     }
+
+    // With what is there: nothing is loaded or made anew. Waits for the frame in which something is.
+    draw() { if (!this.stale.size) this.nv.drawScene(); }
 
     get zoomed() { return this.nv.scene.pan2Dxyzmm[3]; }
 
     goTo(mm) {
-      const factor = this.zoomed;
-      if (factor !== 1) this.zoom(1);
-      this.nv.scene.crosshairPos = this.nv.mm2frac(mm);
-      if (factor !== 1) this.zoom(factor);
-      this.nv.updateGLVolume();
+      const { scene } = this.nv;
+      const [x, y, z, factor] = scene.pan2Dxyzmm;
+      const before = this.place;
+      scene.crosshairPos = this.nv.mm2frac(mm);
+      // What the zoom is about moves with the crosshair.
+      scene.pan2Dxyzmm = [x, y, z].map((at, axis) => at + (factor - 1) * (before[axis] - mm[axis])).concat(factor);
+      this.draw();
       this.nv.createOnLocationChange();
+    }
+
+    // Where the other viewer went.
+    follow(mm) {
+      const leader = this.other;
+      this.other = null;
+      this.goTo(mm);
+      this.other = leader;
     }
 
     get place() { return [...this.nv.frac2mm(this.nv.scene.crosshairPos)].slice(0, 3); }
@@ -182,10 +260,12 @@ const Viewer = (() => {
       this.goTo(mm);
     }
 
-    // Both viewers at one place in the patient.
-    link(other) {
-      this.nv.broadcastTo(other ? [other.nv] : [], { "2d": true, "3d": true });
-      if (other) other.nv.broadcastTo([this.nv], { "2d": true, "3d": true });
+    // Both viewers at one place in the patient; `shift`: from a place here to the same place there, in mm.
+    link(other, shift = [0, 0, 0]) {
+      this.other = other;
+      this.shift = shift;
+      other.other = this;
+      other.shift = shift.map((by) => -by);
     }
 
     // ---- drawing: always on the grid of the background, which is the mask's own grid when it is loaded whole
@@ -207,7 +287,11 @@ const Viewer = (() => {
 
     stopDrawing() { this.nv.setDrawingEnabled(false); this.nv.closeDrawing(); }
 
-    close() { this.nv.cleanup?.(); }
+    close() {
+      this.closed = true;
+      if (this.other) this.other.other = this.other = null;
+      this.nv.cleanup?.();
+    }
   }
 
   return { supported, open: Exam.open };

@@ -73,6 +73,94 @@ Tumorboard.pane("corrections", (root, data) => {
       : () => ask(holder, "Locations, separated by commas", places.split("|").join(", "),
         (text) => say(exam, run, target, "edit", { locations: text.split(",").map((one) => one.trim()).filter(Boolean) }));
     buttons(holder, exam, run, target, edit);
+    if (row.dataset.points) axes(holder, row, exam, run, target);
+  }
+
+  // ---- the ends of a lesion's axes, on its slice seen from the feet: the patient's right at the left, front above
+  function axes(holder, row, exam, run, target) {
+    const field = Number(row.dataset.field);
+    const numbers = row.dataset.points.split(" ").map(Number);
+    const ends = [0, 1, 2, 3].map((i) => numbers.slice(3 * i, 3 * i + 3));
+    const middle = [0, 1, 2].map((axis) => ends.reduce((sum, end) => sum + end[axis], 0) / 4);
+    const toPicture = ([x, y]) => [middle[0] + field / 2 - x, middle[1] + field / 2 - y];
+    const toPatient = ([across, down], z) => [middle[0] + field / 2 - across, middle[1] + field / 2 - down, z];
+    const open = element("button", { type: "button", className: "verdict move-ends", textContent: "⤢", title: "move the ends of the axes" });
+    open.setAttribute("aria-label", open.title);
+    holder.append(open);
+    open.addEventListener("click", () => {
+      if (row.nextElementSibling?.classList.contains("editing")) { row.nextElementSibling.remove(); return; }
+      const { svg } = Tumorboard;
+      const drawing = svg("svg", { viewBox: `0 0 ${field} ${field}`, "aria-label": "Axes of the lesion" });
+      const lines = [svg("path", { class: "long-axis" }), svg("path", { class: "short-axis" })];
+      drawing.append(...lines);
+      const told = element("p", { className: "lengths" });
+      told.setAttribute("role", "status");
+      const handles = Handles.on(drawing, ends.map(toPicture), {
+        names: ["long axis, first end", "long axis, second end", "short axis, first end", "short axis, second end"],
+        step: 0.5, within: [field, field], radius: field / 60,
+        moved: (points) => {
+          const length = ([a, b], [c, d]) => Math.hypot(c - a, d - b);
+          lines.forEach((line, i) => line.setAttribute("d", `M${points[2 * i].join(" ")}L${points[2 * i + 1].join(" ")}`));
+          told.textContent = `${length(points[0], points[1]).toFixed(1)} x ${length(points[2], points[3]).toFixed(1)} mm`;
+        },
+      });
+      const keep = element("button", { type: "button", className: "keep-ends", textContent: "keep" });
+      const leave = element("button", { type: "button", textContent: "leave" });
+      const picture = element("img", { src: row.dataset.picture, alt: "Slice of the lesion, seen from the feet" });
+      const line = element("tr", { className: "editing" }, element("td", { colSpan: row.cells.length },
+        element("div", { className: "frame" }, picture, drawing, ...[["left", "R"], ["right", "L"], ["above", "A"], ["below", "P"]].map(([side, word]) => element("span", { className: `side ${side}`, textContent: word }))), told, element("p", { className: "ask" }, keep, leave)));
+      leave.addEventListener("click", () => line.remove());
+      keep.addEventListener("click", async () => {
+        const moved = handles.points.flatMap((point, i) => toPatient(point, ends[i][2])).map((at) => Math.round(at * 100) / 100);
+        await say(exam, run, target, "edit", { points_mm: moved });
+        line.remove();
+      });
+      row.after(line);
+    });
+  }
+
+  // ---- boxes of an X-ray: choose one, drag its corners
+  for (const article of document.querySelectorAll(".xray-exam")) for (const figure of article.querySelectorAll(".xray-figure")) {
+    const drawing = figure.querySelector("svg");
+    const boxes = [...drawing.querySelectorAll(".place-box[data-finding]")];
+    if (!boxes.length) continue;
+    const [, , width, height] = drawing.getAttribute("viewBox").split(" ").map(Number);
+    const list = element("select", { className: "box-to-edit" }, element("option", { value: "", textContent: "no box" }),
+      ...boxes.map((box, i) => element("option", { value: String(i), textContent: `${box.dataset.place}, ${box.dataset.run}` })));
+    const keep = element("button", { type: "button", className: "verdict keep-box", textContent: "keep", hidden: true });
+    let handles = null, chosen = null, before = null;
+    const stop = () => {
+      handles?.remove();
+      chosen?.classList.remove("editing-box");
+      if (chosen && before) for (const [name, value] of Object.entries(before)) chosen.setAttribute(name, value);
+      handles = chosen = before = null;
+      keep.hidden = true;
+    };
+    list.addEventListener("change", () => {
+      stop();
+      if (list.value === "") return;
+      chosen = boxes[Number(list.value)];
+      before = Object.fromEntries(["x", "y", "width", "height"].map((name) => [name, chosen.getAttribute(name)]));
+      const [x, y, w, h] = Object.values(before).map(Number);
+      chosen.classList.add("editing-box");
+      keep.hidden = false;
+      const box = chosen;
+      handles = Handles.on(drawing, [[x, y], [x + w, y + h]], {
+        names: ["upper left corner", "lower right corner"], step: width / 200, within: [width, height], radius: width / 90,
+        moved: ([[left, top], [right, bottom]]) => {
+          const now = { x: Math.min(left, right), y: Math.min(top, bottom), width: Math.abs(right - left), height: Math.abs(bottom - top) };
+          for (const [name, value] of Object.entries(now)) box.setAttribute(name, value.toFixed(1));
+        },
+      });
+    });
+    keep.addEventListener("click", async () => {
+      const [x, y, w, h] = ["x", "y", "width", "height"].map((name) => Number(chosen.getAttribute(name)));
+      before = null; // the box stays where it was put
+      await say(Number(article.dataset.exam), chosen.dataset.run, `finding|${chosen.dataset.finding}`, "edit", { box: [x, y, x + w, y + h] });
+      list.value = "";
+      stop();
+    });
+    figure.querySelector("figcaption").append(" ", element("label", {}, "correct ", list), " ", keep);
   }
 
   const mark = () => {

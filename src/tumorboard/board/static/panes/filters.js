@@ -2,7 +2,7 @@
 "use strict";
 
 Tumorboard.pane("filters", (root, data) => {
-  const { element } = Tumorboard;
+  const { element, svg } = Tumorboard;
   const form = root.querySelector(".filters");
   const shown = root.querySelector(".filtered");
   const n = data.rows.length;
@@ -32,55 +32,6 @@ Tumorboard.pane("filters", (root, data) => {
     (state.low === "" || (data.age[i] ?? -1) >= Number(state.low)) &&
     (state.high === "" || (data.age[i] ?? 999) <= Number(state.high)) &&
     (!state.text || `${data.rows[i][1]} ${data.words.centre ? data.words.centre.levels[data.words.centre.codes[i]] ?? "" : ""}`.toLowerCase().includes(state.text));
-
-  const svg = (tag, attributes, ...children) => {
-    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    made.append(...children);
-    return made;
-  };
-
-  // Kaplan-Meier with the log-log (exponential Greenwood) band, as the drawn plots have it.
-  const kaplanMeier = (pairs) => {
-    const sorted = [...pairs].sort((a, b) => a[0] - b[0]);
-    const steps = [[0, 1, 1, 1]];
-    let at = sorted.length, alive = 1, sum = 0;
-    for (let i = 0; i < sorted.length;) {
-      const time = sorted[i][0];
-      let events = 0, leave = 0;
-      for (; i < sorted.length && sorted[i][0] === time; i++) { leave++; events += sorted[i][1]; }
-      if (events) {
-        alive *= 1 - events / at;
-        sum += at > events ? events / (at * (at - events)) : 0;
-        const spread = alive > 0 && alive < 1 ? 1.959964 * Math.sqrt(sum) / Math.log(alive) : 0;
-        steps.push([time, alive, alive > 0 ? alive ** Math.exp(-spread) : 0, alive > 0 ? alive ** Math.exp(spread) : 0]);
-      }
-      at -= leave;
-    }
-    steps.push([sorted.at(-1)?.[0] ?? 1, ...steps.at(-1).slice(1)]);
-    return steps;
-  };
-  Tumorboard.kaplanMeier = kaplanMeier;
-
-  const survivalFigure = (name, members) => {
-    const pairs = members.map((i) => data.survival[name][i]).filter(Boolean);
-    const holder = element("figure", { className: "plot" }, element("h3", { textContent: `${name}: events in ${pairs.filter((p) => p[1]).length} of ${pairs.length}` }));
-    if (pairs.length < 2) return holder;
-    const steps = kaplanMeier(pairs);
-    const most = Math.max(...data.survival[name].filter(Boolean).map((p) => p[0]));
-    const x = (time) => 40 + 340 * time / most, y = (share) => 10 + 170 * (1 - share);
-    const stairs = (column) => steps.map((s, i) => (i ? `H${x(s[0]).toFixed(1)}V${y(s[column]).toFixed(1)}` : `M${x(0)} ${y(1)}`)).join("");
-    const back = steps.map((_, i) => steps.length - 1 - i).slice(0, -1).map((i) => `H${x(steps[i][0]).toFixed(1)}V${y(steps[i - 1][2]).toFixed(1)}`).join("");
-    const years = Math.max(1, Math.round(most / 365.25 / 5));
-    const ticks = Array.from({ length: Math.floor(most / 365.25 / years) + 1 }, (_, i) => i * years);
-    const median = steps.find((s) => s[1] <= 0.5);
-    holder.append(svg("svg", { viewBox: "0 0 400 215", role: "img", "aria-label": `Kaplan-Meier curve of ${name}, ${pairs.length} patients${median ? `, median ${(median[0] / 365.25).toFixed(1)} years` : ", median not reached"}` },
-      ...[0, 0.5, 1].flatMap((share) => [svg("path", { class: "axis", d: `M40 ${y(share)}H380` }), svg("text", { x: 34, y: y(share) + 4, "text-anchor": "end" }, String(share))]),
-      ...ticks.map((tick) => svg("text", { x: x(tick * 365.25), y: 196, "text-anchor": "middle" }, String(tick))),
-      svg("text", { x: 380, y: 211, "text-anchor": "end" }, "years"),
-      svg("path", { class: "km-band", d: `${stairs(3)}V${y(steps.at(-1)[2]).toFixed(1)}${back}Z` }), svg("path", { class: "km-line", d: stairs(1) })));
-    return holder;
-  };
 
   const countFigure = (name, members) => {
     const { levels, codes } = data.words[name];
@@ -133,8 +84,10 @@ Tumorboard.pane("filters", (root, data) => {
     for (let i = 0; i < n; i++) if (passes(i)) members.push(i);
     root.querySelector(".chosen").textContent = members.length === n ? `All ${n} patients.` : `${members.length} of ${n} patients.`;
     const countable = ["centre", "sex"].filter((name) => data.words[name]);
-    shown.replaceChildren(...countable.map((name) => countFigure(name, members)), ...Object.keys(data.survival).map((name) => survivalFigure(name, members)));
+    shown.replaceChildren(...countable.map((name) => countFigure(name, members)));
+    document.documentElement.classList.toggle("some-chosen", members.length < n);
     list(members);
+    Tumorboard.emit("members", members);
     Tumorboard.emit("chosen", new Set(members.map((i) => data.rows[i][1])));
     root.dataset.n = members.length;
   };

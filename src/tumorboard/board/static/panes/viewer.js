@@ -23,18 +23,24 @@ Tumorboard.pane("viewer", (root, data) => {
     const exam = data.exams[state[side]];
     const said = (values ?? [])
       .map((one, i) => [[...open.get(side).images.keys()][i], one.value])
-      .filter(([layer]) => layer && layer.kind !== "mask")
+      .filter(([layer]) => layer && layer.kind !== "mask" && open.get(side).images.get(layer).opacity > 0)
       .map(([layer, value]) => `${layer.title} ${Number(value).toPrecision(3)} ${layer.unit === "SUVbw" ? "SUV" : layer.unit}`);
-    find(`.caption-${side}`).textContent = exam.title;
-    find(".where-now").textContent = `x ${mm[0].toFixed(0)}, y ${mm[1].toFixed(0)}, z ${mm[2].toFixed(0)} mm. ${said.join("; ")}`;
+    const place = `x ${mm[0].toFixed(0)}, y ${mm[1].toFixed(0)}, z ${mm[2].toFixed(0)} mm. ${said.join("; ")}`;
+    const beside = open.has("a") && open.has("b");
+    find(`.caption-${side}`).textContent = beside ? `${exam.title}: ${place}` : exam.title;
+    find(`.canvas-${side}`).dataset.mm = mm.map((at) => at.toFixed(1)).join(" ");
+    find(".where-now").hidden = beside;
+    if (side === "a" || !beside) find(".where-now").textContent = place;
     Tumorboard.emit("at", { exam: exam.number, mm });
   };
+
+  const strength = (box) => (box.checked ? Number(all(".opacity").find((one) => one.dataset.overlay === box.value).value) : 0);
 
   const settle = async (side) => {
     const viewer = open.get(side);
     viewer.layout(find(".layout").value);
     viewer.contours(find(".contours").checked);
-    for (const box of all(".overlay")) viewer.opacity(box.value, box.checked ? Number(find(`.opacity[data-kind=${box.value}]`).value) : 0);
+    for (const box of all(".overlay")) await viewer.opacity(box.value, strength(box));
     for (const box of all(".mask")) await viewer.showRun(box.value, box.checked);
     window_(viewer);
   };
@@ -45,13 +51,23 @@ Tumorboard.pane("viewer", (root, data) => {
 
   // Colour bars: what the colours of a layer mean, in its unit.
   const bars = () => {
-    find(".bars").replaceChildren(...[...open.get("a")?.images.keys() ?? []].filter((layer) => layer.kind !== "mask").map((layer) => {
+    const seen = ([layer, image]) => layer.kind !== "mask" && image.opacity > 0;
+    find(".bars").replaceChildren(...[...open.get("a")?.images ?? []].filter(seen).map(([layer]) => {
       const [low, high] = layer.kind === "ct" ? data.presets[preset?.value ?? "soft tissue"] : [layer.low, layer.high];
       const unit = layer.unit === "SUVbw" ? "SUV" : layer.unit;
       return element("span", { className: `scale-bar bar-${layer.kind}` },
         element("span", { textContent: `${layer.title} ${Number(low).toPrecision(3) * 1}` }), element("i"),
         element("span", { textContent: `${Number(high).toPrecision(3) * 1} ${unit}` }));
     }));
+  };
+
+  // How the two exams are held together.
+  const linked = (on) => {
+    const shift = open.get("a")?.shift ?? [0, 0, 0];
+    find(".linked").hidden = !open.has("b");
+    find(".linked").textContent = on || shift.some((by) => by)
+      ? `Linked at this lesion: the exam beside is moved by ${shift.map((by) => by.toFixed(0)).join(", ")} mm.`
+      : "Linked by the scanner's coordinates.";
   };
 
   const show = async (side, index, { grid = null } = {}) => {
@@ -71,9 +87,11 @@ Tumorboard.pane("viewer", (root, data) => {
     canvas.addEventListener("keydown", (event) => keys(event, viewer));
     await settle(side);
     viewer.zoom(Number(find(".zoom").value));
+    viewer.refresh();
     figure.classList.remove("loading");
     bars();
     if (open.has("a") && open.has("b")) open.get("a").link(open.get("b"));
+    linked(false);
     viewer.goTo(viewer.place);
   };
 
@@ -107,17 +125,19 @@ Tumorboard.pane("viewer", (root, data) => {
       if (target.matches(".layout")) viewer.layout(target.value);
       if (target.matches(".contours")) viewer.contours(target.checked);
       if (target.matches(".mask")) await viewer.showRun(target.value, target.checked);
-      if (target.matches(".overlay")) viewer.opacity(target.value, target.checked ? Number(find(`.opacity[data-kind=${target.value}]`).value) : 0);
+      if (target.matches(".overlay")) { await viewer.opacity(target.value, strength(target)); bars(); }
       if (target === preset) { window_(viewer); bars(); }
     }
   });
   root.addEventListener("input", ({ target }) => {
     if (target.matches(".zoom")) for (const [, viewer] of open) viewer.zoom(Number(target.value));
     if (!target.matches(".opacity")) return;
-    for (const [, viewer] of open) viewer.opacity(target.dataset.kind, Number(target.value));
+    const box = all(".overlay").find((one) => one.value === target.dataset.overlay);
+    for (const [, viewer] of open) viewer.opacity(box.value, strength(box));
   });
 
-  Tumorboard.on("go", async ({ exam, mm, run }) => {
+  // `also`: where the same lesion is in other exams, [exam, mm] each; an exam beside is moved onto it.
+  Tumorboard.on("go", async ({ exam, mm, run, also = [] }) => {
     await start();
     const index = data.exams.findIndex((one) => one.number === exam);
     if (index < 0) return;
@@ -125,9 +145,14 @@ Tumorboard.pane("viewer", (root, data) => {
       find(".exam-a").value = String(index);
       await show("a", index);
     }
+    // First where it is, with what is drawn already; then the run's mask, which may have to be read.
+    const [viewer, other] = state.a === index ? [open.get("a"), open.get("b")] : [open.get("b"), open.get("a")];
+    const there = also.find(([number]) => other && data.exams[state[other === open.get("a") ? "a" : "b"]].number === number);
+    if (other) viewer.link(other, there ? there[1].map((at, axis) => at - mm[axis]) : viewer.shift);
+    if (other) linked(Boolean(there));
+    viewer.goTo(mm);
     const box = all(".mask").find((one) => one.value === run);
     if (box && !box.checked) box.click();
-    (state.a === index ? open.get("a") : open.get("b")).goTo(mm);
     root.scrollIntoView({ block: "start", behavior: "smooth" });
   });
 });
