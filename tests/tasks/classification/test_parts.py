@@ -123,7 +123,7 @@ def test_half_of_each_class_told_is_answered() -> None:
 
 
 def test_the_order_of_answers_by_hand() -> None:
-    """Told no, no, yes, yes. Expected are 1.9 no (1.4 told so) and 2.1 yes (1.5 told so); without the unsure "no" the mean
+    """Told no, no, yes, yes. Expected are 1.9 no (1.4 told so), 2.1 yes (1.5 told so); without the unsure "no" the mean
     is (0.8 / 1.3 + 1.5 / 1.7) / 2 = 0.749, without the unsure "yes" (1.4 / 1.5 + 0.9 / 1.5) / 2 = 0.767."""
     p = np.array([[0.8, 0.2], [0.6, 0.4], [0.1, 0.9], [0.4, 0.6]])
     order = order_of_answers(p, [0, 0, 1, 1], [0.8, 0.6, 0.9, 0.6])

@@ -4,8 +4,8 @@ The class: the one whose probability is highest relative to how common it was in
 threshold that balanced accuracy asks for, and a change of the class shares leaves it where it is. Sureness: within the
 patients of the training part (predicted by inner folds) who were told the same class, the share who were less sure.
 "Answer half" so means half of those told positive and half of those told negative: a common class does not take all
-the answers (docs/adr/0115). That is decided patient by patient and holds for patients who come as those in training did.
-Of a group that is predicted together a stated share is answered by the `order` within it (docs/adr/0163).
+the answers (docs/adr/0115). That is decided patient by patient, and holds for patients who come as those in training
+did. Of a group that is predicted together, a stated share is answered by the `order` within it (docs/adr/0163).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from tumorboard.core.variables import Variable
 from tumorboard.tasks.clinical.encoding import MISSING, as_level
 from tumorboard.tasks.features.modalities import CLINICAL, MODALITIES
 
-__all__ = ["IMAGE_FEATURE", "WITHHELD", "block_of", "known_blocks", "without_withheld", "withheld"]
+__all__ = ["IMAGE_FEATURE", "WITHHELD", "block_of", "known_blocks", "withheld", "without_withheld"]
 
 IMAGE_FEATURE = "image feature"
 """Note of a variable that was measured in an image; its prefix says in which."""

@@ -29,10 +29,11 @@ _KNOTS = 18
 
 @dataclass(frozen=True)
 class Blend:
-    """`weights` of the members' log cumulative hazards; the first member is the anchor. A patient who lacks one of the
-    `common` modalities, those that most training patients have, is predicted by the anchor alone: the others would
-    fill the gap with what is usual."""
+    """`weights` of the log cumulative hazards of the `members`, called `names`; the first is the anchor. A patient who
+    lacks one of the `common` modalities, those that most training patients have, is predicted by the anchor alone: the
+    others would fill the gap with what is usual."""
 
+    names: tuple[str, ...]
     members: tuple[FittedModel, ...]
     weights: Floats
     knots: Floats
@@ -119,7 +120,7 @@ def fit_blend(training: Training) -> Blend:
     own = np.array([np.interp(t, np.r_[0, knots], np.r_[0, h]) for t, h in zip(time, np.exp(logs), strict=True)])
     recalibration = fit_recalibration(own, event & (time <= knots[-1]), _middle(logs))
     members = tuple(fit_model(name, training) for name in names)
-    return Blend(members, weights, knots, common, training.variables, recalibration)
+    return Blend(names, members, weights, knots, common, training.variables, recalibration)
 
 
 def _common(training: Training) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Curves that come true on average: level and spread of a model's cumulative hazards, learnt on patients it had not seen.
+"""Curves that come true on average: level and spread of cumulative hazards, learnt on patients not seen before.
 
 After Crowson, Atkinson and Therneau 2016, Stat Methods Med Res 25:1692: given a patient's cumulative hazard at his own
 time, whether he had the event is a Poisson count with that mean, so the level is an intercept and the spread a slope.
