@@ -54,7 +54,7 @@ def page(rows: Sequence[Row], crossed: Sequence[Row], *, units: Sequence[str], s
         "",
         "Differences from our ridge Cox with 95 % intervals from 1000 resamples of patients within folds, the same for"
         " all models. ICI: mean distance between a patient's predicted risk at the table's horizon and the observed"
-        " risk of those like him; calibration is fitted on inner folds. Of 150 patients, chance alone gives about 0.05.",
+        " risk of those like him; calibration is fitted on inner folds. In 150 patients chance alone gives 0.05.",
         "",
         "| table | ridge Cox | elastic net | forest (published) | boosted | best by inner folds | minus ridge Cox |"
         " IBS Kaplan-Meier / Cox / best (published KM / Cox) | ICI Cox / best before / after calibration |",

@@ -1,15 +1,18 @@
 """Virtual HECKTOR cohort: do image and clinical models find the hazard that was planted? SYNTHETIC throughout.
 
-    python benchmarks/virtual_prognosis.py --out OUT [--patients 400] [--crowd 2500] [--processes 2] [--write]
+    python benchmarks/virtual_prognosis.py --out OUT [--patients 400] [--crowd 2500] [--processes 2] [--parts a b c]
+        [--write]
 
-Two parts. A: a crowd without scans, whose lesions' planted traits are given as measurements (what a perfect reading of
-the image would yield). B: scanned patients, whose features and crops come from the voxels. Scans and features below OUT
-are taken over when they are there. `--write` puts the report and its picture into benchmarks/results/.
+A: a crowd without scans, whose lesions' planted traits are given as measurements (what a perfect reading of the image
+would yield). B: scanned patients, whose features come from the voxels. C: networks on their crops. Scans, features and
+finished parts below OUT are taken over when they are there. `--write` puts the report and its pictures into
+benchmarks/results/.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import pairwise
@@ -22,6 +25,7 @@ from tumorboard.board.missingness import missingness_figure
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.outcome import Survival
 from tumorboard.core.variables import Kind, Variable
+from tumorboard.io.files import atomic_write_text
 from tumorboard.io.store import open_cohort, save_cohort
 from tumorboard.phantom.cohort import DEFAULT_CENTRES, draw_patients, make_cohort
 from tumorboard.phantom.disease import ImageTraits
@@ -54,7 +58,7 @@ def main() -> None:
     parser.add_argument("--crowd", type=int, default=2500)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--resamples", type=int, default=1000)
-    parser.add_argument("--networks", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--parts", nargs="*", default=["a", "b", "c"])
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     parts = [
@@ -66,19 +70,24 @@ def main() -> None:
     ]
     config = PrognosisConfig(resamples=arguments.resamples, seed=0)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    text, first = part_a(arguments.out / "crowd", arguments.crowd, config)
-    parts.append(text)
-    text, second = part_b(arguments.out / "scanned", arguments.patients, config, arguments)
-    parts.append(text)
+    for name, make in {"a": part_a, "b": part_b, "c": part_c}.items():
+        kept = arguments.out / f"part_{name}.md"
+        if name in arguments.parts and not kept.exists():
+            text, figure = make(arguments.out, config, arguments)
+            figure.savefig(arguments.out / f"{TARGET.stem}_{name}.png", dpi=110)
+            atomic_write_text(kept, text)
+        if kept.exists():
+            parts.append(kept.read_text(encoding="utf-8"))
     print("\n".join(parts))
-    for folder in (arguments.out, *([TARGET.parent] if arguments.write else [])):
-        (folder / TARGET.name).write_text("\n".join(parts), encoding="utf-8")
-        for name, figure in (("a", first), ("b", second)):
-            figure.savefig(folder / f"{TARGET.stem}_{name}.png", dpi=110)
+    if arguments.write:
+        TARGET.write_text("\n".join(parts), encoding="utf-8")
+        for picture in arguments.out.glob(f"{TARGET.stem}_?.png"):
+            shutil.copy(picture, TARGET.parent)
 
 
-def part_a(folder: Path, patients: int, config: PrognosisConfig) -> tuple[str, Any]:
+def part_a(out: Path, config: PrognosisConfig, arguments: Any) -> tuple[str, Any]:
     """The crowd: tables, and the index lesion's planted traits as measurements."""
+    folder, patients = out / "crowd", arguments.crowd
     if (folder / "cohort.json").exists():
         cohort = open_cohort(folder)
     else:
@@ -94,18 +103,30 @@ def part_a(folder: Path, patients: int, config: PrognosisConfig) -> tuple[str, A
     return "\n".join([title, *lines, "", text, "![curves](virtual_prognosis_a.png)\n"]), figure
 
 
-def part_b(folder: Path, patients: int, config: PrognosisConfig, arguments: Any) -> tuple[str, Any]:
+def part_b(out: Path, config: PrognosisConfig, arguments: Any) -> tuple[str, Any]:
     """Scanned patients: features and crops from the voxels, and curves of missingness."""
-    cohort = scanned(folder, patients, arguments.processes)
+    patients = arguments.patients
+    cohort = scanned(out / "scanned", patients, arguments.processes)
     withheld = [("PET",), ("CT",), ("dose",), ("mask",), IMAGES, (CLINICAL,)]
     models = ["ridge-cox", "volume", "radiomics-cox", "boosted-hazard"]
-    models += ["image-network", "fusion-network"] if arguments.networks else []
     text, lines, figure = tables(
         cohort, config, models=models, curves=["fusion-cox", BLEND], withheld=withheld, shown=as_shown(cohort)
     )
     lines += ["", *reading(cohort)]
     title = f"## B. {patients} scanned patients (3 mm voxels, PET blurred as the scanners do)\n"
     return "\n".join([title, *lines, "", text, "![curves](virtual_prognosis_b.png)\n"]), figure
+
+
+def part_c(out: Path, config: PrognosisConfig, arguments: Any) -> tuple[str, Any]:
+    """Networks on the crops of the scanned patients, beside clinical variables and volume alone."""
+    cohort = scanned(out / "scanned", arguments.patients, arguments.processes)
+    image, fusion = small_networks()
+    text, lines, figure = tables(
+        cohort, config, models=["ridge-cox", "volume", image], curves=[fusion],
+        withheld=[("PET",), IMAGES, (CLINICAL,)], shown=as_shown(cohort),
+    )  # fmt: skip
+    title = f"## C. Networks on the crops of the same {arguments.patients} patients (5 mm voxels, 150 steps a fold)\n"
+    return "\n".join([title, *lines, "", text, "![curves](virtual_prognosis_c.png)\n"]), figure
 
 
 def tables(
@@ -140,7 +161,8 @@ def tables(
     return "\n".join(["### Missing modalities\n", curve_table(curve, floors)]), lines, figure
 
 
-SINGLE = {"ridge-cox": "clinical", "radiomics-cox": "images"}
+IMAGE_NETWORK, FUSION_NETWORK = "image-network", "fusion-network"
+SINGLE = {"ridge-cox": "clinical", "radiomics-cox": "images", IMAGE_NETWORK: "images"}
 
 
 def scanned(folder: Path, patients: int, processes: int) -> Cohort:
@@ -153,6 +175,19 @@ def scanned(folder: Path, patients: int, processes: int) -> Cohort:
         with mapping(processes) as run:
             cohort = save_cohort(add_features(cohort, extract_features(cohort, map=run)), folder)
     return with_hpv(cohort)
+
+
+def small_networks() -> tuple[str, str]:
+    """The networks on crops, at a size that one core trains in minutes, under their usual names."""
+    from tumorboard.tasks.features.crops import CropSettings
+    from tumorboard.tasks.features.network import NetworkSettings
+    from tumorboard.tasks.prognosis.models.images import fit_hazard_network
+    from tumorboard.tasks.prognosis.models.registry import add_model
+
+    settings = NetworkSettings(crop=CropSettings(80.0, 5.0), steps=150)
+    for name, table in ((IMAGE_NETWORK, False), (FUSION_NETWORK, True)):
+        add_model(name, name, partial(fit_hazard_network, table=table, settings=settings))
+    return IMAGE_NETWORK, FUSION_NETWORK
 
 
 class mapping:

@@ -43,10 +43,7 @@ class Blend:
 
     def survival(self, patients: Patients, grid: Floats) -> Floats:
         """Calibrated (n, m) event-free probability at `grid`."""
-        curves, whole = self.plain(patients, grid), _have(patients, self.variables, self.common)
-        factors = self.recalibration.factors(self._score(self.plain(patients, self.knots)))
-        curves[whole] = curves[whole] ** factors[whole, None]
-        return curves
+        return self._calibrated(patients, self.plain(patients, grid), self.plain(patients, self.knots))
 
     def plain(self, patients: Patients, grid: Floats) -> Floats:
         """The same before calibration."""
@@ -58,11 +55,15 @@ class Blend:
 
     def risk(self, patients: Patients) -> Floats:
         """Log of the mean cumulative hazard over the knots."""
-        risk: Floats = np.log(np.exp(_log_hazard(self.survival(patients, self.knots))).mean(axis=1))
+        plain = self.plain(patients, self.knots)
+        risk: Floats = np.log(np.exp(_log_hazard(self._calibrated(patients, plain, plain))).mean(axis=1))
         return risk
 
-    def _score(self, at_knots: Floats) -> Floats:
-        return _middle(_log_hazard(at_knots))
+    def _calibrated(self, patients: Patients, curves: Floats, at_knots: Floats) -> Floats:
+        factors = self.recalibration.factors(_middle(_log_hazard(at_knots)))
+        factors[~_have(patients, self.variables, self.common)] = 1.0
+        calibrated: Floats = curves ** factors[:, None]
+        return calibrated
 
 
 def _log_hazard(survival: Floats) -> Floats:
