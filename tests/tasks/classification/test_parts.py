@@ -19,7 +19,7 @@ from tumorboard.tasks.classification.calibration import (
 from tumorboard.tasks.classification.config import ClassificationConfig
 from tumorboard.tasks.classification.data import problems_of, variables_of
 from tumorboard.tasks.classification.fitting import fit_models
-from tumorboard.tasks.classification.models.registry import add_model, fit_model, names, summaries
+from tumorboard.tasks.classification.models.registry import WHERE_IT_FITS, add_model, fit_model, names, summaries
 from tumorboard.tasks.classification.patients import Training
 from tumorboard.tasks.classification.protocol import prepare
 
@@ -151,7 +151,7 @@ def test_the_order_keeps_both_classes_where_one_is_told_too_often() -> None:
 
 def test_every_model_fits_alone_and_together(training: Training) -> None:
     fitted, lacking = fit_models(training, ())
-    assert list(fitted) == names() and not lacking and list(summaries()) == names()
+    assert list(fitted) == names() and not lacking and list(summaries()) == [*names(), *WHERE_IT_FITS]
     p = fitted["majority"].probabilities(training.patients)
     assert np.allclose(p, training.shares, atol=1e-12), "the null model says how common the classes are"
     told = fitted["majority"].answers.classes(fitted["majority"].calibration.balanced(p))
