@@ -1,23 +1,24 @@
 """Survival models on public tables, beside scikit-survival with the very same recipe and folds, in one run.
 
-    TUMORBOARD_DATA=folder python benchmarks/survival_tables.py [--workers 2] [--only WORD ...]
+    TUMORBOARD_DATA=folder python benchmarks/survival_tables.py --out OUT [--workers 2] [--only WORD ...]
 
 Recipe: rows in file order, five folds stratified on the event (shuffled, seed 0), everything fitted on the training
 fold; Harrell's C and the Brier score on the test fold, mean over folds. scikit-survival is scikit-learn's
 ColumnTransformer and CoxPHSurvivalAnalysis(alpha=1), on the same patients. Published figures: `survival_tables.toml`.
+Finished tables are left in OUT and taken over by the next run.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
 import tomllib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,48 +26,56 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
     os.environ.setdefault(_name, "1")  # small matrices: threads only stand in each other's way
 
 import numpy as np  # noqa: E402 - the threads are set first
+from survival_report import BEFORE, BEST, MODELS, page  # noqa: E402
 
 from tumorboard.checks import run_checks  # noqa: E402
 from tumorboard.core.cohort import Cohort  # noqa: E402
 from tumorboard.core.outcome import Survival  # noqa: E402
 from tumorboard.core.variables import Kind, Variable  # noqa: E402
 from tumorboard.datasets.table.reader import read  # noqa: E402
+from tumorboard.io.files import atomic_write_text  # noqa: E402
 from tumorboard.metrics.concordance import concordance  # noqa: E402
+from tumorboard.metrics.survival.calibration import calibration_at  # noqa: E402
 from tumorboard.metrics.survival.error import integrated_brier  # noqa: E402
 from tumorboard.tasks.clinical.folds import stratified_folds  # noqa: E402
 from tumorboard.tasks.clinical.variables import covariates_of, rows_of  # noqa: E402
 from tumorboard.tasks.prognosis.config import PrognosisConfig  # noqa: E402
-from tumorboard.tasks.prognosis.protocol import FoldPrediction, cross_validate, external  # noqa: E402
+from tumorboard.tasks.prognosis.models.ensemble import fit_blend  # noqa: E402
+from tumorboard.tasks.prognosis.patients import Patients, Training  # noqa: E402
+from tumorboard.tasks.prognosis.protocol import FoldPrediction, external, time_grid  # noqa: E402
 from tumorboard.tasks.prognosis.scoring import difference_rows, score_model  # noqa: E402
 
 HERE = Path(__file__).parent
 SCHEMAS = HERE.parent / "tests" / "datasets" / "schemas"
 RESULT = HERE / "results" / "survival_tables.md"
-MODELS = ("ridge-cox", "elastic-net-cox", "survival-forest", "boosted-hazard", "best-by-inner-folds")
-BEST = "best-by-inner-folds"
 Row = dict[str, Any]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the tables, print each as it is done, write the page (all tables only)."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", nargs="*", default=[])
     options = parser.parse_args(arguments)
     data = Path(os.environ["TUMORBOARD_DATA"]) / "clinical"
     plan = tomllib.loads((HERE / "survival_tables.toml").read_text(encoding="utf-8"))
     wanted = [one for one in plan["table"] if not options.only or any(word in one["name"] for word in options.only)]
-    pairs = [] if options.only else _pairs(plan["external"])
     start = time.perf_counter()
     with ProcessPoolExecutor(options.workers) as pool:
-        largest_first = sorted(wanted, key=lambda one: not one["name"].startswith(("RADCURE", "LORIS", "HANCOCK")))
-        jobs = {one["name"]: pool.submit(one_table, one, data) for one in largest_first}
-        crossings = [pool.submit(one_crossing, plan["external"], *pair, data) for pair in pairs]
+        crossings = [] if options.only else [
+            pool.submit(kept, f"across {endpoint}", one_endpoint, (plan["external"], endpoint, data), options.out)
+            for endpoint in ("PFS", "OS")
+        ]  # fmt: skip
+        largest_last = sorted(wanted, key=lambda one: one["name"].startswith("RADCURE"))
+        jobs = {
+            one["name"]: pool.submit(kept, one["name"], one_table, (one, data), options.out) for one in largest_last
+        }
         rows = []
         for one in wanted:
             rows.append(jobs[one["name"]].result())
             print(_line(rows[-1]), flush=True)
-        crossed = [job.result() for job in crossings]
+        crossed = [row for job in crossings for row in job.result()]
     for row in crossed:
         print({key: value for key, value in row.items() if key != "page"}, flush=True)
     if not options.only:
@@ -74,6 +83,15 @@ def main(arguments: Sequence[str]) -> int:
         text = page(rows, crossed, units=units, seconds=time.perf_counter() - start, workers=options.workers)
         RESULT.write_text(text, encoding="utf-8")
     return 0
+
+
+def kept(name: str, make: Callable[..., Any], given: tuple[Any, ...], out: Path) -> Any:
+    """What `make` gives, or gave to an earlier run that left it in `out`."""
+    path = out / f"{name}.json"
+    if not path.is_file():
+        out.mkdir(parents=True, exist_ok=True)
+        atomic_write_text(path, json.dumps(make(*given)) + "\n")
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def one_table(plan: Mapping[str, Any], data: Path) -> Row:
@@ -98,10 +116,12 @@ def one_table(plan: Mapping[str, Any], data: Path) -> Row:
     if "overwritten" in plan:
         spoilt = [{**row, plan["overwritten"]: str(t)} for row, t in zip(rows, outcome.time_days, strict=True)]
         found["overwritten"] = sksurv_concordance(spoilt, outcome, variables, folds)
+    began = time.process_time()
+    parts = [fold(rows, outcome, test, variables, config) for test in folds]
+    found["seconds"] = time.process_time() - began
     scores = {}
     for model in MODELS:
-        began = time.perf_counter()
-        predictions = cross_validate(model, rows, outcome, variables=variables, folds=folds, config=config)
+        predictions = [part[model] for part in parts]
         values = [concordance(outcome.event[p.test], outcome.time_days[p.test], p.risk).value for p in predictions]
         scores[model] = score_model(
             model, outcome, predictions, subset="all", horizons_days=(), seed=0, resamples=1000, metrics=("c_index",)
@@ -109,13 +129,41 @@ def one_table(plan: Mapping[str, Any], data: Path) -> Row:
         found[model] = {
             "c": float(np.mean(values)),
             "sd": float(np.std(values, ddof=1)),
-            "ibs": np.mean([_brier(outcome, p)[0] for p in predictions]),
-            "null": np.mean([_brier(outcome, p)[1] for p in predictions]),
-            "seconds": time.perf_counter() - began,
+            "ibs": float(np.mean([_brier(outcome, p)[0] for p in predictions])),
+            "null": float(np.mean([_brier(outcome, p)[1] for p in predictions])),
         }
+    for model in ("ridge-cox", BEFORE, BEST):
+        found.setdefault(model, {})["ici"] = _ici(outcome, [part[model] for part in parts], plan["horizon_days"])
     for row in difference_rows(outcome, scores, reference="ridge-cox", subset="all"):
-        found[row["run"]]["difference"] = (row["value"], row["low"], row["high"])
+        if row["metric"].startswith("c_index"):
+            found[row["run"]]["difference"] = (row["value"], row["low"], row["high"])
     return found
+
+
+def fold(
+    rows: Sequence[Mapping[str, Any]], outcome: Survival, test: Any, variables: Sequence[Variable], config: Any
+) -> dict[str, FoldPrediction]:
+    """Predictions of the blend, before and after calibration, and of its members, which it fits anyway."""
+    train = np.setdiff1d(np.arange(len(rows)), test)
+    training = Training.of(
+        [rows[i] for i in train], outcome.event[train], outcome.time_days[train], variables=variables, config=config
+    )
+    blend, grid = fit_blend(training), time_grid(training)
+    tested = Patients.encoded([rows[i] for i in test], training.encoder)
+    models = dict(zip(blend.names, blend.members, strict=True)) | {BEST: blend}
+    found = {
+        name: FoldPrediction(test, train, model.risk(tested), model.survival(tested, grid), grid)
+        for name, model in models.items()
+    }
+    plain = blend.plain(tested, grid)
+    return found | {BEFORE: FoldPrediction(test, train, found[BEST].risk, plain, grid)}
+
+
+def _ici(outcome: Survival, parts: Sequence[FoldPrediction], horizon: float) -> float:
+    """Integrated calibration index of all patients' out-of-fold risks of an event by `horizon`."""
+    who = np.concatenate([p.test for p in parts])
+    risk = [1 - p.survival[:, np.searchsorted(p.grid, horizon)] for p in parts]  # the horizon is one of the grid
+    return calibration_at(outcome.event[who], outcome.time_days[who], np.concatenate(risk), horizon=horizon).ici
 
 
 def _cohort(plan: Mapping[str, Any], data: Path) -> tuple[Cohort, int]:
@@ -202,10 +250,6 @@ def _brier(outcome: Survival, prediction: FoldPrediction) -> tuple[float, float]
     return found.value, found.null
 
 
-def _pairs(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(endpoint, other) for endpoint in ("PFS", "OS") for other in plan[endpoint]]
-
-
 def _part(plan: Mapping[str, Any], centre: str, data: Path) -> Cohort:
     """One cohort of LORIS; the one in days by a schema of its own."""
     schema = "loris_ravi_nsclc" if centre == "Ravi_NSCLC" else plan["schema"]
@@ -213,29 +257,43 @@ def _part(plan: Mapping[str, Any], centre: str, data: Path) -> Cohort:
     return cohort.subset(row["patient_id"] for row in cohort.rows("patients") if row["centre"] == centre)
 
 
-def one_crossing(plan: Mapping[str, Any], endpoint: str, other: str, data: Path) -> Row:
-    """Trained on one cohort, tested on another."""
-    parts = external(_part(plan, plan["train"], data), _part(plan, other, data), endpoint)
+def one_endpoint(plan: Mapping[str, Any], endpoint: str, data: Path) -> list[Row]:
+    """Trained once on one cohort, tested on each of the others."""
     cohort = read(data / "loris_icb_nsclc.csv", schema=SCHEMAS / f"{plan['schema']}.toml")
     variables = covariates_of(cohort, plan["covariates"])
-    row: Row = {"endpoint": endpoint, "test": other, "n": len(parts.test), "page": plan[endpoint][other]}
-    row["events"] = int(parts.outcome.event[parts.test].sum())
-    for model in ("ridge-cox", "survival-forest", BEST):
-        (prediction,) = cross_validate(
-            model, parts.rows, parts.outcome, variables=variables, folds=[parts.test], config=PrognosisConfig()
-        )
-        scores = score_model(
-            model,
-            parts.outcome,
-            [prediction],
-            subset=other,
-            horizons_days=(),
-            seed=0,
-            resamples=1000,
-            metrics=("c_index",),
-        ).rows[0]
-        row[model] = (scores["value"], scores["low"], scores["high"])
-    return row
+    train = _part(plan, plan["train"], data)
+    fitted, found = None, []
+    for other in plan[endpoint]:
+        parts = external(train, _part(plan, other, data), endpoint)
+        event, days = parts.outcome.event, parts.outcome.time_days
+        first = np.setdiff1d(np.arange(len(parts.rows)), parts.test)
+        if fitted is None:
+            fitted = Training.of(
+                [parts.rows[i] for i in first], event[first], days[first], variables=variables, config=PrognosisConfig()
+            )
+            blend, grid = fit_blend(fitted), time_grid(fitted)
+        tested = Patients.encoded([parts.rows[i] for i in parts.test], fitted.encoder)
+        row: Row = {"endpoint": endpoint, "test": other, "n": len(parts.test), "page": plan[endpoint][other]}
+        row["events"] = int(event[parts.test].sum())
+        scores = {}
+        for name, model in (*zip(blend.names, blend.members, strict=True), (BEST, blend)):
+            told = FoldPrediction(parts.test, first, model.risk(tested), model.survival(tested, grid), grid)
+            scores[name] = score_model(
+                name,
+                parts.outcome,
+                [told],
+                subset=other,
+                horizons_days=(),
+                seed=0,
+                resamples=1000,
+                metrics=("c_index",),
+            )
+            row[name] = [scores[name].rows[0][key] for key in ("value", "low", "high")]
+        for one in difference_rows(parts.outcome, scores, reference="ridge-cox", subset=other):
+            if one["run"] == BEST:
+                row["difference"] = [one[key] for key in ("value", "low", "high")]
+        found.append(row)
+    return found
 
 
 def units_found(data: Path, plan: Mapping[str, Any]) -> list[str]:
@@ -247,96 +305,10 @@ def units_found(data: Path, plan: Mapping[str, Any]) -> list[str]:
 
 def _line(row: Row) -> str:
     parts = [f"{row['name']}: n {row['n']}", f"page {row['page']['cox']:.3f}", f"sksurv {row['sksurv'][0]:.4f}"]
-    parts += [f"{m} {row[m]['c']:.4f} ({row[m]['seconds']:.0f} s)" for m in MODELS]
+    parts += [f"{m} {row[m]['c']:.4f}" for m in MODELS]
     low, high = row[BEST]["difference"][1:]
-    return ", ".join(parts) + f" [{low:+.3f}, {high:+.3f}]" + f" IBS {row[BEST]['null']:.3f}/{row[BEST]['ibs']:.3f}"
-
-
-def page(rows: Sequence[Row], crossed: Sequence[Row], *, units: Sequence[str], seconds: float, workers: int) -> str:
-    """The tables as Markdown."""
-    mean = {model: np.mean([row[model]["c"] for row in rows]) for model in MODELS}
-    better = [row[BEST]["difference"] for row in rows]
-    worse = [row["name"] for row in rows if row[BEST]["difference"][2] < 0]
-    lines = [
-        "# Survival models on public tables",
-        "",
-        f"{datetime.now(UTC).date().isoformat()}, {seconds:.0f} s with {workers} processes. Written by "
-        "`python benchmarks/survival_tables.py`; the recipe stands there and in `survival_tables.toml`.",
-        "",
-        "## Ridge Cox: published, scikit-survival in this run, ours",
-        "",
-        "Harrell's C, mean ± SD over five folds. A published figure that its own recipe does not give here is in bold;"
-        " the last column is scikit-survival with the column `T` (the T stage) overwritten by the follow-up time, which"
-        " does give it: the published script must have kept its times under that name (its forest and Brier scores on"
-        " these four tables are of the same data).",
-        "",
-        "| table | n (dropped) | events | published | scikit-survival | ours | difference | `T` overwritten |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        published, peer, ours = row["page"]["cox"], row["sksurv"], row["ridge-cox"]
-        shown = f"{published:.3f} ± {row['page']['cox_sd']:.3f}"
-        shown = f"**{shown}**" if abs(published - peer[0]) > 0.0015 else shown
-        slip = "" if "overwritten" not in row else f"{row['overwritten'][0]:.3f} ± {row['overwritten'][1]:.3f}"
-        own = f"{ours['c']:.4f} ± {ours['sd']:.3f} | {ours['c'] - peer[0]:+.4f}"
-        lines.append(
-            f"| {row['name']} | {row['n']} ({row['dropped']}) | {row['events']} | {shown} |"
-            f" {peer[0]:.4f} ± {peer[1]:.3f} | {own} | {slip} |"
-        )
-    lines += [
-        "",
-        "## All models",
-        "",
-        "Differences from our ridge Cox with 95 % intervals from 1000 resamples of patients within folds, the same for"
-        " all models.",
-        "",
-        "| table | ridge Cox | elastic net | forest (published) | boosted | best by inner folds | minus ridge Cox |"
-        " IBS Kaplan-Meier / Cox / best (published KM / Cox) |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        value, low, high = row[BEST]["difference"]
-        cells = [f"{row[m]['c']:.3f}" for m in MODELS]
-        cells[2] += f" ({row['page']['rsf']:.3f})"
-        brier = f"{row['ridge-cox']['null']:.3f} / {row['ridge-cox']['ibs']:.3f} / {row[BEST]['ibs']:.3f}"
-        brier += f" ({row['page']['ibs_km']:.3f} / {row['page']['ibs_cox']:.3f})"
-        difference = f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
-        lines.append(f"| {row['name']} | " + " | ".join(cells) + f" | {difference} | {brier} |")
-    lines.append(
-        "| mean | " + " | ".join(f"{mean[m]:.4f}" for m in MODELS) + f" | {np.mean([b[0] for b in better]):+.4f} | |"
-    )
-    beaten = [row["name"] for row in rows if row[BEST]["ibs"] >= row[BEST]["null"]]
-    lines += [
-        "",
-        f"Best by inner folds is worse than ridge Cox beyond its interval on {', '.join(worse) or 'no table'}; its "
-        f"Brier score is not below Kaplan-Meier's on {', '.join(beaten) or 'no table'}.",
-        "",
-        "## Across immunotherapy cohorts (LORIS), trained on Chowell_train",
-        "",
-        "| endpoint | test cohort | n | events | ridge Cox (published) | forest (published) | best by inner folds |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in crossed:
-        shown = {
-            m: f"{row[m][0]:.3f} [{row[m][1]:.3f}, {row[m][2]:.3f}]" for m in ("ridge-cox", "survival-forest", BEST)
-        }
-        name = row["test"] + (" (no immunotherapy: control)" if row["page"].get("control") else "")
-        cox = f"{shown['ridge-cox']} ({row['page']['cox']:.3f})"
-        forest = f"{shown['survival-forest']} ({row['page']['rsf']:.3f})"
-        lines.append(
-            f"| {row['endpoint']} | {name} | {row['n']} | {row['events']} | {cox} | {forest} | {shown[BEST]} |"
-        )
-    lines += [
-        "",
-        "The controls never had immunotherapy and are predicted as well: the variables are prognostic, they do not"
-        " predict the benefit of immunotherapy. Vanguri's OS is of the dead alone and biased; its patients are those of"
-        " MSK-MIND.",
-        "",
-        "Units of time, as found by the checks:",
-        "",
-        *(f"- {line}" for line in units),
-    ]
-    return "\n".join(lines) + "\n"
+    told = f" [{low:+.3f}, {high:+.3f}] IBS {row[BEST]['null']:.3f}/{row[BEST]['ibs']:.3f}"
+    return ", ".join(parts) + told + f", {row['seconds']:.0f} CPU-s"
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hpv_cohorts import build
 
+from tumorboard.metrics.classification import balanced_accuracy
+from tumorboard.metrics.classification.abstention import balanced_accuracy_at_coverage, order_of_answers
 from tumorboard.tasks.classification.answers import Answers, fit_answers
 from tumorboard.tasks.classification.calibration import (
     Calibration,
@@ -17,7 +19,7 @@ from tumorboard.tasks.classification.calibration import (
 from tumorboard.tasks.classification.config import ClassificationConfig
 from tumorboard.tasks.classification.data import problems_of, variables_of
 from tumorboard.tasks.classification.fitting import fit_models
-from tumorboard.tasks.classification.models.registry import add_model, fit_model, names, summaries
+from tumorboard.tasks.classification.models.registry import WHERE_IT_FITS, add_model, fit_model, names, summaries
 from tumorboard.tasks.classification.patients import Training
 from tumorboard.tasks.classification.protocol import prepare
 
@@ -120,9 +122,36 @@ def test_half_of_each_class_told_is_answered() -> None:
     assert one_by_one == answered[:50].tolist(), "a patient's answer does not depend on who else is asked"
 
 
+def test_the_order_of_answers_by_hand() -> None:
+    """Told no, no, yes, yes. Expected are 1.9 no (1.4 told so), 2.1 yes (1.5 told so); without the unsure "no" the mean
+    is (0.8 / 1.3 + 1.5 / 1.7) / 2 = 0.749, without the unsure "yes" (1.4 / 1.5 + 0.9 / 1.5) / 2 = 0.767."""
+    p = np.array([[0.8, 0.2], [0.6, 0.4], [0.1, 0.9], [0.4, 0.6]])
+    order = order_of_answers(p, [0, 0, 1, 1], [0.8, 0.6, 0.9, 0.6])
+    assert order[3] == 0.0, "the least sure yes goes first"
+    assert order[1] == 0.25, "the last one told a class stays"
+    assert set(order.tolist()) == {0.0, 0.25, 0.5, 0.75}
+
+
+def test_the_order_keeps_both_classes_where_one_is_told_too_often() -> None:
+    """A model moved to another centre, where it says "positive" to almost everybody with too much sureness."""
+    rng = np.random.default_rng(6)
+    y = (rng.random(800) < 0.5).astype(int)
+    log_odds = rng.normal(2.0 * y - 1.0, 1.0) * 1.5 + 1.5
+    p = np.column_stack([1 / (1 + np.exp(log_odds)), 1 / (1 + np.exp(-log_odds))])
+    told, margin = p.argmax(axis=1), np.abs(log_odds)
+    order = order_of_answers(p, told, margin)
+    by_order = balanced_accuracy_at_coverage(y, told, order, coverage=0.5)
+    by_margin = balanced_accuracy_at_coverage(y, told, margin, coverage=0.5)
+    assert by_order is not None and by_margin is not None
+    assert by_order > by_margin and by_order > balanced_accuracy(y, told) + 0.05
+    shuffled = rng.permutation(800)
+    again = order_of_answers(p[shuffled], told[shuffled], margin[shuffled])
+    assert np.array_equal(again, order[shuffled]), "the order of the patients does not matter"
+
+
 def test_every_model_fits_alone_and_together(training: Training) -> None:
     fitted, lacking = fit_models(training, ())
-    assert list(fitted) == names() and not lacking and list(summaries()) == names()
+    assert list(fitted) == names() and not lacking and list(summaries()) == [*names(), *WHERE_IT_FITS]
     p = fitted["majority"].probabilities(training.patients)
     assert np.allclose(p, training.shares, atol=1e-12), "the null model says how common the classes are"
     told = fitted["majority"].answers.classes(fitted["majority"].calibration.balanced(p))

@@ -17,7 +17,9 @@ from tumorboard.tasks.features.modalities import MODALITIES
 from tumorboard.tasks.prognosis.config import PrognosisConfig
 from tumorboard.tasks.prognosis.kept import PrognosisModel
 from tumorboard.tasks.prognosis.missingness import difference, missingness, paired_draws, withholding
+from tumorboard.tasks.prognosis.models.ensemble import Blend
 from tumorboard.tasks.prognosis.models.fusion import fit_pattern_cox
+from tumorboard.tasks.prognosis.models.registry import fit_model
 from tumorboard.tasks.prognosis.patients import Patients, Training
 from tumorboard.tasks.prognosis.predict import predict
 from tumorboard.tasks.prognosis.train import train
@@ -147,6 +149,31 @@ def test_trap_missing_is_a_modality_state_of_its_own_not_a_number() -> None:
 
 
 # ---- curves of missingness ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("model", ["ridge-cox", "boosted-hazard", "best-by-inner-folds"])
+def test_trap_no_model_sees_what_is_withheld(model: str) -> None:
+    rows, event, time = people(n=150, gaps=False)
+    given = Training.of(rows, event, time, variables=VARIABLES, config=CONFIG.model_copy(update={"trees": 20}))
+    fitted = fit_model(model, given)
+    for gone, column in (("PET", "pet_maximum"), ("clinical", "age_years")):
+        held = [row | {WITHHELD: gone} for row in rows[:20]]
+        other = [row | {WITHHELD: gone, column: 1e6} for row in rows[:20]]
+        null = [row | {column: None} for row in rows[:20]]
+        risks = [fitted.risk(patients(given, some)).tobytes() for some in (held, other, null)]
+        assert risks[0] == risks[1] == risks[2], gone
+
+
+def test_the_blend_asks_the_anchor_alone_where_a_modality_is_missing() -> None:
+    rows, event, time = people(n=240)
+    given = Training.of(rows, event, time, variables=VARIABLES, config=CONFIG.model_copy(update={"trees": 20}))
+    blend, fusion = fit_model("best-by-inner-folds", given), fit_model("fusion-cox", given)
+    assert isinstance(blend, Blend) and blend.common == {"clinical", "mask", "PET"}
+    grid = np.array([200.0, 900.0])
+    for gone in ("PET", "mask", "clinical"):
+        held = patients(given, [row | {WITHHELD: gone} for row in people(n=20, gaps=False)[0]])
+        assert np.array_equal(blend.survival(held, grid), fusion.survival(held, grid))
+    assert np.isnan(blend.risk(patients(given, [{"patient_id": "x"}]))).all(), "no answer, rather than an average"
+
+
 def test_who_loses_a_modality_is_nested_and_counted() -> None:
     rows = [{"patient_id": str(i), WITHHELD: "CT" if i == 0 else None} for i in range(40)]
     losers = []

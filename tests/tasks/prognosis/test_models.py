@@ -7,13 +7,14 @@ import pytest
 
 from tumorboard.core.variables import Kind, Variable
 from tumorboard.metrics.concordance import concordance
-from tumorboard.metrics.survival.curves import log_rank
+from tumorboard.metrics.survival.curves import kaplan_meier, log_rank
 from tumorboard.tasks.prognosis.config import MODELS, PrognosisConfig
 from tumorboard.tasks.prognosis.explain import hazard_ratios, moved_by
 from tumorboard.tasks.prognosis.models.discrete import curve, interval_edges, intervals_of
 from tumorboard.tasks.prognosis.models.elastic import elastic_path
-from tumorboard.tasks.prognosis.models.ensemble import brier_weights
+from tumorboard.tasks.prognosis.models.ensemble import Blend, brier_weights
 from tumorboard.tasks.prognosis.models.forest import fit_forest
+from tumorboard.tasks.prognosis.models.recalibration import fit_recalibration
 from tumorboard.tasks.prognosis.models.registry import add_model, fit_model, is_known, summaries
 from tumorboard.tasks.prognosis.models.trees import log_rank_statistic
 from tumorboard.tasks.prognosis.patients import Training
@@ -131,9 +132,35 @@ def test_stacking_weighs_the_better_curve() -> None:
     grid = np.quantile(time[event], [0.2, 0.4, 0.6])
     true = np.exp(-np.outer(np.exp(x @ np.linspace(-0.6, 0.8, 4)) / 20, grid))
     noise = np.tile(np.random.default_rng(0).random((400, 1)), (1, 3))
-    weights = brier_weights(np.array([true, noise]), event, time, grid, shrink=0.0)
+    weights = brier_weights(np.array([true, noise]), event, time, grid)
     assert weights[0] > 0.9 and weights.sum() == pytest.approx(1)
-    assert brier_weights(np.array([true, noise]), event, time, grid)[1] >= 0.25  # half alike: a quarter each
+
+
+def test_level_and_spread_are_found_on_curves_that_are_off() -> None:
+    """Hazards planted as exp(z), told as exp(2 z) / 3: the level is log 3 and the slope a half less one."""
+    random = np.random.default_rng(5)
+    z = random.normal(0, 0.7, 20_000)
+    death, loss = random.exponential(1 / np.exp(z)), random.uniform(0.2, 2.0, len(z))
+    time, event = np.minimum(death, loss), death <= loss
+    told = np.exp(2 * z) / 3
+    found = fit_recalibration(told * time, event, np.log(told))
+    assert found.slope == pytest.approx(-0.5, abs=0.03)
+    factors = found.factors(np.log(told))
+    assert np.median(factors * told / np.exp(z)) == pytest.approx(1, abs=0.04)
+    assert (np.diff((factors * told)[np.argsort(z)]) >= 0).all(), "nobody changes places"
+    few = fit_recalibration(told[:3] * time[:3], event[:3], np.log(told[:3]))
+    assert abs(few.level) < 1 and abs(few.slope) < 0.5, "three patients teach little"
+
+
+def test_the_blend_leans_on_cox_and_its_curves_come_true() -> None:
+    given = training(400)
+    blend = fit_model("best-by-inner-folds", given)
+    assert isinstance(blend, Blend)
+    assert blend.weights.sum() == pytest.approx(1) and blend.weights[0] >= 5 / 12 and blend.weights.min() >= 1 / 12
+    grid = np.quantile(given.time_days[given.event], [0.3, 0.5])
+    told = 1 - blend.survival(given.patients, grid).mean(axis=0)
+    happened = 1 - kaplan_meier(given.event, given.time_days).at(grid)
+    assert told == pytest.approx(happened, abs=0.06)
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -15,7 +15,14 @@ from tumorboard.core.errors import TumorboardError
 from tumorboard.metrics import codes
 from tumorboard.metrics.classification.classes import balanced_accuracy
 
-__all__ = ["CoveragePoint", "balanced_accuracy_at_coverage", "class_sets", "class_thresholds", "risk_coverage"]
+__all__ = [
+    "CoveragePoint",
+    "balanced_accuracy_at_coverage",
+    "class_sets",
+    "class_thresholds",
+    "order_of_answers",
+    "risk_coverage",
+]
 
 Floats = NDArray[np.float64]
 
@@ -70,6 +77,40 @@ def balanced_accuracy_at_coverage(
     if {y[i] for i in kept} != set(y):
         return None
     return balanced_accuracy([y[i] for i in kept], [guess[i] for i in kept])
+
+
+def order_of_answers(probabilities: ArrayLike, predicted: ArrayLike, sureness: ArrayLike) -> Floats:
+    """Place (n,) of each patient of a group, from 0 (the first to be left without an answer) to just under 1: whoever
+    is left is meant to have the highest balanced accuracy that the model itself expects. No class is looked at.
+
+    probabilities (n, k) as the model believes them of this group, predicted (n,) class numbers, sureness (n,) compares
+    patients who were told the same class. Patients go one by one: of the least sure of each class told, the one without
+    whom the expected balanced accuracy (mean over classes of the share of its expected patients who are told it) is
+    highest; the last one told a class stays until only such are left. So neither a common class takes all the answers
+    nor a fixed share of each told class is kept where one of them is mostly wrong.
+    """
+    p, told, sure = np.asarray(probabilities, float), np.asarray(predicted), np.asarray(sureness, float)
+    n, k = p.shape
+    queues = [np.flatnonzero(told == c)[np.argsort(sure[told == c], kind="stable")].tolist() for c in range(k)]
+    expected = p.sum(axis=0)
+    right = np.array([p[told == c, c].sum() for c in range(k)])
+    place, gone = np.zeros(n), [0] * k
+    for step in range(n):
+        left = [len(queue) - done for queue, done in zip(queues, gone, strict=True)]
+        open_to = [c for c in range(k) if left[c] > 1] or [c for c in range(k) if left[c]]
+        without = {c: _expected_without(p[queues[c][gone[c]]], c, right, expected) for c in open_to}
+        c = max(open_to, key=lambda one: without[one])
+        who = queues[c][gone[c]]
+        expected, right[c], place[who] = expected - p[who], right[c] - p[who, c], step / n
+        gone[c] += 1
+    return place
+
+
+def _expected_without(p: Floats, told: int, right: Floats, expected: Floats) -> float:
+    """Expected balanced accuracy when a patient with probabilities (k,), told class `told`, is left out."""
+    hits = right.copy()
+    hits[told] -= p[told]
+    return float((hits / np.maximum(expected - p, 1e-12)).mean())
 
 
 def class_thresholds(truth: ArrayLike, probabilities: ArrayLike, *, miss: float) -> Floats:

@@ -4,7 +4,8 @@ The class: the one whose probability is highest relative to how common it was in
 threshold that balanced accuracy asks for, and a change of the class shares leaves it where it is. Sureness: within the
 patients of the training part (predicted by inner folds) who were told the same class, the share who were less sure.
 "Answer half" so means half of those told positive and half of those told negative: a common class does not take all
-the answers (docs/adr/0115).
+the answers (docs/adr/0115). That is decided patient by patient, and holds for patients who come as those in training
+did. Of a group that is predicted together, a stated share is answered by the `order` within it (docs/adr/0163).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorboard.metrics.classification.abstention import class_sets, class_thresholds
+from tumorboard.metrics.classification.abstention import class_sets, class_thresholds, order_of_answers
 
 __all__ = ["Answers", "fit_answers"]
 
@@ -46,6 +47,11 @@ class Answers:
             if len(known):
                 found[mine] = np.searchsorted(known, margin[mine], side="left") / len(known)
         return found
+
+    def order(self, probabilities: Floats, balanced: Floats) -> Floats:
+        """(n,) 0 to 1: place of each patient of a group among all of it, the surest last; to answer a stated share of
+        the group, take the last. It depends on who else is in the group, though on nobody's class."""
+        return order_of_answers(probabilities, self.classes(balanced), _margin(balanced))
 
     def answered(self, balanced: Floats, *, coverage: float) -> NDArray[np.bool_]:
         """(n,) whether a patient is as sure as the surest `coverage` of the training patients told the same class. Each

@@ -143,7 +143,7 @@ def _draw(out: Path, problem: Problem, run: Run, config: ClassificationConfig) -
     def joined(found: Sequence[FoldPrediction]) -> tuple[NDArray[Any], ...]:
         test = np.concatenate([f.test for f in found])
         return problem.y[test], *(
-            np.concatenate([getattr(f, name) for f in found]) for name in ("probabilities", "told", "confidence")
+            np.concatenate([getattr(f, name) for f in found]) for name in ("probabilities", "told", "order")
         )
 
     shown = [name for name in (REFERENCE, "forest", EXPLAINED) if name in run.predictions] or list(run.predictions)[:3]

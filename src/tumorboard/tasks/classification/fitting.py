@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tumorboard.tasks.classification.answers import Answers, fit_answers
 from tumorboard.tasks.classification.calibration import Calibration, fit_calibration, fit_weights, log_weights
-from tumorboard.tasks.classification.models.registry import COMBINED, Classifier, fit_model, lacks, names
+from tumorboard.tasks.classification.models.registry import COMBINED, WHERE_IT_FITS, Classifier, fit_model, lacks, names
 from tumorboard.tasks.classification.patients import Patients, Training
 
 __all__ = ["FittedModel", "fit_models"]
@@ -37,7 +37,7 @@ class FittedModel:
 
 def fit_models(training: Training, chosen: Sequence[str]) -> tuple[dict[str, FittedModel], dict[str, str]]:
     """Every chosen model that these patients suffice for, and why the others cannot be fitted."""
-    wanted = list(chosen) or names()
+    wanted = list(chosen) or [*(name for name in WHERE_IT_FITS if not lacks(name, training)), *names()]
     combining = any(name in COMBINED for name in wanted)
     on_request = [name for name in wanted if name not in names()]
     singles = [name for name in names() if name not in COMBINED and (combining or name in wanted)] + on_request

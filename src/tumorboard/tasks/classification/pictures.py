@@ -22,7 +22,7 @@ from tumorboard.tasks.result import Picture
 __all__ = ["draw_all"]
 
 Joined = tuple[NDArray[Any], ...]
-"""Of all patients out of fold: class numbers (n,), probabilities (n, k), told (n,), confidence (n,)."""
+"""Of all patients out of fold: class numbers (n,), probabilities (n, k), told (n,), order (n,) of answers."""
 _BINS = 8
 _SHOWS = {
     "confusion": "Known classes against predicted ones",
@@ -118,8 +118,8 @@ def _confusion(axes: Any, classes: Sequence[str], model: tuple[str, Joined]) -> 
 
 
 def _abstention(axes: Any, models: Mapping[str, Joined], coverage: float) -> None:
-    for name, (y, _, told, confidence) in models.items():
-        points = [p for p in risk_coverage(y, told, confidence) if p.n >= 10]
+    for name, (y, _, told, order) in models.items():
+        points = [p for p in risk_coverage(y, told, order) if p.n >= 10]
         (line,) = axes.plot(
             [p.coverage for p in points], [p.balanced_accuracy for p in points], marker="o", markersize=3, label=name
         )

@@ -45,7 +45,8 @@ Record = Mapping[str, Any]
 class FoldPrediction:
     """What one model says of patients that it has not seen: `test` their places, calibrated `probabilities` (n, k),
     class numbers `told` (n,), `confidence` (n,) 0 to 1, whether they are `answered` at the configured coverage (n,),
-    and conformal `sets` (n, k). `explained`: per patient, variable -> change of the log odds; empty where not asked."""
+    and conformal `sets` (n, k); `order` (n,), their places within the group predicted together, the surest last.
+    `explained`: per patient, variable -> change of the log odds; empty where not asked."""
 
     test: Indices
     probabilities: Floats
@@ -53,6 +54,7 @@ class FoldPrediction:
     confidence: Floats
     answered: NDArray[np.bool_]
     sets: NDArray[np.bool_]
+    order: Floats
     explained: tuple[dict[str, float], ...] = ()
 
     def with_explanations(self, explained: tuple[dict[str, float], ...]) -> FoldPrediction:
@@ -180,6 +182,7 @@ def predicted(
         answers.confidence(balanced),
         answers.answered(balanced, coverage=config.coverage),
         answers.sets(balanced),
+        answers.order(p, balanced),
     )
 
 

@@ -58,13 +58,13 @@ class _Part:
     y: NDArray[np.int64]
     p: Floats
     told: NDArray[np.int64]
-    confidence: Floats
+    order: Floats
     answered: NDArray[np.bool_]
     sets: NDArray[np.bool_]
 
     def at(self, index: NDArray[np.int64]) -> _Part:
         return _Part(
-            self.y[index], self.p[index], self.told[index], self.confidence[index], self.answered[index],
+            self.y[index], self.p[index], self.told[index], self.order[index], self.answered[index],
             self.sets[index],
         )  # fmt: skip
 
@@ -93,7 +93,7 @@ def score_model(
     miss: float,
 ) -> ModelScores:
     """All figures of one model on one endpoint."""
-    folds = [_Part(problem.y[f.test], f.probabilities, f.told, f.confidence, f.answered, f.sets) for f in predictions]
+    folds = [_Part(problem.y[f.test], f.probabilities, f.told, f.order, f.answered, f.sets) for f in predictions]
     whole = _joined(folds)
     n = len(whole.y)
     rows, compared, by_fold = [], {}, ()
@@ -156,7 +156,7 @@ def _figures(problem: Problem, coverage: float, miss: float) -> list[tuple[str, 
         ("balanced_accuracy", recalls, False, many),
         (
             f"balanced_accuracy at coverage {coverage:g}",
-            lambda part: balanced_accuracy_at_coverage(part.y, part.told, part.confidence, coverage=coverage),
+            lambda part: balanced_accuracy_at_coverage(part.y, part.told, part.order, coverage=coverage),
             False,
             many,
         ),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.tasks.clinical.encoding import ClinicalEncoder
+from tumorboard.tasks.features.blocks import without_withheld
 
 __all__ = ["Patients"]
 
@@ -37,7 +38,8 @@ class Patients:
 
     @classmethod
     def encoded(cls, rows: Sequence[Record], encoder: ClinicalEncoder, cohort: Cohort | None = None) -> Patients:
-        """`rows` as numbers."""
+        """`rows` as numbers; what a record withholds is missing, for every model alike."""
+        rows = without_withheld(rows, [part.variable for part in encoder.parts])
         return cls(encoder.transform(rows), tuple(rows), tuple(encoder.names), tuple(encoder.sources), cohort)
 
     def with_x(self, x: Floats) -> Patients:

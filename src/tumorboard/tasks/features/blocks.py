@@ -16,7 +16,7 @@ from tumorboard.core.variables import Variable
 from tumorboard.tasks.clinical.encoding import MISSING, as_level
 from tumorboard.tasks.features.modalities import CLINICAL, MODALITIES
 
-__all__ = ["IMAGE_FEATURE", "WITHHELD", "block_of", "known_blocks", "withheld"]
+__all__ = ["IMAGE_FEATURE", "WITHHELD", "block_of", "known_blocks", "withheld", "without_withheld"]
 
 IMAGE_FEATURE = "image feature"
 """Note of a variable that was measured in an image; its prefix says in which."""
@@ -34,6 +34,16 @@ def block_of(variable: Variable) -> str:
 def withheld(record: Mapping[str, Any]) -> frozenset[str]:
     """Modalities that must not be used of this record."""
     return frozenset(str(record.get(WITHHELD) or "").split())
+
+
+def without_withheld(rows: Sequence[Mapping[str, Any]], variables: Sequence[Variable]) -> list[Mapping[str, Any]]:
+    """The records with every value of a modality that is withheld taken away."""
+    found: list[Mapping[str, Any]] = []
+    for row in rows:
+        gone = withheld(row)
+        lost = {v.name: None for v in variables if block_of(v) in gone} if gone else {}
+        found.append({**row, **lost} if lost else row)
+    return found
 
 
 def known_blocks(rows: Sequence[Mapping[str, Any]], variables: Sequence[Variable]) -> NDArray[np.bool_]:

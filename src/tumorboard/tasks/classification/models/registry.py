@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COMBINED",
+    "WHERE_IT_FITS",
     "Classifier",
     "add_model",
     "fit_model",
@@ -42,6 +43,8 @@ _FILES: dict[str, str] = {
 """Model -> the file that defines it."""
 _ON_REQUEST: dict[str, str] = {"image-network": "images", "fusion-network": "images"}
 """Networks that train for minutes: fitted when they are asked for by name, and no part of the combined models else."""
+WHERE_IT_FITS: dict[str, str] = {"geometry-rules": "geometry"}
+"""Models of one kind of endpoint: fitted where the patients have what they need, not missed elsewhere."""
 COMBINED = ("ensemble", "best-by-inner-folds")
 """Made of the others by `combine`."""
 
@@ -76,18 +79,18 @@ def add_model(name: str, summary: str, fit: Fit, *, lacks: Lacks = _nothing, res
 
 def _entry(name: str) -> tuple[str, Fit, Lacks, Restore | None]:
     if name not in _KNOWN:
-        importlib.import_module(_HOME + (_FILES | _ON_REQUEST)[name])
+        importlib.import_module(_HOME + (_FILES | _ON_REQUEST | WHERE_IT_FITS)[name])
     return _KNOWN[name]
 
 
 def names() -> list[str]:
     """All models, in the order of the tables: from simple to complex, then those made of others."""
-    return [*_FILES, *(name for name in _KNOWN if name not in _FILES and name not in _ON_REQUEST), *COMBINED]
+    return [*_FILES, *(name for name in _KNOWN if name not in _FILES | _ON_REQUEST | WHERE_IT_FITS), *COMBINED]
 
 
 def is_known(name: str) -> bool:
     """Whether there is a model of that name."""
-    return name in names() or name in _ON_REQUEST
+    return name in names() or name in _ON_REQUEST or name in WHERE_IT_FITS
 
 
 def fit_model(name: str, training: Training) -> Classifier:
@@ -112,4 +115,4 @@ def summaries() -> dict[str, str]:
         "ensemble": "weighted mean of the others' log odds, weights from the inner folds, drawn towards equal",
         "best-by-inner-folds": "the one of the others with the lowest log loss on the inner folds",
     }
-    return {name: combined.get(name) or _entry(name)[0] for name in names()}
+    return {name: combined.get(name) or _entry(name)[0] for name in [*names(), *WHERE_IT_FITS]}
