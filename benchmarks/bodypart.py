@@ -28,7 +28,7 @@ from tumorboard.core.units import Modality, Role, Unit
 from tumorboard.io.images import describe_image, load_image
 from tumorboard.io.nifti import read_nifti
 from tumorboard.io.store import open_cohort
-from tumorboard.tasks.bodypart.answer import Answer, answer
+from tumorboard.tasks.bodypart.answer import Answer
 from tumorboard.tasks.bodypart.baselines import CONSTANT, FRACTION
 from tumorboard.tasks.bodypart.benchmark import benchmark
 from tumorboard.tasks.bodypart.cache import SliceCache
@@ -174,7 +174,7 @@ def real_section(virtual: Cohort, data: Path, out: Path, config: BodyPartConfig)
             for image, own in REAL.items():
                 if own == patient:
                     slices = real.cache.read(next(row[2] for row in real.rows if row[1] == image))
-                    found = answer(model.curve(slices), model.anatomy, tolerance=config.tolerance)
+                    found = model.answer(slices, tolerance=config.tolerance)
                     stored = read_nifti(data / "ct" / f"{image}.nii.gz", unit=Unit.HU).geometry
                     lines.append(
                         f"| {image} | {stored.axis_codes}, {stored.extent_mm[2]:.0f} mm | {name} | {_words(found)} |"
@@ -227,7 +227,7 @@ def _words(found: Answer) -> str:
     regions = "-" if found.regions is None else "/".join(str(found.regions.count(r)) for r in
                                                          ("head-neck", "chest", "abdomen", "pelvis"))  # fmt: skip
     told = "constant" if order is None else f"{order:.3f}"
-    flags = ", ".join(found.check.flags) or "none"
+    flags = ", ".join(found.check.flags) or ("none" if found.check.familiar else "not judged: unlike training")
     return f"{score[0]:.2f} to {score[-1]:.2f} | {told} | {rising:.2f} | {regions} | {flags}"
 
 

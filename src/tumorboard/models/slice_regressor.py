@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 if TYPE_CHECKING:
     from torch.nn import Module
 
-__all__ = ["REGRESSORS", "RegressorName", "build_slice_regressor"]
+__all__ = ["REGRESSORS", "RegressorName", "build_slice_regressor", "in_two"]
 
 RegressorName = Literal["small", "vgg16"]
 REGRESSORS: tuple[str, ...] = get_args(RegressorName)
@@ -26,6 +26,15 @@ def build_slice_regressor(name: RegressorName, *, inputs: int) -> Module:
     regression). Initial weights come from torch's generator.
     """
     return {"small": _small, "vgg16": _vgg16}[name](inputs)
+
+
+def in_two(network: Module) -> tuple[Module, Module]:
+    """A slice regressor as what makes one vector of features of a slice, and the layers from there to the score."""
+    from torch import nn
+
+    assert isinstance(network, nn.Sequential)
+    first = next(number for number, layer in enumerate(network) if isinstance(layer, nn.Linear))
+    return network[:first], network[first:]
 
 
 def _small(inputs: int) -> Module:

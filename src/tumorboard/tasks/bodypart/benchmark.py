@@ -18,7 +18,7 @@ from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.engine.executors import executor
 from tumorboard.tasks.bodypart import codes
-from tumorboard.tasks.bodypart.answer import Answer, answer
+from tumorboard.tasks.bodypart.answer import Answer
 from tumorboard.tasks.bodypart.baselines import (
     CONSTANT,
     FRACTION,
@@ -160,7 +160,7 @@ def _judges(job: FoldJob, config: BodyPartConfig) -> dict[str, Judge]:
     anatomy, usual = fit_fraction(training, job.landmarks), usual_region(training, job.landmarks)
     tolerance = config.tolerance
     return {
-        config.network: lambda slices: answer(model.curve(slices), model.anatomy, tolerance=tolerance),
+        config.network: lambda slices: model.answer(slices, tolerance=tolerance),
         FRACTION: lambda slices: fraction_answer(slices, anatomy, tolerance=tolerance),
         CONSTANT: lambda slices: constant_answer(slices, usual),
     }

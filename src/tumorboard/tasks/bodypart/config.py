@@ -86,7 +86,10 @@ class BodyPartConfig(BaseModel):
 
     smooth_mm: float = Field(10.0, ge=0, description="Standard deviation of the smoothing of scores along z.")
     tolerance: float = Field(
-        0.28, gt=0, description="A volume is flagged when its spacing is off by more than this part (after bpreg)."
+        0.22,
+        gt=0,
+        description="A volume is flagged when its spacing is off by more than this part (bpreg: 0.28). Half-way, by "
+        "ratio, between a right spacing and one that is half as much again.",
     )
     landmark_runs: tuple[str, ...] = Field(
         ("expert", "truth"), description="Runs whose points may teach the boundaries of regions."

@@ -29,18 +29,21 @@ _MOST = 200
 class OrderCheck:
     """`flags` among REVERSED, WRONG_SPACING and NOT_ORDERED. `spacing_ratio`: millimetres of body per stated
     millimetre (1 where the affine is right, 2 where the stated spacing is half the true one); None when the volume
-    shows too little to judge. `order`: rank correlation of score and stated depth, -1 to 1."""
+    shows too little to judge. `order`: rank correlation of score and stated depth, -1 to 1. `familiar`: the CT looks
+    like those of training; others are not judged."""
 
     flags: tuple[str, ...]
     spacing_ratio: float | None
     order: float | None
+    familiar: bool = True
 
 
-def check_order(curve: DepthCurve, anatomy: Anatomy, *, tolerance: float) -> OrderCheck:
+def check_order(curve: DepthCurve, anatomy: Anatomy, *, tolerance: float, familiar: bool = True) -> OrderCheck:
     """Judge one volume by the median slope between all pairs of slices (Theil and Sen), in mm of an ordinary training
     volume per stated mm. Slices beyond the ends of the training volumes are left out: scores stand still there.
 
-    WRONG_SPACING: the ratio is above 1 + tolerance or below 1 / (1 + tolerance).
+    A CT that does not look like those of training (`familiar` False) gets no flag: there scores may rise too slowly,
+    or stand still, without any fault. WRONG_SPACING: the ratio is above 1 + tolerance or below 1 / (1 + tolerance).
     """
     from scipy.stats import spearmanr, theilslopes
 
@@ -48,8 +51,10 @@ def check_order(curve: DepthCurve, anatomy: Anatomy, *, tolerance: float) -> Ord
     stated = (curve.z_mm[0] - curve.z_mm)[inside]
     expected = anatomy.expected_mm(curve.score[inside])
     if len(stated) < _FEWEST or np.ptp(expected) == 0:
-        return OrderCheck((), None, None)
+        return OrderCheck((), None, None, familiar)
     order = float(spearmanr(stated, expected).statistic)
+    if not familiar:
+        return OrderCheck((), None, order, familiar=False)
     if abs(order) < _UNCLEAR:
         return OrderCheck((NOT_ORDERED,), None, order)
     flags = [REVERSED] if order < 0 else []

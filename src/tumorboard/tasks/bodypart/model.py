@@ -13,21 +13,26 @@ from numpy.typing import NDArray
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.volume import Volume
 from tumorboard.engine.checkpoints import load_weights, read_checkpoint, write_checkpoint
-from tumorboard.models.slice_regressor import build_slice_regressor
+from tumorboard.models.slice_regressor import build_slice_regressor, in_two
 from tumorboard.tasks.bodypart import codes
 from tumorboard.tasks.bodypart.anatomy import Anatomy
+from tumorboard.tasks.bodypart.answer import Answer, answer
 from tumorboard.tasks.bodypart.config import BodyPartConfig
 from tumorboard.tasks.bodypart.curve import DepthCurve, smoothed
+from tumorboard.tasks.bodypart.readout import Familiarity, RegionReadout, averaged
 from tumorboard.tasks.bodypart.sampling import network_input
 from tumorboard.tasks.bodypart.slices import VERSION, BodySlices, body_slices
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from torch.nn import Module
 
-__all__ = ["MODEL_FILE", "BodyPartModel", "build_network", "raw_scores"]
+__all__ = ["MODEL_FILE", "BodyPartModel", "Raw", "build_network", "raw_scores"]
 
 MODEL_FILE = "model.safetensors"
 _KIND = "bodypart"
+_FORM = 2
+"""Of the file: 2 holds the readout of features."""
 _AT_ONCE = 64
 
 
@@ -36,32 +41,61 @@ def build_network(config: BodyPartConfig) -> Module:
     return build_slice_regressor(config.network, inputs=1)
 
 
-def raw_scores(network: Module, slices: BodySlices, config: BodyPartConfig) -> NDArray[np.float64]:
-    """Raw score (n,) of each slice, not smoothed; free up to a rising straight line."""
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """What a network says of each slice: raw score (n,), not smoothed and free up to a rising straight line, and
+    features (n, d), the mean over neighbours."""
+
+    score: NDArray[np.float64]
+    features: NDArray[np.float64]
+
+
+def raw_scores(network: Module, slices: BodySlices, config: BodyPartConfig) -> Raw:
+    """The network's answer for all slices of a volume."""
     import torch
 
     network.eval()
-    found = []
+    pooled, last = in_two(network)
+    scores, features = [], []
     with torch.inference_mode():
         for start in range(0, len(slices), _AT_ONCE):
             hu = np.asarray(slices.hu[start : start + _AT_ONCE], np.float32)
-            found.append(network(network_input(torch.from_numpy(hu)[:, None], config)).float().numpy())
-    return np.concatenate(found).astype(np.float64)
+            features.append(pooled(network_input(torch.from_numpy(hu)[:, None], config)).float())
+            scores.append(last(features[-1]).float().numpy())
+    wide = averaged(slices.z_mm, np.concatenate([one.numpy() for one in features]), sigma_mm=config.smooth_mm)
+    return Raw(np.concatenate(scores).astype(np.float64), wide)
 
 
 @dataclass
 class BodyPartModel:
-    """Network, settings, what scores mean, and how it was trained (`facts`: steps, seconds, patients ...)."""
+    """Network, settings, what scores mean, and how it was trained (`facts`: steps, seconds, patients ...).
+
+    `readout` and `known` are None where training had no landmarks, or too few volumes."""
 
     network: Module
     config: BodyPartConfig
     anatomy: Anatomy
     facts: Mapping[str, Any]
+    readout: RegionReadout | None = None
+    known: Familiarity | None = None
 
     def curve(self, slices: BodySlices) -> DepthCurve:
         """Normalised scores along z, smoothed by `smooth_mm`."""
+        return self._curve(slices, raw_scores(self.network, slices, self.config))
+
+    def answer(self, slices: BodySlices, *, tolerance: float | None = None) -> Answer:
+        """Scores, regions, landmarks and flags; `tolerance` other than that of the settings."""
         raw = raw_scores(self.network, slices, self.config)
-        score = smoothed(slices.z_mm, self.anatomy.normalised(raw), sigma_mm=self.config.smooth_mm)
+        return answer(
+            self._curve(slices, raw),
+            self.anatomy,
+            tolerance=self.config.tolerance if tolerance is None else tolerance,
+            chances=None if self.readout is None else self.readout.probabilities(raw.features),
+            familiar=self.known is None or self.known.knows(raw.features),
+        )
+
+    def _curve(self, slices: BodySlices, raw: Raw) -> DepthCurve:
+        score = smoothed(slices.z_mm, self.anatomy.normalised(raw.score), sigma_mm=self.config.smooth_mm)
         return DepthCurve(slices.z_mm, score)
 
     def score_volume(self, volume: Volume, *, where: str = "volume") -> DepthCurve:
@@ -73,13 +107,23 @@ class BodyPartModel:
         path = folder / MODEL_FILE
         state = {
             "kind": _KIND,
+            "form": _FORM,
             "preparation": VERSION,
             "config": self.config.model_dump(mode="json"),
             "anatomy": self.anatomy.to_json(),
             "facts": dict(self.facts),
         }
-        write_checkpoint(path, tensors=self.network.state_dict(), state=state)
+        write_checkpoint(path, tensors=self._tensors(), state=state)
         return path
+
+    def _tensors(self) -> dict[str, Tensor]:
+        import torch
+
+        tensors = {f"network/{name}": value for name, value in self.network.state_dict().items()}
+        for part, one in (("readout", self.readout), ("known", self.known)):
+            if one is not None:
+                tensors |= {f"{part}/{name}": torch.from_numpy(value) for name, value in one.arrays().items()}
+        return tensors
 
     @classmethod
     def load(cls, folder: Path) -> BodyPartModel:
@@ -88,14 +132,24 @@ class BodyPartModel:
         path = folder / MODEL_FILE
         checkpoint = read_checkpoint(path)
         state = checkpoint.state
-        if state.get("kind") != _KIND or state.get("preparation") != VERSION:
+        if (state.get("kind"), state.get("form"), state.get("preparation")) != (_KIND, _FORM, VERSION):
             raise TumorboardError(
                 codes.MODEL_UNKNOWN,
                 path,
-                found=f"a {state.get('kind')} model with preparation {state.get('preparation')}",
-                expected=f"a {_KIND} model with preparation {VERSION}",
+                found=f"{state.get('kind')} of form {state.get('form')} with preparation {state.get('preparation')}",
+                expected=f"{_KIND} of form {_FORM} with preparation {VERSION}",
             )
         config = BodyPartConfig.model_validate(state["config"])
         network = build_network(config)
-        load_weights(network, checkpoint.tensors, where=path)
-        return cls(network, config, Anatomy.from_json(state["anatomy"]), state["facts"])
+        load_weights(network, checkpoint.part("network"), where=path)
+        readout, known = (
+            {name: value.numpy() for name, value in checkpoint.part(part).items()} for part in ("readout", "known")
+        )
+        return cls(
+            network,
+            config,
+            Anatomy.from_json(state["anatomy"]),
+            state["facts"],
+            RegionReadout(**readout) if readout else None,
+            Familiarity.of(known) if known else None,
+        )

@@ -8,7 +8,6 @@ from typing import Any
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
-from tumorboard.tasks.bodypart.answer import answer
 from tumorboard.tasks.bodypart.cases import find_cases
 from tumorboard.tasks.bodypart.model import BodyPartModel
 from tumorboard.tasks.bodypart.places import place_rows, relative_locations
@@ -30,14 +29,16 @@ def predict(
     """Score every CT of `cohort` with the model in the folder `run`; no files are written (`out` is not used).
 
     Returns rows of runs and findings (docs/adr/0126). The run's `metrics` name the CTs that could not be scored under
-    ``refused`` and those whose slices look reversed, wrongly spaced or without order under ``flagged``; where no CT
-    could be scored, the first error is raised. Errors: BDP104, ENG103, ENG104 for the model; BDP105 without any CT.
+    ``refused``, those whose slices look reversed, wrongly spaced or without order under ``flagged``, and those that
+    look unlike all CTs of training, which are not judged so, under ``unfamiliar``; where no CT could be scored, the
+    first error is raised. Errors: BDP104, ENG103, ENG104 for the model; BDP105 without any CT.
     """
     model = BodyPartModel.load(run)
     name = run_id or run.resolve().name
     findings: list[dict[str, Any]] = []
     refused: dict[str, TumorboardError] = {}
     flagged: dict[str, list[str]] = {}
+    unfamiliar: list[str] = []
     cases = find_cases(cohort)
     for done, case in enumerate(cases, start=1):
         if progress is not None:
@@ -47,10 +48,12 @@ def predict(
         except TumorboardError as error:
             refused[case.image_id] = error
             continue
-        found = answer(model.curve(slices), model.anatomy, tolerance=model.config.tolerance)
+        found = model.answer(slices)
         findings += answer_rows(case.image_id, found, slices.box_mm, run_id=name)
         if found.check.flags:
             flagged[case.image_id] = list(found.check.flags)
+        if not found.check.familiar:
+            unfamiliar.append(case.image_id)
     if refused and not findings:
         raise next(iter(refused.values()))
     runs = [
@@ -62,6 +65,7 @@ def predict(
             metrics={
                 "refused": {image: str(error) for image, error in refused.items()},
                 "flagged": flagged,
+                "unfamiliar": unfamiliar,
                 "anatomy": model.anatomy.to_json(),
             },
         )

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
@@ -18,11 +18,17 @@ from tumorboard.tasks.bodypart.cache import SliceCache, read_slices
 from tumorboard.tasks.bodypart.cases import Case, find_cases, landmarks_of
 from tumorboard.tasks.bodypart.config import BodyPartConfig
 from tumorboard.tasks.bodypart.curve import DepthCurve, smoothed
+from tumorboard.tasks.bodypart.evaluate import true_regions
 from tumorboard.tasks.bodypart.loss import loss_of
 from tumorboard.tasks.bodypart.model import MODEL_FILE, BodyPartModel, build_network, raw_scores
+from tumorboard.tasks.bodypart.readout import fit_familiarity, fit_regions
 from tumorboard.tasks.bodypart.sampling import SliceSampler
+from tumorboard.tasks.bodypart.slices import BodySlices
 
-__all__ = ["prepare_cases", "train", "train_network"]
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+__all__ = ["prepare_cases", "train", "train_network", "with_meaning"]
 
 Progress = Callable[[int, int], None]
 _PARTS = 100
@@ -114,10 +120,6 @@ def train_network(
         progress=progress,
     )
     network.load_state_dict(dict(fitted.weights))
-    raw = [smoothed(v.z_mm, raw_scores(network, v, config), sigma_mm=config.smooth_mm) for v in volumes]
-    ends = fit_ends(raw)
-    low, high = ends
-    curves = [DepthCurve(v.z_mm, (r - low) / (high - low)) for v, r in zip(volumes, raw, strict=True)]
     outcome = {
         "steps": fitted.steps,
         "seconds": round(fitted.seconds, 1),
@@ -126,10 +128,36 @@ def train_network(
         "slices": sum(len(volume) for volume in volumes),
         "identity": identity,
     }
-    model = BodyPartModel(network, config, fit_anatomy(ends, curves, landmarks), {**facts, **outcome})
+    model = with_meaning(network, volumes, landmarks, config=config, facts={**facts, **outcome})
     model.save(folder)
     (folder / "last.safetensors").unlink(missing_ok=True)
     return model
+
+
+def with_meaning(
+    network: Module,
+    volumes: Sequence[BodySlices],
+    landmarks: Sequence[Mapping[str, float]],
+    *,
+    config: BodyPartConfig,
+    facts: Mapping[str, Any],
+) -> BodyPartModel:
+    """A trained network together with what its scores and features mean on its training volumes."""
+    raw = [raw_scores(network, volume, config) for volume in volumes]
+    scores = [smoothed(v.z_mm, r.score, sigma_mm=config.smooth_mm) for v, r in zip(volumes, raw, strict=True)]
+    ends = fit_ends(scores)
+    low, high = ends
+    curves = [DepthCurve(v.z_mm, (s - low) / (high - low)) for v, s in zip(volumes, scores, strict=True)]
+    features = [one.features for one in raw]
+    regions = [true_regions(v.z_mm, known) for v, known in zip(volumes, landmarks, strict=True)]
+    return BodyPartModel(
+        network,
+        config,
+        fit_anatomy(ends, curves, landmarks),
+        facts,
+        fit_regions(features, regions),
+        fit_familiarity(features),
+    )
 
 
 def _identity(keys: Sequence[str], config: BodyPartConfig, seed: int, landmarks: Sequence[Mapping[str, float]]) -> str:
