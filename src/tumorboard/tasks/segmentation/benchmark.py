@@ -161,7 +161,7 @@ def _draw_baselines(
     dice: dict[str, np.ndarray[Any, Any]] = {}
     for case in cases:
         volumes = load_case(cohort, case, structures=structures).crop(case.evaluation)
-        assert volumes.mask is not None
+        assert volumes.mask is not None and volumes.pet is not None
         whole = cohort.geometry(case.ct_id)
         for name in THRESHOLDS:
             labels = threshold_labels(volumes.pet, name, structures=len(structures))

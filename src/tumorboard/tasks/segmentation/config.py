@@ -62,6 +62,18 @@ class SegmentationConfig(BaseModel):
     )
     mirror: bool = Field(True, description="Average predictions over mirrored inputs.")
 
+    plan: str | None = Field(None, description="File `plan.json`: what it says stands where nothing else is set.")
+    memory_gib: float | None = Field(
+        None, gt=0, description="Memory that training may use: patch_voxels and batch follow from it."
+    )
+    region: Literal["auto", "head-neck", "body", "whole"] = Field(
+        "auto", description="Where the network is asked; auto: the narrowest that holds every lesion drawn in training."
+    )
+    postprocess: Literal["auto", "none"] = Field(
+        "auto", description="Smallest volume and SUVpeak of a predicted lesion, chosen on training patients."
+    )
+    uncertainty: bool = Field(False, description="Also write a map of how undecided each voxel is, 0 to 1.")
+
     @field_validator("channels", "ct_window_hu", mode="before")
     @classmethod
     def _split_words(cls, value: Any) -> Any:
@@ -72,6 +84,16 @@ class SegmentationConfig(BaseModel):
     @classmethod
     def _none_word(cls, value: Any) -> Any:
         return None if isinstance(value, str) and value.casefold() == "none" else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _follow_the_plan(cls, values: Any) -> Any:
+        """What the file `plan` says, under what is set besides; the file is not asked for again. SGM108."""
+        if not isinstance(values, dict) or not values.get("plan"):
+            return values
+        from tumorboard.tasks.segmentation.plan import read_plan
+
+        return {**read_plan(values["plan"]), **{key: value for key, value in values.items() if key != "plan"}}
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -91,7 +113,7 @@ class SegmentationConfig(BaseModel):
         """Edges of what the network is given are multiples of this many voxels."""
         return 2 ** halvings(self.network, self.widths)
 
-    def plan(self, *, seed: int, share: float = 1.0) -> TrainingPlan:
+    def training_plan(self, *, seed: int, share: float = 1.0) -> TrainingPlan:
         """The training plan; `share` is the part of the time budget that this training may use."""
         return TrainingPlan(
             steps=self.steps,

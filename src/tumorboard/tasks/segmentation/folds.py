@@ -58,6 +58,7 @@ def split_patients(centre_of: Mapping[str, str | None], folds: int, *, seed: int
 
 def run_fold(job: FoldJob) -> dict[str, Any]:
     """Train on the job's cached cases and write the masks of its held-out ones. Returns how training went."""
+    from tumorboard.tasks.segmentation.predict import predict_prepared
     from tumorboard.tasks.segmentation.rows import write_mask
     from tumorboard.tasks.segmentation.train import train_network
 
@@ -68,7 +69,7 @@ def run_fold(job: FoldJob) -> dict[str, Any]:
         job.training,
         config=config,
         preprocessing=preprocessing,
-        plan=config.plan(seed=config.seed + job.number, share=job.share),
+        plan=config.training_plan(seed=config.seed + job.number, share=job.share),
         folder=job.folder,
         facts={"patients": list(job.patients)},
         progress=lambda part: atomic_write_text(progress, f"{part:.4f}\n"),
@@ -77,7 +78,7 @@ def run_fold(job: FoldJob) -> dict[str, Any]:
         prepared = Prepared(
             np.load(case.inputs, allow_pickle=False), None, preprocessing.working_grid(case.native), case.native
         )
-        labels = preprocessing.inverse(model.probabilities(prepared), prepared)
+        labels = predict_prepared(model, prepared)
         write_mask(labels, case.box, case.whole, case.target)
     atomic_write_text(progress, "1.0\n")
     facts = {key: model.facts[key] for key in ("steps", "seconds", "precision")}

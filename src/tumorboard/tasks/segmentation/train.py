@@ -20,8 +20,10 @@ from tumorboard.tasks.segmentation.cache import CaseCache, Fingerprint, take_fin
 from tumorboard.tasks.segmentation.cases import find_cases, structures_of
 from tumorboard.tasks.segmentation.config import SegmentationConfig
 from tumorboard.tasks.segmentation.model import MODEL_FILE, SegmentationModel, build_network
+from tumorboard.tasks.segmentation.plan import fit_to_memory, write_plan
 from tumorboard.tasks.segmentation.preprocess import Preprocessing, choose_spacing
 from tumorboard.tasks.segmentation.sampling import Batch, PatchSampler
+from tumorboard.tasks.segmentation.settle import settle
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,16 +52,19 @@ def train(
         fingerprints.append(take_fingerprint(cohort, case))
         report(done + 1, total)
     preprocessing = fit_preprocessing(fingerprints, structures, config)
+    config = fit_to_memory(config, fingerprints, preprocessing.spacing_mm)
     paths = [cache.training(case, preprocessing) for case in cases]
-    return train_network(
+    model = train_network(
         paths,
         config=config,
         preprocessing=preprocessing,
-        plan=config.plan(seed=config.seed),
+        plan=config.training_plan(seed=config.seed),
         folder=out,
         facts={"patients": sorted({case.patient_id for case in cases})},
         progress=lambda part: report(len(cases) + round(part * _PARTS), total),
     )
+    write_plan(out, model, fingerprints)
+    return model
 
 
 def fit_preprocessing(
@@ -106,6 +111,7 @@ def train_network(
     network.load_state_dict(dict(fitted.weights))
     outcome = {"steps": fitted.steps, "seconds": round(fitted.seconds, 1), "precision": fitted.precision}
     model = SegmentationModel(network, config, preprocessing, {**facts, **outcome, "identity": identity})
+    model = settle(model, paths)
     model.save(folder)
     (folder / "last.safetensors").unlink(missing_ok=True)
     return model
