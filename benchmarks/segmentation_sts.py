@@ -63,7 +63,7 @@ def report(
     lines = [
         "# Soft-tissue sarcoma, PET/CT: out-of-fold segmentation on cut sub-volumes",
         "",
-        f"{date}; {machine}. {rows[network, 'dice']['n']} patients, {config.folds} folds by patient, {config.steps} "
+        f"{date}; {machine}. {rows[network, 'dice']['n']} patients, {config.folds} folds by patient, {config.length or "as many as fit in the budget"} "
         f"steps per fold, seed {config.seed}. {minutes['processor']:.1f} CPU-minutes, {minutes['wall']:.1f} wall.",
         "",
         "Mean over patients (95 % bootstrap interval by patient). Surfaces are voxel borders.",
