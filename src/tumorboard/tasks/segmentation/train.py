@@ -114,7 +114,8 @@ def train_network(
     progress: Callable[[float], None] | None = None,
     spent_s: float = 0.0,
 ) -> SegmentationModel:
-    """Train one network on cached cases and save it to `folder`; a finished one there is taken, a stopped one resumed."""
+    """Train one network on cached cases and save it to `folder`; a finished one there is taken over, a stopped one
+    resumed."""
     identity = identity_of(paths, config, preprocessing, seed=plan.seed)
     if (folder / MODEL_FILE).exists():
         model = SegmentationModel.load(folder)
