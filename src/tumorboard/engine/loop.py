@@ -155,7 +155,7 @@ class _Training:
         plan = self.plan
         clock = Stopwatch(plan.budget_clock, before_s=self.elapsed_s)
         done = plan.progress(self.step, self.elapsed_s)
-        while done < 1.0:
+        while done < 1.0 or self.best is None:  # one step at least, however late it is
             loss = self._update(draw(self.random), plan.rate(self.step, done))
             self.elapsed_s = clock()
             done = plan.progress(self.step, self.elapsed_s)
