@@ -72,6 +72,7 @@ def fit(
     identity: str = "",
     log: RunLog | None = None,
     progress: Callable[[float], None] | None = None,
+    spent_s: float = 0.0,
 ) -> Fitted:
     """Train `network` in place and return the best weights.
 
@@ -84,12 +85,13 @@ def fit(
     folder : for `last.safetensors`; a training found there is resumed. None: no checkpoints.
     identity : of data and settings; a checkpoint of another identity or plan is refused (ENG104).
     progress : told the part done, 0 to 1.
+    spent_s : seconds of the plan's budget that are gone when a new training begins (preparing, starting).
 
     Errors: ENG103, ENG104 for the checkpoint, ENG105 when the loss stops being finite.
     """
     log = log or RunLog(None)
     with seeded(plan.seed):
-        training = _Training(network, plan, loss_of, score)
+        training = _Training(network, plan, loss_of, score, spent_s)
         path = None if folder is None else folder / LAST
         if path is not None and path.exists():
             training.restore(read_checkpoint(path), identity, where=path)
@@ -107,6 +109,7 @@ class _Training:
         plan: TrainingPlan,
         loss_of: Callable[[Module, Any], Tensor],
         score: Callable[[Module], float] | None,
+        spent_s: float,
     ) -> None:
         import copy
 
@@ -122,7 +125,7 @@ class _Training:
         self.mean = None if plan.ema_decay is None else copy.deepcopy(network)
         self.random = np.random.default_rng(plan.seed)
         self.precision = "float32"
-        self.step, self.elapsed_s = 0, 0.0
+        self.step, self.elapsed_s = 0, spent_s
         self.best: dict[str, Tensor] | None = None
         self.best_step, self.best_score = 0, -math.inf
 
@@ -152,7 +155,7 @@ class _Training:
         plan = self.plan
         clock = Stopwatch(plan.budget_clock, before_s=self.elapsed_s)
         done = plan.progress(self.step, self.elapsed_s)
-        while done < 1.0:
+        while done < 1.0 or self.best is None:  # one step at least, however late it is
             loss = self._update(draw(self.random), plan.rate(self.step, done))
             self.elapsed_s = clock()
             done = plan.progress(self.step, self.elapsed_s)

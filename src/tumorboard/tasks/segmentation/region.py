@@ -55,8 +55,8 @@ class Region:
 def find_region(inputs: NDArray[np.float32], spacing_mm: NDArray[np.float64], name: RegionName) -> Region:
     """The region `name` of a prepared exam.
 
-    `inputs` (2, i, j, k): CT channel (0 to 1 of its window) and PET channel (log(1 + SUV)) in RAS; a channel of zeros is
-    absent. Falls back to a wider region, and says why, where the anatomy is not in view.
+    `inputs` (2, i, j, k): CT channel (0 to 1 of its window) and PET channel (log(1 + SUV)) in RAS; a channel of zeros
+    is absent. Falls back to a wider region, and says why, where the anatomy is not in view.
     """
     shape = inputs.shape[1:]
     whole = Region(((0, 0, 0), (shape[0], shape[1], shape[2])), "whole")

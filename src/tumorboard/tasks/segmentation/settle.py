@@ -21,7 +21,7 @@ from tumorboard.tasks.segmentation.region import REGIONS, Region, RegionName, co
 if TYPE_CHECKING:
     from tumorboard.tasks.segmentation.model import SegmentationModel
 
-__all__ = ["Answering", "choose_region", "rules_from_drawn", "rules_from_unseen", "settle"]
+__all__ = ["Answering", "choose_region", "is_settled", "rules_from_drawn", "rules_from_unseen", "settle"]
 
 FACT = "answering"
 _SAVES = 0.8
@@ -55,6 +55,11 @@ class Answering:
         rules = {name: rule.to_json() for name, rule in zip(structures, self.rules, strict=True)}
         facts = dict(self.region_facts)
         return {"region": self.region, "region_facts": facts, "rules": rules, "rules_from": self.rules_from}
+
+
+def is_settled(model: SegmentationModel) -> bool:
+    """Whether `settle` has chosen for this model."""
+    return FACT in model.facts
 
 
 def settle(
