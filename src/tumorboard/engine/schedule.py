@@ -35,6 +35,8 @@ class TrainingPlan:
     clip_norm : largest norm of the gradient; None leaves it alone.
     ema_decay : of the running mean of the weights that is scored and kept; None keeps the weights themselves.
     score_every, checkpoint_every : in steps; 0 means at the end only.
+    accumulate : batches per update, on each process.
+    patience : scorings in a row without a better one that end the training; 0 waits for the end.
     """
 
     steps: int | None
@@ -52,6 +54,8 @@ class TrainingPlan:
     budget_clock: str = "wall"
     score_every: int = 0
     checkpoint_every: int = 100
+    accumulate: int = 1
+    patience: int = 0
 
     def __post_init__(self) -> None:
         for name, known in (

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from tumorboard.engine.executors import cores
 from tumorboard.engine.schedule import TrainingPlan
 from tumorboard.models.segmentation_networks import CHANNELS, NetworkName, Size, halvings
+from tumorboard.tasks.segmentation.losses import LossName
 
 __all__ = ["SegmentationConfig"]
 
@@ -38,13 +39,20 @@ class SegmentationConfig(BaseModel):
     )
     foreground: float = Field(0.67, ge=0, le=1, description="Share of patches placed on a lesion.")
 
+    misalignment_mm: float = Field(3.0, ge=0, description="Standard deviation of a shift of PET against CT.")
+    modality_dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of patches without CT or without PET, so that either can be missing later."
+    )
+
     network: NetworkName = "unet"
     size: Size = Field("S", description="S: a laptop, M: a workstation, L: a large GPU.")
     channels: tuple[int, ...] | None = Field(None, description="Per level of the network; default: by size.")
     residual_units: int = Field(2, ge=0, description="Per level of the unet.")
     deep_supervision: bool = Field(True, description="Also learn from coarser outputs (residual-encoder).")
 
+    loss: LossName = Field("dice-ce", description="dice-focal: voxels that are wrong count more.")
     batch: int = Field(4, ge=1)
+    accumulate: int = Field(1, ge=1, description="Batches per update, where memory holds only a small one.")
     members: int = Field(
         0, ge=0, description="Networks trained from other seeds and averaged; 0: one, or one per core within a budget."
     )
@@ -146,4 +154,5 @@ class SegmentationConfig(BaseModel):
             budget_minutes=None if self.budget_minutes is None else self.budget_minutes * share,
             budget_clock=self.budget_clock,
             checkpoint_every=self.checkpoint_every,
+            accumulate=self.accumulate,
         )

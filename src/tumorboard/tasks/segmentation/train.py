@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from tumorboard.tasks.segmentation import codes
 from tumorboard.tasks.segmentation.cache import CaseCache, Fingerprint, take_fingerprint
 from tumorboard.tasks.segmentation.cases import find_cases, structures_of
 from tumorboard.tasks.segmentation.config import SegmentationConfig
+from tumorboard.tasks.segmentation.losses import LossName, supervised_loss
 from tumorboard.tasks.segmentation.members import TrainingJob, run_member, train_members, warm
 from tumorboard.tasks.segmentation.model import MODEL_FILE, SegmentationModel, build_network
 from tumorboard.tasks.segmentation.plan import fit_to_memory, write_plan
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-__all__ = ["dice_and_cross_entropy", "fit_preprocessing", "identity_of", "supervised_loss", "train", "train_network"]
+__all__ = ["fit_preprocessing", "identity_of", "train", "train_network"]
 
 Progress = Callable[[int, int], None]
 _PARTS = 100
@@ -135,7 +137,7 @@ def train_network(
         network,
         plan,
         draw=PatchSampler(arrays, config, spacing_mm=preprocessing.spacing_mm),
-        loss_of=_loss_of,
+        loss_of=partial(_loss_of, loss=config.loss),
         folder=folder,
         identity=identity,
         log=RunLog(folder / "log.jsonl"),
@@ -150,47 +152,9 @@ def train_network(
     return model
 
 
-def _loss_of(network: Module, batch: Batch) -> Tensor:
+def _loss_of(network: Module, batch: Batch, *, loss: LossName) -> Tensor:
     logits = network(batch.inputs)
-    return supervised_loss(logits if isinstance(logits, list) else [logits], batch.target)
-
-
-def supervised_loss(logits: Sequence[Tensor], shares: Tensor) -> Tensor:
-    """`dice_and_cross_entropy` at every resolution, finest first, each counting half of the one before.
-
-    `shares` (n, structures, i, j, k) of the finest; coarser truths are their means, again shares of a voxel.
-    """
-    from torch.nn.functional import avg_pool3d
-
-    total, weights = shares.new_zeros(()), 0.0
-    for level, coarse in enumerate(logits):
-        if level:
-            shares = avg_pool3d(shares, 2)
-        total = total + dice_and_cross_entropy(coarse.float(), shares) / 2**level
-        weights += 1 / 2**level
-    return total / weights
-
-
-def dice_and_cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
-    """Cross-entropy plus soft Dice loss.
-
-    `logits` (n, 1 + structures, i, j, k), background first; `shares` (n, structures, i, j, k) of each voxel. Dice is
-    taken per sample and structure, only where the structure is present: there is no smoothing term that would reward
-    an empty answer (Milletari et al. 2016; Isensee et al. 2021).
-    """
-    import torch
-
-    background = (1 - shares.sum(1, keepdim=True)).clamp_min(0)
-    truth = torch.cat([background, shares], dim=1)
-    log_probability = torch.log_softmax(logits, dim=1)
-    cross_entropy = -(truth * log_probability).sum(1).mean()
-    probability = log_probability[:, 1:].exp()
-    space = (2, 3, 4)
-    present = shares.sum(space) > 0.5
-    if not bool(present.any()):
-        return cross_entropy
-    dice = 2 * (probability * shares).sum(space) / (probability.sum(space) + shares.sum(space)).clamp_min(1e-6)
-    return cross_entropy + (1 - dice[present]).mean()
+    return supervised_loss(logits if isinstance(logits, list) else [logits], batch.target, loss=loss)
 
 
 def identity_of(paths: Sequence[Path], config: SegmentationConfig, preprocessing: Preprocessing, *, seed: int) -> str:
