@@ -176,7 +176,9 @@ def _score_exam(
         empty=options.empty,
         missing=guess is None,
     )
-    return [ids | row for row in (*rows, *lesion_rows(compared, labels, options.lesions))]
+    states = {row["label"]: row["state"] for row in rows}
+    counted = [{**row, "state": states[row["label"]]} for row in lesion_rows(compared, labels, options.lesions)]
+    return [ids | row for row in (*rows, *counted)]
 
 
 _STRAY = 255

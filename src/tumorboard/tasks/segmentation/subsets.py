@@ -39,7 +39,8 @@ def lesion_rows(pair: LabelPair, labels: Mapping[int, str], rules: LesionRules) 
         for low, high in pairwise(_SIZES_ML):
             mine = (sizes_ml >= low) & (sizes_ml < high)
             if mine.any():
-                here = {"label": label, "subset": _size_name(low, high)}
+                size = _size_name(low, high)
+                here = {"label": label, "subset": size, "unit": "lesions", "definition": rules.describe()}
                 rows.append({"metric": DRAWN, "value": float(mine.sum()), **here})
                 rows.append({"metric": FOUND, "value": float(found[mine].sum()), **here})
     return rows
