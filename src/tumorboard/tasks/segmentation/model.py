@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tumorboard.core.errors import TumorboardError
 from tumorboard.engine.checkpoints import load_weights, read_checkpoint, write_checkpoint
 from tumorboard.models.segmentation_networks import build_segmentation_network
-from tumorboard.ops.sliding import slide
+from tumorboard.ops.sliding import fit_window, slide
 from tumorboard.tasks.segmentation import codes
 from tumorboard.tasks.segmentation.config import SegmentationConfig
 from tumorboard.tasks.segmentation.inference import Predictor, busiest, choose_predictor
@@ -127,6 +127,8 @@ class SegmentationModel:
         return self._predictors
 
     def _window(self, voxels: int) -> int:
-        step = self.config.edge_step
-        whole = -(-voxels // step) * step
-        return min(max(whole, self.config.patch_voxels), max(self.config.window_voxels, self.config.patch_voxels))
+        config = self.config
+        largest = max(config.window_voxels, config.patch_voxels)
+        return fit_window(
+            voxels, smallest=config.patch_voxels, largest=largest, step=config.edge_step, overlap=config.overlap
+        )
