@@ -77,6 +77,14 @@ class TrainingPlan:
                 expected="at least one step or more than no time",
             )
 
+        if self.accumulate < 1 or self.patience < 0:
+            raise TumorboardError(
+                codes.SETTING,
+                "training",
+                found=f"accumulate {self.accumulate}, patience {self.patience}",
+                expected="1 or more, 0 or more",
+            )
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 

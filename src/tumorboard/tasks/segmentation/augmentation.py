@@ -48,7 +48,7 @@ def varied(inputs: NDArray[np.float32], random: np.random.Generator) -> NDArray[
 
 
 def misalignment_mm(random: np.random.Generator, sigma_mm: float) -> NDArray[np.float64]:
-    """How far PET lies from CT along i, j, k: breathing and moving between the scans. Nothing in half of the patches."""
+    """How far PET lies from CT along i, j, k: breathing and moving between scans. Nothing in half of the patches."""
     moved = random.random() < 0.5
     return random.normal(0, sigma_mm, 3) if moved and sigma_mm > 0 else np.zeros(3)
 
