@@ -37,6 +37,7 @@ from tumorboard.tasks.segmentation.cases import Case, find_cases, load_case, str
 from tumorboard.tasks.segmentation.comparison import scores_of_runs
 from tumorboard.tasks.segmentation.config import SegmentationConfig
 from tumorboard.tasks.segmentation.folds import FoldJob, HeldOut, run_fold, split_patients
+from tumorboard.tasks.segmentation.gallery import gallery
 from tumorboard.tasks.segmentation.members import TrainingJob, run_member
 from tumorboard.tasks.segmentation.predict import measured_rows
 from tumorboard.tasks.segmentation.progress import Watch
@@ -96,9 +97,10 @@ def benchmark(
     for run in runs:  # results of an earlier benchmark that were added to the cohort
         predicted = predicted.without_run(run["run_id"])
     predicted = predicted.with_rows(runs=runs, images=images)
-    scores = scores_of_runs(predicted, network, baselines=[*THRESHOLDS, ELLIPSOID], seed=config.seed)
+    scores, scored = scores_of_runs(predicted, network, baselines=[*THRESHOLDS, ELLIPSOID], seed=config.seed)
+    pictures = gallery(predicted, network, scored, out / "pictures")
     watch.finished()
-    return TaskResult(scores, {"runs": runs, "images": images, "findings": findings})
+    return TaskResult(scores, {"runs": runs, "images": images, "findings": findings}, pictures=pictures)
 
 
 def _jobs(

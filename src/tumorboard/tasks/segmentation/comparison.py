@@ -16,18 +16,18 @@ Row = dict[str, Any]
 _COMPARED = "dice"
 
 
-def scores_of_runs(cohort: Cohort, network: str, *, baselines: Sequence[str], seed: int) -> list[Row]:
-    """Score rows of the runs of `cohort`: those of `evaluate`, and the paired difference
-    of Dice between `network` and each baseline (metric ``dice minus <baseline>``: above 0, the network is ahead)."""
-    scores: list[Row] = []
-    dice: dict[str, dict[str, dict[str, float | None]]] = {}
-    for run in (network, *baselines):
-        result = evaluate(cohort, run, seed=seed)
-        scores += result.scores
-        dice[run] = patient_dice(result.cases)
+def scores_of_runs(cohort: Cohort, network: str, *, baselines: Sequence[str], seed: int) -> tuple[list[Row], list[Row]]:
+    """Score rows of the runs of `cohort`, and the network's rows per exam.
+
+    Scores: those of `evaluate`, and the paired difference of Dice between `network` and each baseline (metric ``dice
+    minus <baseline>``: above 0, the network is ahead).
+    """
+    found = {run: evaluate(cohort, run, seed=seed) for run in (network, *baselines)}
+    scores: list[Row] = [row for result in found.values() for row in result.scores]
+    dice = {run: patient_dice(result.cases) for run, result in found.items()}
     for baseline in baselines:
         scores += paired_rows(network, baseline, dice, seed=seed)
-    return [{key: row[key] for key in _KEYS} for row in scores]
+    return [{key: row[key] for key in _KEYS} for row in scores], found[network].cases
 
 
 _KEYS = ("run", "task", "metric", "label", "subset", "value", "low", "high", "n")
