@@ -131,7 +131,7 @@ def patient(folder: Path, field: str, run: Path, *, dicom: bool) -> list[dict[st
         steps.append(step(f"{field}, DICOM: import", "import", "dicom", series, read, "--replace"))
         steps.append(step(f"{field}, DICOM: predict", "predict", run, read, "--name", "ours"))
         out = folder / field / f"seg-{os.getpid()}"
-        steps.append(step(f"{field}, DICOM: export SEG", "export", "dicom-seg", read, out, "--set", "run=ours"))
+        steps.append(step(f"{field}, DICOM: export SEG", "export", "dicom-seg", read, out, "--set", "run_id=ours"))
     return steps
 
 
