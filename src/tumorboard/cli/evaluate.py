@@ -115,7 +115,8 @@ def _tell(found: Any) -> None:
     for row in found.scores:
         value = "undefined" if row["value"] is None else f"{row['value']:.4f}"
         interval = "" if row["low"] is None else f"({row['low']:.4f} to {row['high']:.4f})"
-        typer.echo(f"{row['metric']:<36} {row['label']:<10} {value:>10} {interval:<22} n={row['n']}")
+        part = "" if row["subset"] == "all" else f"  {row['subset']}"
+        typer.echo(f"{row['metric']:<36} {row['label']:<10} {value:>10} {interval:<22} n={row['n']}{part}")
     if found.missing:
         say(f"Without a prediction: {_listed(found.missing)}")
     if found.unused:

@@ -16,7 +16,7 @@ from tumorboard.core.errors import TumorboardError
 from tumorboard.metrics import codes
 from tumorboard.metrics.labelmaps import LabelPair
 
-__all__ = ["LesionCounts", "LesionRules", "Lesions", "find_lesions", "match_lesions"]
+__all__ = ["LesionCounts", "LesionRules", "Lesions", "find_lesions", "found_lesions", "match_lesions"]
 
 CONNECTIVITIES = (6, 18, 26)
 MATCHINGS = ("greedy", "optimal", "merged")
@@ -160,6 +160,25 @@ def match_lesions(lesions: Lesions, rules: LesionRules) -> LesionCounts:
     return LesionCounts(tp, m - tp, n - tp)
 
 
+def found_lesions(lesions: Lesions, rules: LesionRules) -> NDArray[np.bool_]:
+    """Which reference lesions (n,) are hits by the rules; a lesion that the rules leave out for its size is none."""
+    small = _large_enough(lesions, rules)
+    kept = lesions.reference_voxels >= (rules.minimum_voxels if rules.minimum_side != "prediction" else 0)
+    hit = np.zeros(len(small.reference_voxels), bool)
+    if rules.matching == "merged":
+        hit = _merged_hits(small, rules)[0]
+    else:
+        a, b = small.pairs.T
+        union = small.reference_voxels[a] + small.prediction_voxels[b] - small.overlap
+        good = rules.passes(small.overlap, union)
+        iou = small.overlap[good] / union[good]
+        paired = _greedy_pairs(a[good], b[good], iou) if rules.matching == "greedy" else _paired(a[good], b[good])
+        hit[sorted(paired)] = True
+    found = np.zeros(len(lesions.reference_voxels), bool)
+    found[np.flatnonzero(kept)] = hit
+    return found
+
+
 def _large_enough(lesions: Lesions, rules: LesionRules) -> Lesions:
     if rules.minimum_voxels <= 1:
         return lesions
@@ -173,6 +192,11 @@ def _large_enough(lesions: Lesions, rules: LesionRules) -> Lesions:
 
 
 def _greedy(a: NDArray[np.int64], b: NDArray[np.int64], iou: NDArray[np.float64]) -> int:
+    return len(_greedy_pairs(a, b, iou))
+
+
+def _greedy_pairs(a: NDArray[np.int64], b: NDArray[np.int64], iou: NDArray[np.float64]) -> set[int]:
+    """The reference lesions that get a partner."""
     taken_a: set[int] = set()
     taken_b: set[int] = set()
     for place in np.lexsort((b, a, -iou)).tolist():
@@ -180,28 +204,42 @@ def _greedy(a: NDArray[np.int64], b: NDArray[np.int64], iou: NDArray[np.float64]
         if x not in taken_a and y not in taken_b:
             taken_a.add(x)
             taken_b.add(y)
-    return len(taken_a)
+    return taken_a
 
 
 def _optimal(a: NDArray[np.int64], b: NDArray[np.int64], iou: NDArray[np.float64]) -> int:
     """Only the number of pairs counts towards TP, and a largest assignment has the most of them."""
+    return len(_paired(a, b))
+
+
+def _paired(a: NDArray[np.int64], b: NDArray[np.int64]) -> set[int]:
+    """The reference lesions of a largest assignment."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import maximum_bipartite_matching
 
     if not len(a):
-        return 0
-    rows, columns = np.unique(a, return_inverse=True)[1], np.unique(b, return_inverse=True)[1]
+        return set()
+    lesions, rows = np.unique(a, return_inverse=True)
+    columns = np.unique(b, return_inverse=True)[1]
     graph = coo_array((np.ones(len(a), np.int8), (rows, columns))).tocsr()
-    return int((maximum_bipartite_matching(graph, perm_type="column") >= 0).sum())
+    return set(lesions[maximum_bipartite_matching(graph, perm_type="column") >= 0].tolist())
 
 
 def _merged(lesions: Lesions, rules: LesionRules) -> LesionCounts:
+    if not len(lesions.reference_voxels) + len(lesions.prediction_voxels):
+        return LesionCounts(0, 0, 0)
+    hit_r, hit_p, groups = _merged_hits(lesions, rules)
+    return LesionCounts(groups, int((~hit_p).sum()), int((~hit_r).sum()))
+
+
+def _merged_hits(lesions: Lesions, rules: LesionRules) -> tuple[NDArray[np.bool_], NDArray[np.bool_], int]:
+    """Whether each reference and predicted lesion is in a group that passes, and how many groups pass."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     n, m = len(lesions.reference_voxels), len(lesions.prediction_voxels)
     if not n + m:
-        return LesionCounts(0, 0, 0)
+        return np.zeros(0, bool), np.zeros(0, bool), 0
     a, b = lesions.pairs[:, 0], lesions.pairs[:, 1] + n
     graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(n + m, n + m))
     groups, group = connected_components(graph, directed=False)
@@ -213,4 +251,4 @@ def _merged(lesions: Lesions, rules: LesionRules) -> LesionCounts:
         - intersection
     )
     hit = rules.passes(intersection, union) & (intersection > 0)
-    return LesionCounts(int(hit.sum()), int((~hit[of_p]).sum()), int((~hit[of_r]).sum()))
+    return hit[of_r], hit[of_p], int(hit.sum())

@@ -7,9 +7,28 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["slide"]
+__all__ = ["fit_window", "slide"]
 
 Array = NDArray[np.float32]
+
+
+def fit_window(voxels: int, *, smallest: int, largest: int, step: int, overlap: float) -> int:
+    """Edge of the windows along an axis of so many voxels: as few windows as the `largest` edge needs, and then no
+    larger than so many of them need, instead of one that lies almost on its neighbour at the end.
+
+    A multiple of `step`, at least `smallest`; one window where `largest` holds the axis.
+    """
+    if voxels <= largest:
+        return min(max(-(-voxels // step) * step, smallest), largest)
+    count = _windows(voxels, largest, overlap)
+    edge = max(-(-smallest // step) * step, step)
+    while edge < largest and _windows(voxels, edge, overlap) > count:
+        edge += step
+    return min(edge, largest)
+
+
+def _windows(voxels: int, edge: int, overlap: float) -> int:
+    return 1 + -(-max(voxels - edge, 0) // max(int(edge * (1 - overlap)), 1))
 
 
 def slide(

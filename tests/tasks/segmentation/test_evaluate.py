@@ -110,7 +110,8 @@ def test_a_run_by_hand(cohort: Cohort) -> None:
     assert score["hd100_mm (voxel borders)", "GTVp"]["value"] == pytest.approx((0 + 10) / 2)
     for row in found.scores:
         assert {"run", "task", "metric", "label", "subset", "value", "low", "high", "n"} == set(row)
-        assert (row["run"], row["task"], row["subset"]) == ("unet", "segmentation", "all")
+        assert (row["run"], row["task"]) == ("unet", "segmentation")
+        assert row["subset"] == "all" or row["metric"] == "lesion_recall"
     cases = {(c["patient_id"], c["label"]): c["value"] for c in found.cases if c["metric"] == "dice"}
     assert cases == pytest.approx(
         {(p, "GTVp"): v for p, v in DICE_GTVP.items()} | {(p, "GTVn"): v for p, v in DICE_GTVN.items()}
@@ -340,3 +341,45 @@ def test_the_image_blind_ellipsoid_scores_what_the_data_sheet_says(
     assert found.rules["cut_exams"] == (24 if cut else 0)
     assert score["value"] == pytest.approx(dice, abs=0.005)
     assert score["low"] < score["value"] < score["high"]
+
+
+def test_a_folder_of_nnunet_says_what_its_values_mean(cohort: Cohort, tmp_path: Path) -> None:
+    """Values exchanged against the reference's, and said so in `dataset.json`: the same scores."""
+    folder = tmp_path / "theirs"
+    for row in cohort.rows("images", role="mask", run_id="expert"):
+        mask = cohort.image(row["image_id"])
+        exchanged = np.choose(mask.array.astype(np.intp), [0, 2, 1]).astype(np.uint8)
+        write_nifti(mask.with_array(exchanged), folder / f"{row['exam_id']}.nii.gz")
+    spec = {"channel_names": {"0": "CT"}, "labels": {"background": 0, "GTVn": 1, "GTVp": 2}, "numTraining": 1}
+    (folder / "dataset.json").write_text(json.dumps(spec))
+    found = [row["value"] for row in evaluate(cohort, folder).cases if row["metric"] == "dice"]
+    assert found and all(value in (None, 1.0) for value in found)
+
+
+def test_lesions_found_by_size_and_dice_by_centre(cohort: Cohort) -> None:
+    """Bars of 10 x 2 x 2 voxels of 12 mm3 are 0.48 ml. GTVp: 2 drawn, IoU 1 and 1/3; GTVn: 3 drawn, 2 found."""
+    patients = [{**row, "centre": row["patient_id"][:4]} for row in cohort.rows("patients")]
+    scores = evaluate(cohort.replace_tables(patients=patients), "unet").scores
+    recall = {row["label"]: row for row in scores if row["metric"] == "lesion_recall"}
+    assert {row["subset"] for row in recall.values()} == {"lesions under 1 ml"}
+    assert (recall["GTVp"]["value"], recall["GTVp"]["n"]) == (1.0, 2)
+    assert (recall["GTVn"]["value"], recall["GTVn"]["n"]) == (pytest.approx(2 / 3), 3)
+    centres = [(row["label"], row["subset"], row["value"], row["n"]) for row in scores if "centre" in row["subset"]]
+    assert centres == [("GTVp", "centre MDA-", 0.75, 2)]
+
+
+def test_lesions_found_agree_with_the_counted_hits() -> None:
+    from tumorboard.metrics.labelmaps import compare
+    from tumorboard.metrics.lesions import find_lesions, found_lesions, match_lesions
+
+    random = np.random.default_rng(3)
+    for _ in range(20):
+        truth, guess = (random.random((2, 14, 14, 14)) > 0.86).astype(np.uint8)
+        lesions = find_lesions(compare(truth, guess, spacing_mm=(1, 1, 1), labels={1: "x"}), [1], connectivity=6)[1]
+        for matching in ("greedy", "optimal", "merged"):
+            for smallest in (1, 2):
+                rules = LesionRules(connectivity=6, matching=matching, iou=0.1, minimum_voxels=smallest)
+                found, counts = found_lesions(lesions, rules), match_lesions(lesions, rules)
+                assert len(found) == len(lesions.reference_voxels)
+                missed = int((~found[lesions.reference_voxels >= smallest]).sum())
+                assert missed == counts.fn

@@ -15,7 +15,7 @@ from tumorboard.datasets.nnunet.spec import DatasetSpec
 from tumorboard.datasets.tablefile import read_sheet
 from tumorboard.io.images import load_image
 
-__all__ = ["CASE_TABLE", "read"]
+__all__ = ["CASE_TABLE", "read", "read_cases"]
 
 CASE_TABLE = "case_ids.csv"
 """Columns `case`, `patient_id`, `order`: written when a case's name is not the patient's id."""
@@ -49,7 +49,7 @@ def read(
     kinds = _kinds(spec, channels)
     units = _units(spec, kinds, pet_unit)
     assembly = Assembly()
-    original = _read_cases(source)
+    original = read_cases(source)
     splits: dict[str, str] = {}
     for images, labels, split in _FOLDERS:
         for case, files in _cases(source / images, spec).items():
@@ -127,7 +127,8 @@ def _require_all(files: dict[int, Path], spec: DatasetSpec, where: Path) -> None
         )
 
 
-def _read_cases(source: Path) -> dict[str, tuple[str, int]]:
+def read_cases(source: Path) -> dict[str, tuple[str, int]]:
+    """Case -> patient and order of the exam, from the table that our export writes; nothing where there is none."""
     path = source / CASE_TABLE
     if not path.is_file():
         return {}

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["shape_features", "surface_points"]
+__all__ = ["shape_features", "surface_area_mm2", "surface_points"]
 
 Floats = NDArray[np.float64]
 _FACES = ((0, 2, 3, 1), (4, 5, 7, 6), (0, 1, 5, 4), (2, 6, 7, 3), (0, 4, 6, 2), (1, 3, 7, 5))
@@ -60,6 +60,11 @@ def shape_features(mask: ArrayLike, spacing_mm: ArrayLike) -> dict[str, float]:
         "hull_volume_density": volume / float(hull.volume),
         "hull_surface_density": area / float(hull.area),
     }
+
+
+def surface_area_mm2(mask: NDArray[np.bool_], spacing_mm: ArrayLike) -> float:
+    """Area of the surface half-way between a mask's voxels and their neighbours."""
+    return _area_and_volume(mask, np.asarray(spacing_mm, float))[0]
 
 
 def surface_points(mask: NDArray[np.bool_], spacing_mm: ArrayLike) -> Floats:

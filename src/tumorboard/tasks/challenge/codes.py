@@ -20,3 +20,9 @@ NO_ANSWER = define(
     why="The platform takes no empty answer; a made-up one would be scored as if it were meant.",
     fix="read the message of the case; supply the modality or correct the record",
 )
+STRUCTURE = define(
+    "CHG104",
+    "A segmentation model of other structures than the challenge's",
+    why="Values 1 and 2 of its masks would be scored as primary and nodes, whatever they are.",
+    fix="train on masks whose structures are called GTVp and GTVn",
+)

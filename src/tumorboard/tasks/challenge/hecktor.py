@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
@@ -32,6 +33,7 @@ EDITIONS: Mapping[str, tuple[str, ...]] = {
 }
 TASKS = ("segmentation", "rfs", "hpv", "stage", "all")
 _RUN = "challenge"
+_VALUES = {"GTVp": 1, "GTVn": 2}
 _HORIZON_DAYS = 1826.25
 
 
@@ -176,15 +178,21 @@ def _masks(job: _Job, *, required: bool) -> dict[str, Volume]:
         from tumorboard.tasks.segmentation.cases import find_cases as exams_to_segment
         from tumorboard.tasks.segmentation.cases import load_case
         from tumorboard.tasks.segmentation.model import SegmentationModel
-        from tumorboard.tasks.segmentation.predict import predict_volumes
+        from tumorboard.tasks.segmentation.predict import learnt_to_do_without, predict_volumes
 
         model = SegmentationModel.load(job.run("segmentation"))
+        values = _values_of(model.preprocessing.structures)
         refused: list[TumorboardError] = []
         patient_of = {row["exam_id"]: row["patient_id"] for row in job.cohort.rows("exams")}
         job.masks = {}
-        for case in exams_to_segment(job.cohort, labelled=False, refused=refused):
+        alone = learnt_to_do_without(model)
+        for case in exams_to_segment(job.cohort, labelled=False, refused=refused, one_is_enough=alone):
+            if not case.ct_id:
+                job.notes.append(f"{case.case_id}: no CT, and the mask is wanted on its grid")
+                continue
             try:
-                job.masks[patient_of[case.case_id]] = predict_volumes(model, load_case(job.cohort, case))
+                found = predict_volumes(model, load_case(job.cohort, case), where=f"exam {case.case_id}")
+                job.masks[patient_of[case.case_id]] = found.with_array(values[found.array])
             except TumorboardError as error:
                 refused.append(error)
         job.notes += [str(error) for error in refused]
@@ -194,6 +202,15 @@ def _masks(job: _Job, *, required: bool) -> dict[str, Volume]:
             codes.NO_ANSWER, missing[0], found="; ".join(job.notes[-1:]) or "no CT and PET", expected="a mask"
         )
     return job.masks
+
+
+def _values_of(structures: tuple[str, ...]) -> NDArray[np.uint8]:
+    """Value in the challenge for every value of the model's masks: by name, whatever order it was trained in. CHG104
+    for a structure that the challenge does not have."""
+    strange = [name for name in structures if name not in _VALUES]
+    if strange:
+        raise TumorboardError(codes.STRUCTURE, "segmentation", found=repr(strange[0]), expected=", ".join(_VALUES))
+    return np.array([0, *(_VALUES[name] for name in structures)], np.uint8)
 
 
 def _measured(job: _Job) -> Cohort:

@@ -15,7 +15,9 @@ from tumorboard.core.lesion import LONG_AXIS_MM, SHORT_AXIS_MM
 from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
 from tumorboard.metrics.radiomics.peak import peaks_near
+from tumorboard.metrics.radiomics.shape import surface_area_mm2, surface_points
 from tumorboard.metrics.recist import Axes, mask_axes
+from tumorboard.tasks.features.spread import GAP_MM, gaps_mm, largest_distance_mm
 
 __all__ = ["INTERPOLATED", "NO_UPTAKE", "measure_mask"]
 
@@ -34,6 +36,8 @@ def measure_mask(
     components: bool = True,
     smallest_ml: float = 0.0,
     axes: bool = False,
+    surface: bool = False,
+    certainty: Volume | None = None,
 ) -> list[dict[str, Any]]:
     """One row for each label (component 0) and, with `components`, one per connected lesion of it (26 neighbours) of at
     least `smallest_ml`; smaller ones count in the label's row only.
@@ -46,17 +50,24 @@ def measure_mask(
     With `axes`: long_axis_mm and short_axis_mm too (RECIST 1.1; `metrics.recist.mask_axes`), their four ends as the
     attribute `axes_points_mm` and `slice_tilt_degrees` where the slices are oblique. A label's row has the axes of that
     of its components with the longest.
+
+    With `surface`: surface_mm2 (marching cubes) of everything, gap_mm of each lesion to the nearest other one of the
+    mask, and of each label largest_distance_mm between its lesions' centroids. With `certainty` (probabilities on the
+    mask's grid) its mean over a row's voxels as the row's `score`.
     """
     import cc3d
 
     mask.require(Unit.LABEL, where=f"mask {image_id}")
     if pet is not None:
         pet.require(Unit.SUVBW, where=f"PET of {image_id}")
-    rows = []
+    rows: list[dict[str, Any]] = []
+    surfaces: dict[int, NDArray[np.float64]] = {}
     for value, name in labels.items():
         part = _box_of(mask, value)
         if part is None:
             continue
+        sure = None if certainty is None else _cut_to(certainty, mask, part)
+        first = len(rows)
         inside = np.ascontiguousarray(part.array == value)
         parts, count = cc3d.connected_components(inside, connectivity=26, return_N=True) if components else (None, 0)
         shapes = _Shapes(inside, parts, int(count), part)
@@ -72,6 +83,11 @@ def measure_mask(
                 figures |= {LONG_AXIS_MM: found.long_mm, SHORT_AXIS_MM: found.short_mm}
                 tilt = {"slice_tilt_degrees": round(found.tilt_degrees, 2)} if found.tilt_degrees > 0.005 else {}
                 facts |= {"axes_points_mm": [round(x, 4) for x in found.points_mm()], **tilt}
+            if surface:
+                points = shapes.surface(component)
+                figures["surface_mm2"] = points.area_mm2
+                if component:
+                    surfaces[len(rows)] = points.points_mm
             rows.append(
                 {
                     "finding_id": f"{image_id}.{value}.{component}",
@@ -83,11 +99,31 @@ def measure_mask(
                     "component": component,
                     "points_mm": shapes.centroid_mm(component),
                     "box": shapes.box_mm(component),
+                    "score": None if sure is None else shapes.mean_of(sure, component),
                     "measurements": figures,
                     "attributes": json.dumps(facts) if facts else None,
                 }
             )
+        mine = [row["points_mm"] for row in rows[first:] if row["component"]]
+        if surface and (widest := largest_distance_mm(np.array(mine))) is not None:
+            rows[first]["measurements"]["largest_distance_mm"] = widest
+    for index, gap in zip(surfaces, gaps_mm(list(surfaces.values())), strict=True):
+        rows[index]["measurements"] |= {} if gap is None else {GAP_MM: gap}
     return rows
+
+
+def _cut_to(volume: Volume, mask: Volume, part: Volume) -> NDArray[Any]:
+    """The voxels of `volume` (on the mask's grid) that the box `part` of the mask has."""
+    low = np.rint(mask.geometry.to_index(part.geometry.to_world((0, 0, 0)))).astype(int)
+    return volume.array[tuple(slice(a, a + n) for a, n in zip(low, part.shape, strict=True))]
+
+
+@dataclass(frozen=True, eq=False)
+class _Surface:
+    """Area, and points (n, 3) in RAS, in mm; no points for a whole label."""
+
+    area_mm2: float
+    points_mm: NDArray[np.float64]
 
 
 def _box_of(mask: Volume, value: int) -> Volume | None:
@@ -130,6 +166,26 @@ class _Shapes:
         corners = np.stack([self._low[component] - 0.5, self._high[component] + 0.5])
         world = self._grid.to_world(np.stack(np.meshgrid(*corners.T, indexing="ij"), axis=-1).reshape(-1, 3))
         return [*world.min(axis=0).tolist(), *world.max(axis=0).tolist()]
+
+    def surface(self, component: int) -> _Surface:
+        """Of one component, or of all of the label (0)."""
+        mine, low = self._alone(component)
+        grid = self._grid.crop(low.tolist(), (low + mine.shape).tolist())
+        points = surface_points(mine, np.ones(3)) if component else np.zeros((0, 3))
+        return _Surface(surface_area_mm2(mine, grid.spacing_mm), grid.to_world(points))
+
+    def mean_of(self, values: NDArray[Any], component: int) -> float:
+        """Mean of `values` (on the label's box) over a component's voxels."""
+        mine, low = self._alone(component)
+        box = tuple(slice(a, a + n) for a, n in zip(low, mine.shape, strict=True))
+        return float(values[box][mine].mean())
+
+    def _alone(self, component: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """A component in its own box, and the box's low corner."""
+        low, high = self._low[component], self._high[component] + 1
+        box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        whole = self._parts is None or component == 0
+        return (self._inside[box] if whole else self._parts[box] == component), low  # type: ignore[index]
 
     def axes(self, component: int) -> Axes | None:
         """RECIST axes of one component; of 0 those of the component with the longest, of the mask where none is cut."""

@@ -25,13 +25,15 @@ class Fingerprint:
 
     lesions_ml: tuple[float, ...]
     spacing_mm: tuple[float, ...]
+    extent_mm: tuple[float, ...] = ()
 
 
 def take_fingerprint(cohort: Cohort, case: Case) -> Fingerprint:
-    """Lesion volumes and voxel edges of a labelled case."""
+    """Lesion volumes, voxel edges and size of a labelled case."""
     assert case.mask_id is not None
     mask = cohort.image(case.mask_id)
-    return Fingerprint(tuple(lesion_volumes_ml(mask)), tuple(mask.spacing_mm.tolist()))
+    grid = mask.geometry
+    return Fingerprint(tuple(lesion_volumes_ml(mask)), tuple(grid.spacing_mm.tolist()), tuple(grid.extent_mm.tolist()))
 
 
 class CaseCache:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
+from tumorboard.core.geometry import Geometry
 from tumorboard.core.tables import EXPERT
 from tumorboard.core.units import Modality, Role, Unit
 from tumorboard.core.volume import Volume
@@ -27,7 +28,8 @@ Box = tuple[tuple[int, int, int], tuple[int, int, int]]
 
 @dataclass(frozen=True)
 class Case:
-    """One exam. `evaluation` is the part of the CT on which scores are taken (all of it unless the cohort cuts)."""
+    """One exam. `evaluation` is the part of the CT on which scores are taken (all of it unless the cohort cuts).
+    `ct_id` or `pet_id` is empty where the exam lacks that image (only in exams to predict)."""
 
     case_id: str
     patient_id: str
@@ -38,17 +40,30 @@ class Case:
     labels: Mapping[int, str]
     evaluation: Box
 
+    @property
+    def frame_id(self) -> str:
+        """The image whose grid masks have: the CT, or the PET where there is none."""
+        return self.ct_id or self.pet_id
+
 
 @dataclass(frozen=True)
 class CaseVolumes:
-    """CT, PET brought onto the CT's grid, and the expert's label map (None where there is none)."""
+    """CT, PET brought onto the CT's grid, and the expert's label map (None where there is none). To be predicted, one
+    of CT and PET may be None."""
 
-    ct: Volume
-    pet: Volume
+    ct: Volume | None
+    pet: Volume | None
     mask: Volume | None
 
+    @property
+    def grid(self) -> Geometry:
+        """Of the CT; of the PET where there is no CT."""
+        frame = self.ct or self.pet
+        assert frame is not None
+        return frame.geometry
+
     def crop(self, box: Box) -> CaseVolumes:
-        return CaseVolumes(self.ct.crop(*box), self.pet.crop(*box), self.mask and self.mask.crop(*box))
+        return CaseVolumes(*(v and v.crop(*box) for v in (self.ct, self.pet, self.mask)))
 
 
 def missing(cohort: Cohort) -> list[str]:
@@ -67,11 +82,14 @@ def missing(cohort: Cohort) -> list[str]:
     return lacking
 
 
-def find_cases(cohort: Cohort, *, labelled: bool, refused: list[TumorboardError] | None = None) -> list[Case]:
+def find_cases(
+    cohort: Cohort, *, labelled: bool, refused: list[TumorboardError] | None = None, one_is_enough: bool = False
+) -> list[Case]:
     """Exams to work on, in table order.
 
     `labelled`: only exams with CT (HU), PET (SUVbw) and an expert's mask on the CT grid. Otherwise every exam that
-    has a CT or a PET; one that lacks the other is refused by name (SGM101): raised, or added to `refused` if given.
+    has a CT or a PET; one that lacks the other is refused by name (SGM101): raised, or added to `refused` if given;
+    with `one_is_enough` (a network that learnt to do without) it is a case like the others.
     """
     exams = {row["exam_id"]: row for row in cohort.rows("exams")}
     centres = {row["patient_id"]: row["centre"] for row in cohort.rows("patients")}
@@ -87,7 +105,7 @@ def find_cases(cohort: Cohort, *, labelled: bool, refused: list[TumorboardError]
             continue
         if not labelled and ct is None and pet is None:
             continue
-        if ct is None or pet is None:
+        if (ct is None or pet is None) and not one_is_enough:
             error = _incomplete(exam_id, ct=ct, pet=pet)
             if refused is None:
                 raise error
@@ -95,8 +113,10 @@ def find_cases(cohort: Cohort, *, labelled: bool, refused: list[TumorboardError]
             continue
         patient_id = exam["patient_id"]
         labels = dict(mask["labels"] or {1: "lesion"}) if mask else {}
-        ids = (ct["image_id"], pet["image_id"], mask and mask["image_id"])
-        cases.append(Case(exam_id, patient_id, centres[patient_id], *ids, labels, _evaluation(ct)))
+        ids = (ct["image_id"] if ct else "", pet["image_id"] if pet else "", mask and mask["image_id"])
+        frame = ct or pet
+        assert frame is not None
+        cases.append(Case(exam_id, patient_id, centres[patient_id], *ids, labels, _evaluation(frame)))
     return cases
 
 
@@ -111,13 +131,18 @@ def load_case(cohort: Cohort, case: Case, *, structures: Sequence[str] = ()) -> 
 
     Errors: UNT101 for other units, SGM103 when CT and PET lie apart.
     """
-    ct = cohort.image(case.ct_id).require(Unit.HU, where=f"image {case.ct_id}").astype(np.float32)
-    pet = cohort.image(case.pet_id).require(Unit.SUVBW, where=f"image {case.pet_id}")
+    ct = pet = None
+    if case.ct_id:
+        ct = cohort.image(case.ct_id).require(Unit.HU, where=f"image {case.ct_id}").astype(np.float32)
+    if case.pet_id:
+        pet = cohort.image(case.pet_id).require(Unit.SUVBW, where=f"image {case.pet_id}").astype(np.float32)
+    if ct is None or pet is None:
+        return CaseVolumes(ct, pet, None)
     if ct.geometry.overlap_ml(pet.geometry) <= 0:
         raise TumorboardError(
             codes.APART, f"exam {case.case_id}", found=f"{ct.geometry} and {pet.geometry}", expected="shared space"
         )
-    on_ct = resample_to(pet.astype(np.float32), ct.geometry, method="linear", fill=0.0)
+    on_ct = resample_to(pet, ct.geometry, method="linear", fill=0.0)
     mask = None
     if case.mask_id is not None and structures:
         drawn = cohort.image(case.mask_id)

@@ -38,3 +38,15 @@ INFERENCE = define(
     why="A fast path that gives other masks is not faster, it is wrong.",
     fix="set `inference=torch`, or `inference=auto`, which falls back to it",
 )
+BROKEN = define(
+    "SGM107",
+    "A CT or PET that no prediction should be made from",
+    why="A network gives a confident mask for an empty image, and for uptake in Bq/ml that is called SUV.",
+    fix="look at the image (`tumorboard check`); import it again with its unit, or leave the exam out",
+)
+PLAN = define(
+    "SGM108",
+    "A plan that cannot be followed",
+    why="A plan is edited by hand; a value that is not understood would be replaced by a default without a word.",
+    fix="start from the `plan.json` beside a trained model, and change values only",
+)

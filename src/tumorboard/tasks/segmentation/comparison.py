@@ -2,57 +2,35 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from tumorboard.core.cohort import Cohort
-from tumorboard.metrics.intervals import bootstrap_mean, paired_difference
+from tumorboard.metrics.intervals import paired_difference
 from tumorboard.tasks.segmentation.evaluate import evaluate
+from tumorboard.tasks.segmentation.subsets import patient_dice
 
-__all__ = ["by_centre", "paired_rows", "scores_of_runs"]
+__all__ = ["paired_rows", "scores_of_runs"]
 
 Row = dict[str, Any]
 _COMPARED = "dice"
-_SMALLEST_CENTRE = 2
 
 
-def scores_of_runs(cohort: Cohort, network: str, *, baselines: Sequence[str], seed: int) -> list[Row]:
-    """Score rows of the runs of `cohort`: every metric for all patients, Dice per centre, and the paired difference
-    of Dice between `network` and each baseline (metric ``dice minus <baseline>``: above 0, the network is ahead)."""
-    scores: list[Row] = []
-    dice: dict[str, dict[str, dict[str, float | None]]] = {}
-    centre_of = {row["patient_id"]: row["centre"] for row in cohort.rows("patients")}
-    for run in (network, *baselines):
-        result = evaluate(cohort, run, seed=seed)
-        scores += result.scores
-        dice[run] = _patient_values(result.cases)
-        scores += by_centre(run, dice[run], centre_of, seed=seed)
+def scores_of_runs(cohort: Cohort, network: str, *, baselines: Sequence[str], seed: int) -> tuple[list[Row], list[Row]]:
+    """Score rows of the runs of `cohort`, and the network's rows per exam.
+
+    Scores: those of `evaluate`, and the paired difference of Dice between `network` and each baseline (metric ``dice
+    minus <baseline>``: above 0, the network is ahead).
+    """
+    found = {run: evaluate(cohort, run, seed=seed) for run in (network, *baselines)}
+    scores: list[Row] = [row for result in found.values() for row in result.scores]
+    dice = {run: patient_dice(result.cases) for run, result in found.items()}
     for baseline in baselines:
         scores += paired_rows(network, baseline, dice, seed=seed)
-    return [{key: row[key] for key in _KEYS} for row in scores]
+    return [{key: row[key] for key in _KEYS} for row in scores], found[network].cases
 
 
 _KEYS = ("run", "task", "metric", "label", "subset", "value", "low", "high", "n")
-
-
-def by_centre(
-    run: str, dice: Mapping[str, Mapping[str, float | None]], centre_of: Mapping[str, str | None], *, seed: int
-) -> list[Row]:
-    """Dice of each centre with at least two patients, where there is more than one centre."""
-    rows = []
-    centres = sorted({centre for centre in centre_of.values() if centre})
-    for label, values in dice.items() if len(centres) > 1 else ():
-        for centre in centres:
-            mine = [value for patient, value in values.items() if centre_of[patient] == centre]
-            defined = [value for value in mine if value is not None]
-            if len(defined) >= _SMALLEST_CENTRE:
-                interval = bootstrap_mean(defined, seed=seed)
-                subset = f"centre {centre}"
-                rows.append(_row(run, _COMPARED, label, subset, interval._asdict(), len(defined)))
-    return rows
 
 
 def paired_rows(
@@ -68,22 +46,6 @@ def paired_rows(
         interval = {"value": result.mean, "low": result.low, "high": result.high}
         rows.append(_row(network, f"{_COMPARED} minus {baseline}", label, "all", interval, result.n))
     return rows
-
-
-def _patient_values(cases: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
-    """Label -> patient -> mean Dice over the patient's exams (None when undefined in all)."""
-    collected: dict[str, dict[str, list[float | None]]] = defaultdict(lambda: defaultdict(list))
-    for row in cases:
-        if row["metric"] == _COMPARED:
-            collected[row["label"]][row["patient_id"]].append(row["value"])
-    return {
-        label: {patient: _mean(values) for patient, values in patients.items()} for label, patients in collected.items()
-    }
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return float(np.mean(defined)) if defined else None
 
 
 def _row(run: str, metric: str, label: str, subset: str, interval: Mapping[str, Any], n: int) -> Row:

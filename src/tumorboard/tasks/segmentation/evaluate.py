@@ -1,8 +1,9 @@
 """Score the masks of a run, or of a folder, against the reference masks of a cohort.
 
-Without `rules`: every metric of `metrics.case`, mean over patients with a bootstrap interval, beside the
-aggregated figures. With `rules`: a challenge's own figures. Nothing is left out in silence: patients without a
-prediction, undefined values (n) and files that answer nobody are part of the result.
+Without `rules`: every metric of `metrics.case`, mean over patients with a bootstrap interval, beside the aggregated
+figures; Dice per centre, and which lesions are found by their size. With `rules`: a challenge's own figures. Nothing is
+left out in silence: patients without a prediction, undefined values (n) and files that answer nobody are part of the
+result.
 """
 
 from __future__ import annotations
@@ -22,19 +23,20 @@ from tumorboard.core.tables import EXPERT
 from tumorboard.core.volume import Volume
 from tumorboard.io.images import load_image
 from tumorboard.metrics import codes
-from tumorboard.metrics.case import EmptyRules, score_volumes
+from tumorboard.metrics.case import EmptyRules, score_pair
 from tumorboard.metrics.intervals import bootstrap_mean, bootstrap_ratio
-from tumorboard.metrics.labelmaps import as_labels
+from tumorboard.metrics.labelmaps import as_labels, compare
 from tumorboard.metrics.lesions import LesionRules
 from tumorboard.metrics.official.rules import MISSING, one_of, score_patients
 from tumorboard.metrics.surface import DEFINITIONS, VOXEL_BORDERS
 from tumorboard.tasks.result import Evaluation
 from tumorboard.tasks.segmentation.pairing import MaskPair, pair_with_folder, pair_with_run
+from tumorboard.tasks.segmentation.subsets import DRAWN, FOUND, by_centre, by_size, lesion_rows, mean_or_none
 
 __all__ = ["CaseOptions", "Evaluation", "evaluate"]
 
 TASK = "segmentation"
-NOT_AVERAGED = {"reference_ml", "predicted_ml", "overlap_ml", "lesion_tp", "lesion_fp", "lesion_fn"}
+NOT_AVERAGED = {"reference_ml", "predicted_ml", "overlap_ml", "lesion_tp", "lesion_fp", "lesion_fn", DRAWN, FOUND}
 
 
 @dataclass(frozen=True)
@@ -107,9 +109,12 @@ def evaluate(
         if progress is not None:
             progress(done, len(scored))
     scores, stated = _official(rules, pairs, cases, seed) if rules is not None else _plain(options, cases, seed)
+    if rules is None:
+        centre_of = {row["patient_id"]: row["centre"] for row in cohort.rows("patients")}
+        scores += by_centre(cases, centre_of, seed=seed) + by_size(cases, seed=seed)
     stated |= {"reference": reference, "cut_exams": sum(pair.cut is not None for pair in scored), "seed": seed}
     for row in scores:
-        row |= {"run": run, "task": TASK, "subset": "all"}
+        row |= {"run": run, "task": TASK, "subset": row.get("subset", "all")}
     return Evaluation(scores, {}, rules=stated, cases=cases, missing=missing, unused=tuple(unused))
 
 
@@ -160,17 +165,20 @@ def _score_exam(
         counts = rules.count(truth.array, array, spacing_mm=truth.spacing_mm.tolist(), where=where)
         return [ids | counts]
     labels = {value: name for name, value in names.items()}
-    rows = score_volumes(
-        truth,
-        guess,
+    array = None if guess is None else guess.array
+    compared = compare(truth.array, array, spacing_mm=truth.spacing_mm.tolist(), labels=labels, where=where)
+    rows = score_pair(
+        compared,
         labels=labels,
-        where=where,
         definition=options.definition,
         tolerance_mm=options.tolerance_mm,
         lesions=options.lesions,
         empty=options.empty,
+        missing=guess is None,
     )
-    return [ids | row for row in rows]
+    states = {row["label"]: row["state"] for row in rows}
+    counted = [{**row, "state": states[row["label"]]} for row in lesion_rows(compared, labels, options.lesions)]
+    return [ids | row for row in (*rows, *counted)]
 
 
 _STRAY = 255
@@ -229,7 +237,7 @@ def _plain(
     for (metric, label), patients in by_figure.items():
         if metric in NOT_AVERAGED:
             continue
-        means = [_mean(values) for values in patients.values()]
+        means = [mean_or_none(values) for values in patients.values()]
         interval = bootstrap_mean(means, seed=seed, undefined="omit")
         n = sum(value is not None for value in means)
         scores.append({"metric": metric, "label": label, **interval._asdict(), "n": n})
@@ -254,8 +262,3 @@ _AGGREGATED = (
 
 def _sum(by_figure: Any, label: str, terms: Sequence[tuple[str, int]], patient: str) -> float:
     return float(sum(factor * sum(by_figure[name, label][patient]) for name, factor in terms))
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return float(np.mean(defined)) if defined else None

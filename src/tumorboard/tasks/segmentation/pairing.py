@@ -12,6 +12,7 @@ from typing import Any
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.units import Modality, Role, Unit
+from tumorboard.datasets.nnunet.spec import DatasetSpec
 from tumorboard.io.images import FORMATS
 from tumorboard.metrics import codes
 
@@ -76,14 +77,16 @@ def pair_with_folder(cohort: Cohort, folder: Path, *, reference: str) -> tuple[l
     """Every exam that the reference has a mask of, with the file named after it; and the names of files that
     answer no exam.
 
-    A file may bear the id of the patient, the exam, the mask or the image below the mask; ``_`` and ``-`` are
-    the same. Errors: MET109 when no file fits, MET108 when two files fit one exam.
+    A file may bear the id of the patient, the exam, the mask or the image below the mask; ``_`` and ``-`` are the same.
+    Values mean what they mean in the reference, or what an nnU-Net `dataset.json` in the folder says. Errors: MET109
+    when no file fits, MET108 when two files fit one exam.
     """
     files: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(folder.rglob("*")):
         suffix = _suffix(path)
         if suffix and path.is_file():
             files[_plain(path.name[: -len(suffix)])].append(path)
+    labels = DatasetSpec.read(folder).labels if (folder / "dataset.json").is_file() else None
     masks = reference_masks(cohort, reference)
     names = _names_of_exams(cohort, masks)
     pairs, used = [], set()
@@ -93,7 +96,7 @@ def pair_with_folder(cohort: Cohort, folder: Path, *, reference: str) -> tuple[l
             found = " and ".join(str(path.relative_to(folder)) for path in fitting[:3])
             raise TumorboardError(codes.TABLE_REPEATED, f"exam {exam_id}", found=found, expected="one file")
         used.update(fitting)
-        row = _row_of_file(fitting[0], references[0]) if fitting else None
+        row = _row_of_file(fitting[0], labels or references[0]["labels"] or {}) if fitting else None
         pairs.append(_pair(cohort, exam_id, references[0], row))
     if not used:
         found = f"{sum(map(len, files.values()))} images, none named after an exam"
@@ -127,8 +130,8 @@ def _names_of_exams(cohort: Cohort, masks: Mapping[str, Sequence[Row]]) -> dict[
     return names
 
 
-def _row_of_file(path: Path, reference: Row) -> Row:
-    """What `load_image` needs; values mean what they mean in the reference."""
+def _row_of_file(path: Path, labels: Mapping[int, str]) -> Row:
+    """What `load_image` needs, and the names of the values."""
     suffix = _suffix(path) or ""
     return {
         "image_id": path.name,
@@ -136,7 +139,7 @@ def _row_of_file(path: Path, reference: Row) -> Row:
         "path": str(path.resolve()),
         "unit": str(Unit.LABEL),
         "options": None,
-        "labels": reference["labels"],
+        "labels": dict(labels),
     }
 
 

@@ -2,7 +2,8 @@
 
 The working grid has the CT's axes (nearest to R, A, S), covers its box from face to face, and has voxels as close to
 the wanted edge as that allows. Nothing is cropped or padded here, so the way back is a resampling alone, in physical
-space. What the network gets is 0 where there is nothing: air and no uptake.
+space, after what going there and back would blur is sharpened. What the network gets is 0 where there is nothing: air
+and no uptake. A CT or a PET that is not there is a channel of zeros (the network must have learnt to do without).
 """
 
 from __future__ import annotations
@@ -71,13 +72,16 @@ class Preprocessing:
 
     def forward(self, volumes: CaseVolumes) -> Prepared:
         """CT, PET and mask of one grid (the whole exam, or the part of it that may be seen)."""
-        native = volumes.ct.geometry
+        native = volumes.grid
         working = self.working_grid(native)
         low, high = self.ct_window_hu
-        ct = np.clip((_onto(volumes.ct, working).array - low) / (high - low), 0.0, 1.0)
-        pet = np.log1p(np.maximum(_onto(volumes.pet, working).array, 0.0))
+        inputs = np.zeros((2, *working.shape), np.float32)
+        if volumes.ct is not None:
+            np.clip((_onto(volumes.ct, working).array - low) / (high - low), 0.0, 1.0, out=inputs[0])
+        if volumes.pet is not None:
+            np.log1p(np.maximum(_onto(volumes.pet, working).array, 0.0), out=inputs[1])
         target = None if volumes.mask is None else self._target(volumes.mask, working)
-        return Prepared(np.stack([ct, pet]).astype(np.float32), target, working, native)
+        return Prepared(inputs, target, working, native)
 
     def _target(self, mask: Volume, working: Geometry) -> NDArray[np.float32]:
         shares = []
@@ -88,12 +92,18 @@ class Preprocessing:
 
     def inverse(self, probabilities: NDArray[np.float32], prepared: Prepared) -> Volume:
         """Probabilities of the structures (structures, i, j, k) on the working grid -> label map (uint8) on the
-        native grid: the most probable structure where it is more probable than none of them."""
+        native grid: the most probable structure where it is more probable than none of them.
+
+        A voxel of the working grid is a blurred sample, and interpolation blurs once more, which shrinks round things:
+        a lesion of 1 ml at 3 mm loses a fifth of its volume. `_sharpened` takes that blur back on average.
+        """
         best = np.zeros(prepared.native.shape, np.float32)
         rest = np.ones(prepared.native.shape, np.float32)
         labels = np.zeros(prepared.native.shape, np.uint8)
+        amounts = _blur_there_and_back(prepared)
         for index, map_ in enumerate(probabilities):
-            volume = Volume(np.ascontiguousarray(map_, np.float32), prepared.working.affine, Unit.PROBABILITY)
+            sharp = _sharpened(map_, amounts)
+            volume = Volume(sharp, prepared.working.affine, Unit.PROBABILITY)
             here = resample_to(volume, prepared.native, method="linear", fill=0.0).array
             rest -= here
             wins = here > best
@@ -121,6 +131,31 @@ def choose_spacing(lesions_ml: Sequence[float], spacings_mm: Sequence[Sequence[f
     finest_mm = float(np.median([np.prod(spacing) ** (1 / 3) for spacing in spacings_mm]))
     wanted_mm = max(diameter_mm / 7, finest_mm)
     return float(np.clip(np.floor(2 * wanted_mm + 1e-6) / 2, 1.0, 4.0))
+
+
+def _blur_there_and_back(prepared: Prepared) -> list[float]:
+    """Variance of the kernel from the native grid to the working one (`resample_to` with its Gaussian) and back by
+    linear interpolation (a sixth of a voxel squared on average), per working axis, in voxels squared."""
+    order, _ = prepared.native.reorientation("RAS")
+    native_mm = prepared.native.spacing_mm[order]
+    ratio = prepared.working.spacing_mm / native_mm
+    gaussian = (np.maximum(ratio - 1, 0) / 2 / ratio) ** 2
+    return (gaussian + np.where(np.abs(ratio - 1) < 1e-3, 0.0, 1 / 6)).tolist()  # type: ignore[no-any-return]
+
+
+def _sharpened(map_: NDArray[np.float32], variances: Sequence[float]) -> NDArray[np.float32]:
+    """`map_` less `variance` / 2 of its second difference along each axis: the inverse of a small blur of that
+    variance, to second order. Borders are continued; a straight edge stays where it is."""
+    sharp = np.array(map_, np.float32, order="C")
+    for axis, variance in enumerate(variances):
+        if not variance or sharp.shape[axis] < 2:
+            continue
+        along = np.moveaxis(sharp, axis, 0)
+        step = np.diff(along, axis=0)
+        step *= np.float32(variance / 2)
+        along[:-1] -= step
+        along[1:] += step
+    return sharp
 
 
 def _onto(volume: Volume, grid: Geometry) -> Volume:

@@ -18,7 +18,7 @@ from tumorboard.io.nifti import write_nifti
 from tumorboard.tasks import result
 from tumorboard.tasks.segmentation.cases import Box, Case
 
-__all__ = ["mask_id", "mask_path", "mask_row", "run_row", "write_mask"]
+__all__ = ["map_row", "mask_id", "mask_path", "mask_row", "run_row", "write_mask"]
 
 
 def mask_id(case: Case, run_id: str) -> str:
@@ -47,8 +47,23 @@ def mask_row(path: Path, case: Case, run_id: str, structures: Sequence[str], *, 
         role=Role.MASK,
         unit=Unit.LABEL,
         run_id=run_id,
-        reference_image_id=case.ct_id,
+        reference_image_id=case.frame_id,
         labels=dict(enumerate(structures, start=1)),
+    )
+    return row | {"affine": like.affine.ravel().tolist()}
+
+
+def map_row(path: Path, case: Case, run_id: str, *, like: Geometry) -> dict[str, Any]:
+    """The row of `images` of a written map of doubt (0 decided, 1 level) on the grid of the CT."""
+    row = describe_image(
+        path,
+        image_id=f"{case.case_id}.doubt.{run_id}",
+        exam_id=case.case_id,
+        modality=Modality.SEG,
+        role=Role.MAP,
+        unit=Unit.FRACTION,
+        run_id=run_id,
+        reference_image_id=case.frame_id,
     )
     return row | {"affine": like.affine.ravel().tolist()}
 

@@ -1,0 +1,125 @@
+"""One exam of 2 x 192^3 by sliding window: ours against MONAI's eager float32 `sliding_window_inference`.
+
+    python benchmarks/bench_inference.py [--networks unet segresnet] [--repeats 1] [--body]
+
+Same weights (random), same window (96), overlap (0.25) and Gaussian weights; windows are paired in one process, in turn.
+`--body`: the volume is air but for a body of 45 %, as in a scan, instead of noise everywhere: ours asks once for all
+windows without signal. `--window`: ours takes windows of this edge, as its own predictor would; MONAI keeps 96.
+Agreement is the Dice of the foreground of both answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+from harness import compare, compared_memory, peak_growth_mib, printed, row
+
+EDGE, WINDOW, OVERLAP = 192, 96, 0.25
+GOALS = {"unet": 1 / 3, "segresnet": 1 / 6}
+CHANNELS = {"unet": (32, 64, 128, 256), "segresnet": (32, 64, 128, 256)}
+
+
+def network(name: str) -> Any:
+    """UNet of 12.9 M and SegResNet of 18.8 M parameters, weights by seed 0."""
+    import torch
+
+    from tumorboard.models.segmentation_networks import build_segmentation_network
+
+    torch.manual_seed(0)
+    built: Any = build_segmentation_network(name, inputs=2, outputs=3, channels=CHANNELS[name])  # type: ignore[arg-type]
+    return built.eval()
+
+
+def volume(*, body: bool, edge: int = EDGE) -> np.ndarray:
+    """CT and PET channels (2, edge, edge, edge) float32: smooth noise, or a body in air."""
+    from scipy import ndimage
+
+    random = np.random.default_rng(0)
+    coarse = random.random((2, *(edge // 8,) * 3), np.float32)
+    image = np.stack([ndimage.zoom(channel, 8, order=1) for channel in coarse]).astype(np.float32)
+    if body:
+        x, y, _ = np.ogrid[-1 : 1 : edge * 1j, -1 : 1 : edge * 1j, -1 : 1 : edge * 1j]
+        image *= ((x / 0.95) ** 2 + (y / 0.6) ** 2 <= 1).astype(np.float32)
+    return image
+
+
+def ours(net: Any, image: np.ndarray) -> Callable[[], np.ndarray]:
+    """Our predictor (compiled where it agrees) over our windows: class probabilities."""
+    from tumorboard.ops.sliding import slide
+    from tumorboard.tasks.segmentation.inference import busiest, choose_predictor
+
+    predictor, facts = choose_predictor(net, busiest(image, (WINDOW,) * 3), inference="auto")
+    print(f"ours: {facts}")
+    return lambda: slide(predictor, image, window=(WINDOW,) * 3, overlap=OVERLAP, outputs=3)
+
+
+def peer(net: Any, image: np.ndarray) -> Callable[[], np.ndarray]:
+    """MONAI's, eager float32, followed by the softmax of the whole volume."""
+    import torch
+    from monai.inferers import sliding_window_inference
+
+    whole = torch.from_numpy(image)[None]
+
+    def run() -> np.ndarray:
+        with torch.inference_mode():
+            logits: Any = sliding_window_inference(whole, (WINDOW,) * 3, 1, net, overlap=OVERLAP, mode="gaussian")
+            return logits.softmax(1)[0].numpy()
+
+    return run
+
+
+def agreement(one: np.ndarray, other: np.ndarray) -> float:
+    """Dice of the foreground (any class but the first)."""
+    a, b = one.argmax(0) > 0, other.argmax(0) > 0
+    return 2 * float((a & b).sum()) / max(float(a.sum() + b.sum()), 1.0)
+
+
+_MEMORY = """
+import sys
+sys.path.insert(0, BENCHMARKS)
+import bench_inference as bench
+net, image = bench.network(sys.argv[1]), bench.volume(body=sys.argv[2] == "body")
+run = getattr(bench, sys.argv[3])(net, image)
+# MEASURE
+result = run()
+"""
+
+
+def timed(name: str, *, body: bool, repeats: int) -> list[dict[str, Any]]:
+    """Rows of time and memory of one network."""
+    net, image = network(name), volume(body=body)
+    mine, theirs = ours(net, image), peer(net, image)
+    same = agreement(mine(), theirs())
+    if same < 0.995:
+        raise AssertionError(f"{name}: Dice of both answers {same:.4f}")
+    kind = "body" if body else "noise"
+    what = f"inference, {name}, 2 x {EDGE}^3, {kind}"
+    note = f"window {WINDOW}, overlap {OVERLAP:g}, Dice {same:.5f}"
+    times = compare(mine, theirs, repeats=repeats, warm_up=0)
+    here = f"BENCHMARKS = {str(Path(__file__).parent)!r}\n"
+    peaks = [peak_growth_mib(here + _MEMORY, name, kind, side) for side in ("ours", "peer")]
+    return [
+        row(what, "MONAI eager float32", times, goal=GOALS[name], note=note),
+        compared_memory(f"{what}, memory", "MONAI eager float32", peaks[0], peaks[1], goal=1.0),
+    ]
+
+
+def main(networks: tuple[str, ...] = ("unet", "segresnet"), *, body: bool = False, repeats: int = 1) -> list[Any]:
+    """Rows for `run.py`."""
+    return [line for name in networks for line in timed(name, body=body, repeats=repeats)]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", default=["unet", "segresnet"], choices=sorted(GOALS))
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--body", action="store_true")
+    arguments = parser.parse_args()
+    print(printed(main(tuple(arguments.networks), body=arguments.body, repeats=arguments.repeats)))
