@@ -83,9 +83,10 @@ def choose_threshold(patients: Sequence[tuple[ArrayLike, ArrayLike]], *, candida
 
 @dataclass(frozen=True, eq=False)
 class ScoreCounts:
-    """Voxels of one patient by score: `positive` and `negative` (BINS,), bins by falling score. A bin holds the scores
-    that agree in their first three figures or so (float32 cut to 16 bits)."""
+    """Voxels of one patient by score: `positive` and `negative` (m,) in the bins `place` (m,), which grow with falling
+    score. A bin holds the scores that agree in their first two to three figures (float32 cut to 16 bits)."""
 
+    place: NDArray[np.int64]
     positive: NDArray[np.int64]
     negative: NDArray[np.int64]
 
@@ -95,15 +96,25 @@ class ScoreCounts:
         bits = np.ascontiguousarray(value + np.float32(0)).view(np.uint32)  # -0 and 0 are one score
         rising = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
         place = (BINS - 1 - (rising >> 16)).astype(np.int64)
-        counts = [np.bincount(place[part], minlength=BINS) for part in (truth, ~truth)]
-        return cls(counts[0], counts[1])
+        hits, rest = (np.bincount(place[part], minlength=BINS) for part in (truth, ~truth))
+        used = np.flatnonzero(hits + rest)
+        return cls(used, hits[used], rest[used])
 
 
-def pooled_ranking(counts: Sequence[ScoreCounts], weights: ArrayLike | None = None) -> tuple[float | None, float | None]:
-    """AUC and average precision over the voxels of all patients; `weights`: how often each patient counts."""
-    w = np.ones(len(counts)) if weights is None else np.asarray(weights, float)
-    positive = sum((one.positive * x for one, x in zip(counts, w, strict=True)), np.zeros(BINS))
-    negative = sum((one.negative * x for one, x in zip(counts, w, strict=True)), np.zeros(BINS))
+def pooled_ranking(
+    counts: Sequence[ScoreCounts], weights: ArrayLike | None = None
+) -> list[tuple[float | None, float | None]]:
+    """AUC and average precision over the voxels of all patients together, for each row of `weights` (draws, patients):
+    how often each patient counts (default: one row of ones)."""
+    n = len(counts)
+    drawn = np.ones((1, n)) if weights is None else np.asarray(weights, float).reshape(-1, n)
+    positive, negative = np.zeros((n, BINS)), np.zeros((n, BINS))
+    for row, one in enumerate(counts):
+        positive[row, one.place], negative[row, one.place] = one.positive, one.negative
+    return [_of_bins(w @ positive, w @ negative) for w in drawn]
+
+
+def _of_bins(positive: NDArray[Any], negative: NDArray[Any]) -> tuple[float | None, float | None]:
     tp, fp = np.cumsum(positive), np.cumsum(negative)
     if tp[-1] <= 0:
         return None, None

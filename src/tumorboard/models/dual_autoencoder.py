@@ -66,7 +66,9 @@ def build_dual_autoencoder(
             self.ct = Encoder(ct_inputs) if ct_inputs else None
             self.pet = Encoder(pet_inputs) if pet_inputs else None
             joined = widths[-1] * ((self.ct is not None) + (self.pet is not None))
-            self.shared = nn.Sequential(nn.Conv2d(joined, bottleneck, 1), nn.LeakyReLU(0.1), block(bottleneck, bottleneck))
+            self.shared = nn.Sequential(
+                nn.Conv2d(joined, bottleneck, 1), nn.LeakyReLU(0.1), block(bottleneck, bottleneck)
+            )
             sizes = [bottleneck, *reversed(widths[:-1])]
             detail = widths[-2::-1] if ct_inputs else [0] * len(widths[:-1])
             self.up = nn.ModuleList(block(a + d, b) for a, d, b in zip(sizes, detail, sizes[1:], strict=False))

@@ -37,7 +37,24 @@ FREE = ("SUV", SMOOTHED, *BINARY, "SUV over reference", "Gaussian by HU", "patch
 Mahalanobis distance of features round a voxel; these are smoothed CT and PET instead of a network's, and without a
 place, since bodies are not aligned."""
 
-_EDGES_HU = (-900.0, -700.0, -400.0, -150.0, -110.0, -80.0, -40.0, 0.0, 20.0, 35.0, 50.0, 70.0, 100.0, 150.0, 250.0, 500.0)
+_EDGES_HU = (
+    -900.0,
+    -700.0,
+    -400.0,
+    -150.0,
+    -110.0,
+    -80.0,
+    -40.0,
+    0.0,
+    20.0,
+    35.0,
+    50.0,
+    70.0,
+    100.0,
+    150.0,
+    250.0,
+    500.0,
+)
 _SOFT_HU = (0.0, 100.0)
 _PATCH_MM = (6.0, 14.0)
 _MOST_VOXELS = 20_000
@@ -91,7 +108,7 @@ class FreeMaps:
         pulled = away @ inverse
         distance = np.sqrt(np.maximum((pulled * away).sum(axis=1), 0))
         result = np.zeros(exam.suv.shape, np.float32)
-        result[exam.body] = np.where(pulled[:, 0] >= 0, distance, -distance)
+        result[exam.body] = np.where(away[:, 1] >= 0, distance, -distance)
         return result
 
 

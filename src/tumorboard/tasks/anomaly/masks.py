@@ -79,9 +79,7 @@ def dilate(mask: Bools, radius_mm: float, spacing_mm: Sequence[float]) -> Bools:
 def random_blobs(random: np.random.Generator, shape: tuple[int, int, int], spacing_mm: Sequence[float]) -> Bools:
     """Ellipsoids of 8 to 50 mm across and, in a fifth of the draws, a slab; (i, j, slices)."""
     hidden = np.zeros(shape, bool)
-    axes: list[NDArray[Any]] = [
-        (np.arange(n) - (n - 1) / 2) * step for n, step in zip(shape, spacing_mm, strict=True)
-    ]
+    axes: list[NDArray[Any]] = [(np.arange(n) - (n - 1) / 2) * step for n, step in zip(shape, spacing_mm, strict=True)]
     half = [n * step / 2 for n, step in zip(shape, spacing_mm, strict=True)]
     for _ in range(int(random.integers(1, 5))):
         centre = [random.uniform(-0.8 * half[0], 0.8 * half[0]), random.uniform(-0.8 * half[1], 0.8 * half[1])]
