@@ -1,8 +1,8 @@
 """An autoencoder with a branch for CT and a branch for PET, which share their bottleneck and complete each other.
 
 After the idea of Feng and Guo (2026): normal PET/CT is reconstructed from CT and from the PET that is not masked. The
-networks here are our own: the PET passes the bottleneck alone, so that a lesion is not copied; CT also reaches the PET's
-decoder at full detail, since anatomy is what uptake is to be told from.
+networks here are our own: the PET passes the bottleneck alone, so that a lesion is not copied; CT also
+reaches the PET's decoder at full detail, since anatomy is what uptake is to be told from.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def build_dual_autoencoder(
 ) -> Module:
     """Network of `forward(ct, pet)` -> (mean, scale, ct).
 
-    ct (n, ct_inputs, i, j), pet (n, pet_inputs, i, j): slices with their neighbours, and masks; i and j are multiples of
+    ct (n, ct_inputs, i, j), pet (n, pet_inputs, i, j): slices with their neighbours, and masks; i, j are multiples of
     2 ** `halvings(widths)`. mean, scale (n, 1, i, j): location and scale (at least `LEAST_SCALE`) of the PET's target.
     ct (n, ct_outputs, i', j'), twice as fine as the bottleneck: the CT from the bottleneck alone.
     With `pet_inputs` 0 there is no PET branch and `pet` is not looked at; `ct_inputs` 0 likewise. ValueError when both

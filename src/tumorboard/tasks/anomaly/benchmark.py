@@ -66,8 +66,8 @@ def benchmark(
 ) -> TaskResult:
     """Cross-validate on every exam with CT, PET and an expert's mask; models, maps and pictures go below `out`.
 
-    Resumable: finished trainings of the same data and settings are taken over. Maps of the first network are rows of the
-    result, each made by a model that has not seen the patient. ANO102 with fewer than three usable patients.
+    Resumable: finished trainings of the same data and settings are taken over. Maps of the first network are rows of
+    the result, each made by a model that has not seen the patient. ANO102 with fewer than three usable patients.
     """
     config = config or AnomalyConfig()
     cases = [case for case in find_cases(cohort) if case.mask_id]

@@ -1,4 +1,4 @@
-"""Maps of scores: those that need no training, those of fixed statistics, and those of the networks, all smoothed alike."""
+"""Maps of scores: those without training, those of statistics of normal tissue, those of networks; smoothed alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trained network with everything it needs to answer: threshold, floor of the scale, probability, threshold of masks."""
+"""A trained network with all it needs to answer: threshold, floor of the scale, probability, threshold of masks."""
 
 from __future__ import annotations
 

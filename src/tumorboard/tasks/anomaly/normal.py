@@ -1,4 +1,4 @@
-"""What counts as normal: slices without a tumour, at a distance from one, with all the neighbours that are looked at."""
+"""What counts as normal: slices without a tumour, at a distance from one, with the neighbours that are seen too."""
 
 from __future__ import annotations
 

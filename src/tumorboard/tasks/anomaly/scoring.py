@@ -109,8 +109,7 @@ def peaks_of(exam: Exam, score: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any
     parts, count = ndimage.label(exam.lesion & exam.body, structure=np.ones((3, 3, 3)))
     found_at = np.full(count, -np.inf)
     free = np.ones(len(value), bool)
-    for number in range(1, count + 1):
-        box = ndimage.find_objects(parts == number)[0]
+    for number, box in enumerate(ndimage.find_objects(parts), start=1):
         reach = [int(_NEAR_MM / step) + 1 for step in exam.spacing_mm]
         wide = tuple(slice(max(s.start - r, 0), s.stop + r) for s, r in zip(box, reach, strict=True))
         near = dilate(parts[wide] == number, _NEAR_MM, exam.spacing_mm)

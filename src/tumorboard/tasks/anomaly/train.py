@@ -39,8 +39,8 @@ _NORMAL_VOXELS = 4000
 
 
 def train(cohort: Cohort, out: Path, *, config: AnomalyConfig, progress: Progress | None = None) -> AnomalyModel:
-    """Train on the normal slices of every exam of `cohort` that has CT, PET and an expert's mask (an empty one says that
-    there is no tumour); the model is written to `out`. A training that was stopped there resumes.
+    """Train on the normal slices of every exam of `cohort` that has CT, PET and an expert's mask (an empty one says
+    that there is no tumour); the model is written to `out`. A training that was stopped there resumes.
 
     Exams that cannot be read are left out and named in the model's facts. ANO102 with too few normal slices.
     """
