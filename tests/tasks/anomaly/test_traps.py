@@ -236,7 +236,7 @@ def test_hot_is_above_zero_and_cold_below() -> None:
 
 # 10 -----------------------------------------------------------------------------------------------------------
 def test_nothing_is_fitted_on_a_held_out_patient(drawn, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    """The lesion of a held-out patient, however large, changes neither the model nor its probability nor a threshold."""
+    """Networks, probability and thresholds of a fold come from patients who are not in it."""
     from tumorboard.tasks.anomaly.benchmark import benchmark
 
     cohort, _, _ = drawn

@@ -19,11 +19,11 @@ from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.tasks.anomaly import codes
 from tumorboard.tasks.anomaly.config import AnomalyConfig
-from tumorboard.tasks.anomaly.exam import Case, Exam, find_cases, load_exam
+from tumorboard.tasks.anomaly.exam import Case, Exam, Exams, draw_cases, find_cases
 from tumorboard.tasks.anomaly.folds import Fold, fit_limits
 from tumorboard.tasks.anomaly.maps import BINARY, FREE, SMOOTHED, fit_free, run_names
 from tumorboard.tasks.anomaly.normal import normal_slices, require_other_patients
-from tumorboard.tasks.anomaly.pictures import draw_pictures
+from tumorboard.tasks.anomaly.pictures import SHOWN, draw_pictures
 from tumorboard.tasks.anomaly.rows import candidate_rows, run_row, write_map
 from tumorboard.tasks.anomaly.scoring import ExamScore, paired_rows, score_exam, score_rows
 from tumorboard.tasks.anomaly.sensitivity import Seen, insert_and_look, sensitivity_rows
@@ -78,12 +78,9 @@ def benchmark(
         )
     held_out = split_patients(centre_of, config.folds, seed=config.seed)
     report = progress or (lambda done, total: None)
-    total = len(cases) * 2 + len(held_out) * len(config.compare) * 20
-    exams = {}
-    for done, case in enumerate(cases, start=1):
-        exams[case.exam_id] = load_exam(cohort, case, grid_mm=config.grid_mm)
-        report(done, total)
-    done = len(cases)
+    total = len(cases) + len(held_out) * len(config.compare) * 20
+    exams = Exams(cohort, cases, grid_mm=config.grid_mm)
+    done = 0
     collected = _Collected()
     for number, mine in enumerate(held_out):
         fold = _fit_fold(cohort, cases, exams, mine, number, out, config, collected)
@@ -98,7 +95,7 @@ def benchmark(
 def _fit_fold(
     cohort: Cohort,
     cases: Sequence[Case],
-    exams: Mapping[str, Exam],
+    exams: Exams,
     held_out: Sequence[str],
     number: int,
     out: Path,
@@ -107,6 +104,7 @@ def _fit_fold(
 ) -> Fold:
     """Networks, statistics and thresholds of the patients who are not held out."""
     mine = [case for case in cases if case.patient_id not in held_out]
+    mine = draw_cases(mine, config.most_exams, seed=config.seed + number)
     require_other_patients([case.patient_id for case in mine], held_out, where=f"fold {number}")
     training: list[Training] = []
     for case in mine:
@@ -134,7 +132,8 @@ def _score_case(
     part = exam if exam.case.cut is None else exam.cropped()
     maps = _score_view(part, fold, config, collected, "all")
     main = config.compare[0]
-    collected.shown.append((part, maps[main]))
+    if len(collected.shown) < SHOWN:
+        collected.shown.append((part, maps[main]))
     whole = maps
     if exam.case.cut is not None:
         whole = _score_view(exam, fold, config, collected, WHOLE)

@@ -20,7 +20,7 @@ from tumorboard.ops.labels import resample_labels
 from tumorboard.ops.resample import resample_to
 from tumorboard.tasks.anomaly import codes
 
-__all__ = ["Case", "Exam", "body_of", "find_cases", "load_exam", "missing"]
+__all__ = ["Case", "Exam", "Exams", "body_of", "draw_cases", "exam_from", "find_cases", "load_exam", "missing"]
 
 MINIMUM_PATIENTS = 3
 AIR_HU = -1000.0
@@ -100,6 +100,30 @@ class Exam:
         voxels = np.asarray(shift_mm) / self.grid.spacing_mm
         hu = shift(self.hu, voxels, order=1, mode="constant", cval=AIR_HU).astype(np.float32)
         return replace(self, hu=hu, body=body_of(hu, self.spacing_mm))
+
+
+class Exams:
+    """Loaded exams by id; the last ones used stay in memory."""
+
+    def __init__(self, cohort: Cohort, cases: Sequence[Case], *, grid_mm: float, keep: int = 40) -> None:
+        self._cohort, self._grid_mm, self._keep = cohort, grid_mm, keep
+        self._cases = {case.exam_id: case for case in cases}
+        self._held: dict[str, Exam] = {}
+
+    def __getitem__(self, exam_id: str) -> Exam:
+        exam = self._held.pop(exam_id, None)
+        if exam is None:
+            exam = load_exam(self._cohort, self._cases[exam_id], grid_mm=self._grid_mm)
+        self._held[exam_id] = exam
+        while len(self._held) > self._keep:
+            del self._held[next(iter(self._held))]
+        return exam
+
+
+def draw_cases(cases: Sequence[Case], most: int, *, seed: int) -> list[Case]:
+    """At most `most` of the cases, in their order."""
+    chosen = np.random.default_rng([seed, 5]).permutation(len(cases))[:most]
+    return [cases[i] for i in sorted(chosen.tolist())]
 
 
 def missing(cohort: Cohort) -> list[str]:
@@ -182,26 +206,42 @@ def load_exam(cohort: Cohort, case: Case, *, grid_mm: float = 4.0) -> Exam:
     Errors: UNT101 for a PET that is not in SUVbw (a threshold in SUV means nothing there) or a CT not in HU; OPS101
     where the two do not meet.
     """
-    ct = cohort.image(case.ct_id).require(Unit.HU, where=f"image {case.ct_id}").astype(np.float32)
-    pet = cohort.image(case.pet_id).require(Unit.SUVBW, where=f"image {case.pet_id}").astype(np.float32)
+    ct = cohort.image(case.ct_id).require(Unit.HU, where=f"image {case.ct_id}")
+    pet = cohort.image(case.pet_id).require(Unit.SUVBW, where=f"image {case.pet_id}")
+    mask = None if case.mask_id is None else cohort.image(case.mask_id)
+    liver = None if case.liver is None else (cohort.image(case.liver[0]), case.liver[1])
+    return exam_from(case, ct, pet, mask=mask, liver=liver, grid_mm=grid_mm)
+
+
+def exam_from(
+    case: Case,
+    ct: Volume,
+    pet: Volume,
+    *,
+    mask: Volume | None = None,
+    liver: tuple[Volume, int] | None = None,
+    grid_mm: float = 4.0,
+) -> Exam:
+    """An exam of volumes: CT (HU), PET (SUVbw), the expert's mask and the liver's (with its value), each on any grid.
+    UNT101, OPS101."""
+    ct.require(Unit.HU, where="CT")
+    pet = pet.require(Unit.SUVBW, where="PET").astype(np.float32)
     grid = working_grid(pet.geometry, grid_mm)
     turned = pet.reorient("RAS")
     same = turned.geometry.same_grid(grid)
     suv = turned.array if same else resample_to(pet, grid, anti_alias=True).array
-    clean = ct.with_array(np.maximum(ct.array, np.float32(AIR_HU)))  # padding of -2000 is no tissue
+    clean = ct.with_array(np.maximum(ct.array.astype(np.float32), np.float32(AIR_HU)))  # padding is no tissue
     hu = resample_to(clean, grid, fill=AIR_HU, anti_alias=True).array
-    lesion = None if case.mask_id is None else _on_grid(cohort.image(case.mask_id), grid)
-    liver = None if case.liver is None else _on_grid(cohort.image(case.liver[0]), grid, case.liver[1])
     spacing = grid.spacing_mm
     return Exam(
         case=case,
         suv=np.ascontiguousarray(suv, np.float32),
         hu=np.ascontiguousarray(hu, np.float32),
         body=body_of(hu, (float(spacing[0]), float(spacing[1]), float(spacing[2]))),
-        lesion=lesion,
-        liver=liver,
+        lesion=None if mask is None else _on_grid(mask, grid),
+        liver=None if liver is None else _on_grid(liver[0], grid, liver[1]),
         grid=grid,
-        evaluation=_evaluation(case, cohort.geometry(case.ct_id), grid),
+        evaluation=_evaluation(case, ct.geometry, grid),
     )
 
 

@@ -18,10 +18,10 @@ from tumorboard.tasks.result import Picture
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw_pictures"]
+__all__ = ["SHOWN", "draw_pictures"]
 
 INK, FAINT, LINE, ALARM = "#1d2733", "#c9cfd6", "#0b6e8f", "#b3541e"
-_SHOWN = 6
+SHOWN = 6
 
 
 def draw_pictures(
@@ -45,8 +45,8 @@ def draw_pictures(
         words = "; ".join(f"{row['run']}, {row['label']}: {row['value']:.2f}" for row in inserted)
         made.append((_inserted(inserted), "inserted.png", "Inserted lesions that are seen", words))
     if shown:
-        words = f"SUV and the map of {main} in {min(len(shown), _SHOWN)} exams; the expert's outline in orange."
-        made.append((_montage(shown[:_SHOWN]), "maps.png", "Exams and their maps", words))
+        words = f"SUV and the map of {main} in {min(len(shown), SHOWN)} exams; the expert's outline in orange."
+        made.append((_montage(shown[:SHOWN]), "maps.png", "Exams and their maps", words))
     folder.mkdir(parents=True, exist_ok=True)
     pictures = []
     for figure, name, title, alt in made:

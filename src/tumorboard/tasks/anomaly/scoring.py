@@ -23,7 +23,7 @@ FROC_RATES = (1.0, 2.0, 4.0, 8.0)
 HOT_SUV = 2.5
 _PEAK_MM, _NEAR_MM = 12.0, 5.0
 _MOST_PEAKS = 100
-_RESAMPLES = 300
+_RESAMPLES = 100
 
 Row = dict[str, Any]
 

@@ -18,7 +18,7 @@ from tumorboard.engine.run_log import RunLog
 from tumorboard.metrics.anomaly import choose_threshold
 from tumorboard.tasks.anomaly import codes
 from tumorboard.tasks.anomaly.config import AnomalyConfig
-from tumorboard.tasks.anomaly.exam import Exam, find_cases, load_exam
+from tumorboard.tasks.anomaly.exam import Exam, draw_cases, find_cases, load_exam
 from tumorboard.tasks.anomaly.insertion import insert_many
 from tumorboard.tasks.anomaly.maps import smoothed
 from tumorboard.tasks.anomaly.masks import fit_threshold
@@ -46,6 +46,7 @@ def train(cohort: Cohort, out: Path, *, config: AnomalyConfig, progress: Progres
     """
     report = progress or (lambda done, total: None)
     cases = [case for case in find_cases(cohort) if case.mask_id]
+    cases = draw_cases(cases, config.most_exams, seed=config.seed)
     total = len(cases) + 100
     training: list[Training] = []
     refused: dict[str, str] = {}
