@@ -213,23 +213,24 @@ def speed(stamp: str) -> str:
 HEAD = f"""# Abnormal uptake in PET/CT
 
 Networks of `tasks/anomaly` beside {", ".join(FREE)}. All maps are smoothed alike (Gaussian of 3 mm SD; thresholds and
-SUV as they are), cover the voxels of the body, and have thresholds of masks chosen on training patients. Intervals: 95 %
-bootstrap over patients. `oracle_dice` chooses its threshold on the patient it is scored on: a ceiling, not a result.
+SUV as they are), cover the voxels of the body, and have thresholds of masks chosen on training patients. Intervals:
+95 % bootstrap over patients. `oracle_dice` chooses its threshold on the patient it is scored on: a ceiling, no result.
 `{SMOOTHED}` is what a learnt map has to beat: smoothing alone is worth more than most models.
 """
 TITLES = {
     "virtual": (
         "Virtual whole bodies (SYNTHETIC)",
         "Hot brain, heart, kidneys, bladder; lesions in head and neck, bone, liver, kidney, heart, lung, nodes, some "
-        "cold on CT; a third of the patients without any lesion (they count for false positives). Then the same exams with "
-        "the CT moved by 6 mm and with SUV 0.8 and 1.2 times.",
+        "cold on CT; a third of the patients without any lesion (they count for false positives). Then the same exams "
+        "with the CT moved by 6 mm and with SUV 0.8 and 1.2 times.",
     ),
     "real": (
         "Soft-tissue sarcoma (real)",
-        "`all`: the cut sub-volumes of `cuts.csv`, which are all that a map may look at; `whole crop`: the tumour's box "
-        "plus 5 cm, which gives its place away (see the image-blind ellipsoid). Limbs and buttocks without bladder, "
+        "`all`: the cut sub-volumes of `cuts.csv`, which are all that a map may look at; `whole crop`: the tumour's "
+        "box plus 5 cm, which gives its place away (see the image-blind ellipsoid). Limbs, mostly, without bladder, "
         "brain or heart in most: what an organ prior could suppress is hardly there. Data: TCIA Soft-tissue-Sarcoma, "
-        "as the IBSI validation set publishes it (CC BY 3.0; Vallieres et al. 2015, doi 10.7937/K9/TCIA.2015.7GO2GSKS).",
+        "as the IBSI validation set publishes it (CC BY 3.0; Vallieres et al. 2015, "
+        "doi 10.7937/K9/TCIA.2015.7GO2GSKS).",
     ),
 }
 

@@ -132,7 +132,7 @@ def test_peaks_belong_to_lesions_within_five_millimetres() -> None:
 
 
 def test_volumes_and_components_follow_autopet() -> None:
-    """Trap 8: one voxel of overlap makes a component no false positive; diagonal neighbours (18) join; ml by the grid."""
+    """Trap 8: one voxel of overlap makes no false positive; diagonal neighbours (18) join; ml by the grid."""
     exam = with_ball()
     score = np.zeros(exam.suv.shape, np.float32)
     score[13, 13, 7] = 1.0  # a corner of the lesion
@@ -235,3 +235,18 @@ def test_a_benchmark_holds_every_baseline(tmp_path: Any) -> None:
     assert all(picture.path.stat().st_size > 1000 and picture.alt for picture in result.pictures)
     again = benchmark(cohort, tmp_path / "out", config=config)
     assert again.scores == result.scores
+
+
+def test_air_is_trimmed_and_the_view_stays_what_it_was() -> None:
+    suv = np.zeros((60, 50, 6), np.float32)
+    hu = np.full(suv.shape, -1000.0, np.float32)
+    hu[30:46, 20:34] = 40.0
+    suv[30:46, 20:34] = 1.0
+    exam = bodies.exam_of(suv, hu)
+    small = exam.trimmed()
+    assert small.suv.shape == (28, 26, 6)  # six voxels of 4 mm on each side
+    assert small.body.sum() == exam.body.sum()
+    assert small.grid.to_world((0, 0, 0)).tolist() == exam.grid.to_world((24, 14, 0)).tolist()
+    free = fit_free([(exam, np.arange(6))], LIGHT, seed=0)
+    whole, part = free(exam)[ELLIPSOID], free(small)[ELLIPSOID]
+    assert np.allclose(part, whole[24:52, 14:40])

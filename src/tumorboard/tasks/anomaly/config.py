@@ -20,8 +20,8 @@ the same, learnt from PET with coarse noise. ``CT only``: no PET."""
 class AnomalyConfig(BaseModel):
     """Settings of one training, and of the cross-validation round it.
 
-    Defaults train one network in about twenty seconds of one core; with the number of steps fixed, the result depends on
-    the data and the seed alone.
+    Defaults train one network in about twenty seconds of one core; with the number of steps fixed, the result depends
+    on the data and the seed alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -25,6 +25,7 @@ __all__ = ["Case", "Exam", "Exams", "body_of", "draw_cases", "exam_from", "find_
 MINIMUM_PATIENTS = 3
 AIR_HU = -1000.0
 _BODY_HU = -300.0
+_RIM_MM = 24.0
 _FINE = 0.75
 """A PET whose voxels are smaller than this part of `grid_mm` is worked on at `grid_mm`."""
 
@@ -63,6 +64,8 @@ class Exam:
     liver: Bools | None
     grid: Geometry
     evaluation: tuple[slice, slice, slice]
+    view: tuple[tuple[int, int, int], tuple[int, int, int]] | None = None
+    """First voxel of the arrays in what was in view, and the view's shape; None: they are the view."""
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
@@ -70,8 +73,23 @@ class Exam:
         return i, j, k
 
     def cropped(self) -> Exam:
-        """The part on which scores are taken, as an exam of its own: nothing outside it can be looked at."""
-        box = self.evaluation
+        """The part on which scores are taken, as an exam of its own: nothing outside it can be looked at, and it is all
+        that is in view."""
+        return self._box(self.evaluation)
+
+    def trimmed(self) -> Exam:
+        """The body with a rim round it and all its slices, which is the rest of what is in view: air costs time."""
+        start, stop = [], []
+        for axis in (0, 1):
+            at = np.flatnonzero(self.body.any(axis=(1 - axis, 2)))
+            rim = int(np.ceil(_RIM_MM / self.spacing_mm[axis]))
+            start.append(max(int(at[0]) - rim, 0) if len(at) else 0)
+            stop.append(min(int(at[-1]) + 1 + rim, self.suv.shape[axis]) if len(at) else self.suv.shape[axis])
+        count = self.suv.shape[2]
+        part = self._box((slice(start[0], stop[0]), slice(start[1], stop[1]), slice(0, count)))
+        return replace(part, view=((start[0], start[1], 0), self.grid.shape))
+
+    def _box(self, box: tuple[slice, slice, slice]) -> Exam:
         grid = self.grid.crop([s.start for s in box], [s.stop for s in box])
         whole = tuple(slice(0, n) for n in grid.shape)
         return replace(
@@ -83,12 +101,13 @@ class Exam:
             liver=None if self.liver is None else self.liver[box],
             grid=grid,
             evaluation=(whole[0], whole[1], whole[2]),
+            view=None,
         )
 
     def slices(self, first: int, last: int) -> Exam:
         """Slices `first` to before `last`."""
         i, j, _ = self.grid.shape
-        return replace(self, evaluation=(slice(0, i), slice(0, j), slice(first, last))).cropped()
+        return self._box((slice(0, i), slice(0, j), slice(first, last)))
 
     def with_suv(self, suv: Floats) -> Exam:
         return replace(self, suv=suv)
@@ -233,7 +252,7 @@ def exam_from(
     clean = ct.with_array(np.maximum(ct.array.astype(np.float32), np.float32(AIR_HU)))  # padding is no tissue
     hu = resample_to(clean, grid, fill=AIR_HU, anti_alias=True).array
     spacing = grid.spacing_mm
-    return Exam(
+    exam = Exam(
         case=case,
         suv=np.ascontiguousarray(suv, np.float32),
         hu=np.ascontiguousarray(hu, np.float32),
@@ -243,6 +262,7 @@ def exam_from(
         grid=grid,
         evaluation=_evaluation(case, ct.geometry, grid),
     )
+    return exam if case.cut is not None else exam.trimmed()
 
 
 def working_grid(native: Geometry, grid_mm: float) -> Geometry:

@@ -161,7 +161,9 @@ def fit_free(training: Sequence[tuple[Exam, NDArray[np.int64]]], config: Anomaly
 
 def _ellipsoid(exam: Exam) -> Floats:
     """Nearness to the middle of what is in view, without looking at any image: 1 in the middle, 0 in the corners."""
-    axes = [np.linspace(-1, 1, n + 2)[1:-1] for n in exam.suv.shape]
+    first, shape = exam.view or ((0, 0, 0), exam.suv.shape)
+    ends = zip(shape, first, exam.suv.shape, strict=True)
+    axes = [np.linspace(-1, 1, n + 2)[1:-1][a : a + size] for n, a, size in ends]
     far = axes[0][:, None, None] ** 2 + axes[1][None, :, None] ** 2 + axes[2][None, None, :] ** 2
     return np.where(exam.body, 1 - np.sqrt(far / 3), 0.0).astype(np.float32)
 
