@@ -23,6 +23,7 @@ from tumorboard.tasks.anomaly.maps import BINARY, ELLIPSOID, FREE, SMOOTHED, fit
 from tumorboard.tasks.anomaly.model import AnomalyModel
 from tumorboard.tasks.anomaly.normal import normal_slices
 from tumorboard.tasks.anomaly.predict import predict
+from tumorboard.tasks.anomaly.prior import prior_maps
 from tumorboard.tasks.anomaly.rows import candidate_rows, probability_of
 from tumorboard.tasks.anomaly.scoring import peaks_of, score_exam
 
@@ -193,6 +194,9 @@ def test_predictions_are_rows_of_the_cohort(drawn: Any, tmp_path: Any) -> None:
     assert np.allclose(written, z, atol=1e-4)
     facts = json.loads(told.row("runs", run_id="map")["metrics"])
     assert facts["in_fold"] == sorted(cohort.patient_ids)
+    with pytest.raises(TumorboardError) as error:
+        prior_maps(told, "map")  # the model has seen these patients
+    assert error.value.code.id == "ANO106"
     found = evaluate(told, "map")
     assert {row["metric"] for row in found.scores} <= set(METRICS)
     assert found.missing == ()
@@ -231,7 +235,7 @@ def test_a_benchmark_holds_every_baseline(tmp_path: Any) -> None:
         if row["run"] == "SUV>2.5" and row["metric"] == "hot_normal_flagged" and row["value"] is not None:
             assert row["value"] == 1.0
     told = cohort.with_rows(**result.rows)
-    assert len(told.rows("images", run_id="masked dual")) == 4
+    assert set(prior_maps(told, "masked dual")) == {f"P{n}.0" for n in range(4)}  # each out of fold
     assert all(picture.path.stat().st_size > 1000 and picture.alt for picture in result.pictures)
     again = benchmark(cohort, tmp_path / "out", config=config)
     assert again.scores == result.scores
