@@ -24,7 +24,9 @@ PAGES = [
 NOT_HERE = ("make ", "git ")
 # A test needs no well-trained network; the pages show the defaults.
 LIGHT = ("steps=2", "folds=2", "mirror=false", "overlap=0", "patch_voxels=16")
-QUICKER = " ".join(f"--set segmentation.{setting}" for setting in LIGHT) + " --set bodypart.steps=2"
+QUICKER = (
+    " ".join(f"--set segmentation.{setting}" for setting in LIGHT) + " --set bodypart.steps=2 --set anomaly.steps=2"
+)
 
 
 def docs_builder() -> ModuleType:

@@ -28,6 +28,7 @@ def command(
         None, "--imaged", min=0, help="Patients with images, of head-neck and whole-body; default all."
     ),
     organs: bool = typer.Option(False, "--organs", help="Write the organ label maps too."),
+    spread: bool = typer.Option(False, "--spread", help="Distant lesions (whole-body); a third without any lesion."),
     size_px: int = typer.Option(512, "--size", min=64, max=4096, help="Longer side of an X-ray in pixels."),
     bits: int = typer.Option(8, "--bits", help="Of an X-ray's pixels: 8 or 16."),
     masked_words: bool = typer.Option(False, "--masked-words", help="XXXX for some words of reports."),
@@ -56,6 +57,7 @@ def command(
         "tables_only": tables_only,
         "imaged": imaged,
         "organs": organs,
+        "spread": spread,
         "faults": tuple(faults),
         "size_px": size_px,
         "bits": bits,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tumorboard.metrics.listed.anomaly import MAPS
 from tumorboard.metrics.listed.lesions import LESIONS
 from tumorboard.metrics.listed.masks import MASKS
 from tumorboard.metrics.listed.metric import Metric
@@ -10,7 +11,7 @@ from tumorboard.metrics.listed.reports import REPORTS
 
 __all__ = ["METRICS", "Metric", "metric_id"]
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (*MASKS, *OUTCOMES, *LESIONS, *REPORTS)}
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*MASKS, *MAPS, *OUTCOMES, *LESIONS, *REPORTS)}
 
 
 def metric_id(name: str, *, definition: str = "", tolerance_mm: float | None = None) -> str:

@@ -21,6 +21,7 @@ from tumorboard.phantom.exam import TRUTH, ImagingOptions, finding_rows, image_r
 from tumorboard.phantom.outcomes import ETA_SD, SHARES, ceilings, rfs_risk
 from tumorboard.phantom.patient import VirtualPatient, centre_of, draw_patient
 from tumorboard.phantom.scanner import CENTRES
+from tumorboard.phantom.spread import spread as spread_out
 
 __all__ = ["DEFAULT_CENTRES", "draw_patients", "make_cohort"]
 
@@ -44,6 +45,7 @@ def make_cohort(
     organs: bool = False,
     dose: bool = True,
     quirks: bool = False,
+    spread: bool = False,
     faults: Sequence[str] = (),
     size_px: int = 512,
     bits: int = 8,
@@ -69,6 +71,8 @@ def make_cohort(
     organs : write the organ label map of every exam (run ``truth``).
     dose : plan an RT dose for each centre's share of patients.
     quirks : the centres' own habits that a check must notice (Bq/ml, stray labels).
+    spread : of region whole-body: distant lesions, some in hot organs, some cold on CT; a third of the patients come in
+        remission, without a lesion (`phantom.spread`).
     faults : names of `phantom.faults.FAULTS`, planted after the fact.
     size_px, bits, masked_words : of X-rays (longer side, 8 or 16 bits per pixel) and reports (XXXX for some words).
     map : where the patients are scanned (an executor's ``map``); the result does not depend on it.
@@ -79,6 +83,8 @@ def make_cohort(
     """
     root = Path(out).resolve()
     _refuse(root, region=region, centres=centres)
+    if spread and region != "whole-body":
+        raise TumorboardError(codes.UNKNOWN_NAME, "spread", found=repr(region), expected="region whole-body")
     if region == "chest-xray":
         from tumorboard.phantom.chest_cohort import ChestOptions, make_chest_cohort
 
@@ -92,6 +98,8 @@ def make_cohort(
         scans = CtOptions(least_mm=spacing_mm, images=not tables_only, organs=organs)
         return make_ct_cohort(root, patients=patients, seed=seed, exams=exams, options=scans, faults=faults, map=map)
     drawn = draw_patients(patients, seed=seed, centres=centres, exams=exams, followed=followed)
+    if spread:
+        drawn = [spread_out(patient) for patient in drawn]
     tables: dict[str, list[dict[str, Any]]] = {
         name: [] for name in ("patients", "exams", "images", "findings", "relations")
     }
@@ -99,7 +107,9 @@ def make_cohort(
         tables["patients"].append(_patient_row(patient))
         tables["exams"] += _exam_rows(patient)
     if not tables_only:
-        options = ImagingOptions(region=region, spacing_mm=spacing_mm, organs=organs, dose=dose, quirks=quirks)
+        options = ImagingOptions(
+            region=region, spacing_mm=spacing_mm, organs=organs, dose=dose, quirks=quirks, spread=spread
+        )
         scanned = drawn[:imaged]
         for images, findings in map(partial(_scan_patient, folder=root / "images", options=options), scanned):
             tables["images"] += images
@@ -158,7 +168,7 @@ def _scan_patient(
     for exam in range(len(patient.exam_days)):
         exam_id = f"{patient.patient_id}.{exam}"
         shown = scan(patient, exam, options)
-        images += image_rows(shown, folder / patient.patient_id, exam_id)
+        images += image_rows(shown, folder / patient.patient_id, exam_id, options.labels)
         findings += finding_rows(shown, exam_id)
     return images, findings
 

@@ -30,23 +30,34 @@ from tumorboard.phantom.tissue import TissueValues, draw_tissues
 __all__ = ["LABELS", "TRUTH", "ExamImages", "ImagingOptions", "image_rows", "scan"]
 
 LABELS = {1: "GTVp", 2: "GTVn"}
+METASTASES = {3: "metastasis"}
+"""Further values of the masks of a cohort with distant lesions."""
 TRUTH = "truth"
 """The run of what nobody saw: the planted signal, complete stages, anatomy."""
 
 _HALF_LIFE_MIN = 109.77
+_VALUES = {"P": 1, "M": 3}
+"""Value in the mask by the first letter of a lesion's name; nodes 2."""
 
 
 @dataclass(frozen=True)
 class ImagingOptions:
     """region: ``head-neck`` or ``whole-body``. spacing_mm: no voxel edge is shorter (None: the protocols' own grids).
     organs: write the organ label map too. dose: plan a dose for the centres' share of patients. quirks: the
-    centres' own faults (Bq/ml, a stray label), declared where they can be."""
+    centres' own faults (Bq/ml, a stray label), declared where they can be. spread: patients may have distant
+    lesions."""
 
     region: str = "head-neck"
     spacing_mm: float | None = 3.0
     organs: bool = False
     dose: bool = True
     quirks: bool = False
+    spread: bool = False
+
+    @property
+    def labels(self) -> Mapping[int, str]:
+        """Values of the expert's mask."""
+        return LABELS | METASTASES if self.spread else LABELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +167,7 @@ def _labels(drawn: Rendering) -> tuple[NDArray[np.uint8], NDArray[np.uint8], dic
     for number, name in drawn.names.items():
         if name.startswith("lesion:"):
             numbers[name.removeprefix("lesion:")] = number
-            to_mask[number] = 1 if name.startswith("lesion:P") else 2
+            to_mask[number] = _VALUES.get(name[7], 2)
             to_organ[number] = 0
     return to_organ[drawn.labels], to_mask[drawn.labels], numbers
 
@@ -239,7 +250,9 @@ def _oriented(volume: Volume, orientation: str) -> Volume:
     return volume
 
 
-def image_rows(images: ExamImages, folder: Path, exam_id: str) -> list[dict[str, Any]]:
+def image_rows(
+    images: ExamImages, folder: Path, exam_id: str, labels: Mapping[int, str] = LABELS
+) -> list[dict[str, Any]]:
     """Write the volumes below `folder` and describe them as rows of `images`."""
     rows = []
     kinds = {
@@ -266,7 +279,7 @@ def image_rows(images: ExamImages, folder: Path, exam_id: str) -> list[dict[str,
             row |= {
                 "run_id": EXPERT if kind == "mask" else TRUTH,
                 "reference_image_id": f"{exam_id}.CT",
-                "labels": LABELS if kind == "mask" else dict(images.organ_names),
+                "labels": dict(labels) if kind == "mask" else dict(images.organ_names),
             }
         rows.append(row)
     return rows
@@ -277,11 +290,11 @@ def finding_rows(images: ExamImages, exam_id: str) -> list[dict[str, Any]]:
     rows = []
     for found in images.lesions:
         lesion: Lesion = found["lesion"]
-        value = 1 if lesion.kind == "primary" else 2
+        value = _VALUES.get(lesion.name[0], 2)
         common = {
             "image_id": f"{exam_id}.mask",
             "kind": "mask label",
-            "label": LABELS[value],
+            "label": (LABELS | METASTASES)[value],
             "value": value,
             "points_mm": found["centroid_mm"],
             "box": found["box_mm"],
@@ -306,11 +319,16 @@ def finding_rows(images: ExamImages, exam_id: str) -> list[dict[str, Any]]:
                     "long_axis_mm": lesion.long_axis_mm,
                     "volume_ml": lesion.volume_at(exam_number(exam_id)),
                 },
-                "attributes": json.dumps({"lesion": lesion.name, "courses": list(lesion.courses)}, sort_keys=True),
+                "attributes": json.dumps(_truth(lesion), sort_keys=True),
                 **common,
             }
         )
     return rows
+
+
+def _truth(lesion: Lesion) -> dict[str, Any]:
+    facts: dict[str, Any] = {"lesion": lesion.name, "courses": list(lesion.courses)}
+    return facts | {"setting": lesion.setting} if lesion.setting else facts
 
 
 def exam_number(exam_id: str) -> int:

@@ -43,6 +43,9 @@ class Lesion:
     hu_contrast: float
     rough_mm: float
     courses: tuple[float, ...] = (1.0,)
+    layer: int = Layer.LESION
+    setting: str = ""
+    """What makes it easy or hard to see: ``hot organ``, ``cold on CT``."""
 
     @property
     def malignant(self) -> bool:
@@ -154,7 +157,7 @@ def lesion_solids(
         Solid(
             whole,
             name,
-            layer=Layer.LESION,
+            layer=lesion.layer,
             rough_mm=rough,
             rough_scale=waves,
             label=label,
@@ -167,14 +170,14 @@ def lesion_solids(
             Solid(
                 _placed(lesion.shape, lesion.centre, 0.74 * size),
                 f"{name}:inside",
-                layer=Layer.LESION,
+                layer=lesion.layer,
                 rough_mm=1.3 * rough,
                 rough_scale=waves,
             )
         )
     if lesion.necrotic_fraction > 0.02:
         core = _placed(lesion.shape, lesion.centre, lesion.necrotic_fraction ** (1 / 3) * size)
-        solids.append(Solid(core, f"{name}:core", layer=Layer.LESION, rough_mm=1.2 * rough, rough_scale=waves))
+        solids.append(Solid(core, f"{name}:core", layer=lesion.layer, rough_mm=1.2 * rough, rough_scale=waves))
     return solids
 
 

@@ -1,0 +1,1 @@
+"""Uptake that normal anatomy does not explain, learnt from normal PET/CT alone."""

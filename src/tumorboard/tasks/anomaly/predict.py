@@ -1,0 +1,77 @@
+"""A trained model on new exams: a map on the PET's grid, and candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tumorboard.core.cohort import Cohort
+from tumorboard.core.errors import TumorboardError
+from tumorboard.tasks.anomaly import codes
+from tumorboard.tasks.anomaly.exam import find_cases, load_exam
+from tumorboard.tasks.anomaly.maps import network_maps
+from tumorboard.tasks.anomaly.model import AnomalyModel
+from tumorboard.tasks.anomaly.rows import candidate_rows, limit_of, run_row, write_map
+from tumorboard.tasks.result import TaskResult
+
+__all__ = ["predict"]
+
+
+def predict(
+    run: Path,
+    cohort: Cohort,
+    *,
+    out: Path | None = None,
+    run_id: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> TaskResult:
+    """Map every exam of `cohort` that has CT and PET with the model in the folder `run`; maps go below `out` (default
+    ``run/predictions``).
+
+    Returns rows of runs, images (role map, z-score) and findings (candidates). Exams that cannot be mapped (ANO101
+    without CT, UNT101 with a PET not in SUVbw, ANO105 without a liver where the threshold needs one, unreadable files)
+    are named in the run's `metrics` under ``refused``; where none could be, the first error is raised. Patients that
+    the model was trained on are named under ``in_fold``. Errors: ANO104, ENG103, ENG104 for the model.
+    """
+    model = AnomalyModel.load(run)
+    name = run_id or run.resolve().name
+    folder = (out or run / "predictions").resolve()
+    images: list[dict[str, Any]] = []
+    findings: list[dict[str, Any]] = []
+    refused: list[TumorboardError] = []
+    cases = find_cases(cohort, refused=refused)
+    for done, case in enumerate(cases, start=1):
+        if progress is not None:
+            progress(done, len(cases))
+        try:
+            exam = load_exam(cohort, case, grid_mm=model.config.grid_mm)
+            score = network_maps(model, exam)[model.config.network]
+        except TumorboardError as error:
+            refused.append(error)
+            continue
+        images.append(write_map(cohort, exam, score, folder, run_id=name))
+        findings += candidate_rows(exam, score, model, run_id=name)
+    if not images:
+        raise (
+            refused[0]
+            if refused
+            else TumorboardError(codes.INPUT_MISSING, cohort.name, found="no exam with a PET", expected="CT and PET")
+        )
+    trained = list(model.facts.get("patients", []))
+    seen = sorted(set(trained) & {case.patient_id for case in cases})
+    runs = [
+        run_row(
+            name,
+            kind="model",
+            config=model.config.model_dump(mode="json"),
+            inputs={"trained_on": trained},
+            metrics={
+                "refused": {error.where: str(error) for error in refused},
+                "in_fold": seen,
+                "threshold_z": limit_of(model),
+                "threshold_from": "training masks" if model.mask_z is not None else "probability",
+            },
+        )
+    ]
+    return TaskResult([], {"runs": runs, "images": images, "findings": findings})
