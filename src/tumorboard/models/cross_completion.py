@@ -8,6 +8,7 @@ After Xing et al. (MICCAI 2025), of whom a figure's caption and summaries are pu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,17 @@ from torch import Tensor, nn
 from tumorboard.models.clinical_graph import ClinicalGraph, Node
 from tumorboard.models.slice_depth import Lattice, SliceDepthEncoder, attend
 
-__all__ = ["CrossCompletion", "SurvivalFusion"]
+__all__ = ["CrossCompletion", "Picture", "SurvivalFusion"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Patches (n, s, p, voxels) of images, which slices are no padding (n, s), and the channels that there are (n, c) as
+    0 and 1; what stands in the others should be 0."""
+
+    patches: Tensor
+    there: Tensor
+    channels: Tensor
 
 
 class _Reading(nn.Module):
@@ -63,24 +74,23 @@ class CrossCompletion(nn.Module):
         self.table = ClinicalGraph(nodes, width=width, depth=depth, heads=heads, dropout=dropout) if nodes else None
         if image is not None:
             self.mask_token = nn.Parameter(torch.zeros(width))
+            self.no_channel = nn.Parameter(torch.zeros(image.channels, width))
             self.image_reads = _Reading(width, heads)
             self.to_voxels = nn.Linear(width, image.voxels)
         if self.table is not None:
             self.table_reads = _Reading(width, heads, dropout)
 
-    def image_tokens(
-        self, patches: Tensor, there: Tensor, lattice: Lattice | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Tokens (n, k, width) of patches (n, s, p, voxels), and which of them there are (n, k)."""
+    def image_tokens(self, picture: Picture, lattice: Lattice | None = None) -> tuple[Tensor, Tensor]:
+        """Tokens (n, k, width), and which of them there are (n, k)."""
         assert self.image is not None
-        tokens = self.image.encode(patches, there=there, lattice=lattice)
-        seen = there if lattice is None else there.gather(1, lattice.slices)
+        offset = (1 - picture.channels) @ self.no_channel
+        tokens = self.image.encode(picture.patches, there=picture.there, lattice=lattice, offset=offset)
+        seen = picture.there if lattice is None else picture.there.gather(1, lattice.slices)
         return tokens.flatten(1, 2), seen.repeat_interleave(tokens.shape[2], dim=1)
 
     def complete_image(
         self,
-        patches: Tensor,
-        there: Tensor,
+        picture: Picture,
         *,
         lattice: Lattice,
         shown: Tensor,
@@ -88,10 +98,10 @@ class CrossCompletion(nn.Module):
         other: Tensor | None,
         other_seen: Tensor | None,
     ) -> Tensor:
-        """Predicted patches (n, q, voxels) at the `wanted` slices and places (n, q each), from the patches of the
+        """Predicted patches (n, q, voxels) at the `wanted` slices and places (n, q each), from the tokens of the
         `lattice` (nothing of a patient where `shown` (n,) is False) and the `other` modality's intact nodes."""
         assert self.image is not None
-        tokens, seen = self.image_tokens(patches, there, lattice)
+        tokens, seen = self.image_tokens(picture, lattice)
         keys, known = [tokens], [seen & shown[:, None]]
         if other is not None and other_seen is not None:
             keys.append(other)
@@ -141,8 +151,7 @@ class SurvivalFusion(nn.Module):
 
     def forward(
         self,
-        patches: Tensor | None,
-        there: Tensor | None,
+        picture: Picture | None,
         values: Tensor,
         states: Tensor,
         has: Tensor,
@@ -151,21 +160,21 @@ class SurvivalFusion(nn.Module):
         """`has` (n, 2) of 0 and 1: whether image and table are there. What is not there does not change the outputs."""
         pair, seen_image, seen_table = self.pair, has[:, :1], has[:, 1:]
         total = has @ self.presence
-        picture = tokens = known = None
-        if pair.image is not None and patches is not None and there is not None:
-            clean = torch.where(seen_image[:, :, None, None] > 0, patches, torch.zeros_like(patches))
-            tokens, known = pair.image_tokens(clean, there, lattice)
+        image = tokens = known = None
+        if pair.image is not None and picture is not None:
+            clean = torch.where(seen_image[:, :, None, None] > 0, picture.patches, torch.zeros_like(picture.patches))
+            tokens, known = pair.image_tokens(Picture(clean, picture.there, picture.channels), lattice)
             known = known & (seen_image > 0)
-            picture = self.picture(tokens, known)
-            total = total + self.from_image(self.drop(picture)) * seen_image
+            image = self.summary(tokens, known)
+            total = total + self.from_image(self.drop(image)) * seen_image
         if pair.table is not None:
             embedded = pair.table.embedded(values, torch.where(seen_table > 0, states, torch.ones_like(states)))
             total = total + torch.einsum("nmw,mwo->no", embedded, self.from_cells) * seen_table
             nodes = pair.table.exchange(embedded)
             total = total + self.from_table(self.drop(nodes[:, -1])) * seen_table
-            if picture is not None and tokens is not None and known is not None:
+            if image is not None and tokens is not None and known is not None:
                 read = pair.table_reads(nodes[:, -1:], tokens, known)[:, 0]
-                product = self.image_factor(picture) * self.table_factor(nodes[:, -1])
+                product = self.image_factor(image) * self.table_factor(nodes[:, -1])
                 together = self.from_both(self.drop(torch.cat([product, read], dim=1)))
                 total = total + together * seen_image * seen_table
         outputs: Tensor = total
@@ -176,7 +185,7 @@ class SurvivalFusion(nn.Module):
         scores = self.look(tokens)[..., 0].masked_fill(~known, -1e4)
         return torch.softmax(scores, dim=1) * known
 
-    def picture(self, tokens: Tensor, known: Tensor) -> Tensor:
+    def summary(self, tokens: Tensor, known: Tensor) -> Tensor:
         """(n, width) of an image: its tokens as they were looked at, and their plain mean."""
         looked = (self.looks(tokens, known)[:, :, None] * tokens).sum(dim=1)
         count = known.sum(dim=1, keepdim=True).clamp(min=1)

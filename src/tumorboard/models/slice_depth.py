@@ -101,7 +101,7 @@ class SliceDepthEncoder(nn.Module):
         super().__init__()
         if any(size % edge for size, edge in zip(shape, patch, strict=True)):
             raise ValueError(f"patches of {patch} do not divide volumes of {shape}")
-        self.patch = patch
+        self.patch, self.channels = patch, channels
         self.grid = (shape[0] // patch[0], shape[1] // patch[1], shape[2] // patch[2])
         self.voxels = channels * patch[0] * patch[1] * patch[2]
         self.embed = nn.Linear(self.voxels, width)
@@ -140,8 +140,15 @@ class SliceDepthEncoder(nn.Module):
         without a meaning (never NaN)."""
         return self.encode(self.patches(volumes), there=there, lattice=lattice)
 
-    def encode(self, patches: Tensor, *, there: Tensor | None = None, lattice: Lattice | None = None) -> Tensor:
-        """The same from `patches` (n, s, p, voxels)."""
+    def encode(
+        self,
+        patches: Tensor,
+        *,
+        there: Tensor | None = None,
+        lattice: Lattice | None = None,
+        offset: Tensor | None = None,
+    ) -> Tensor:
+        """The same from `patches` (n, s, p, voxels); `offset` (n, width) is added to all tokens of a volume."""
         n, slices, places, _ = patches.shape
         if there is None:
             there = torch.ones(n, slices, dtype=torch.bool)
@@ -152,6 +159,8 @@ class SliceDepthEncoder(nn.Module):
         there = there | ~there.any(dim=1, keepdim=True)
         clean = torch.where(there[:, :, None, None], patches, torch.zeros_like(patches))
         x = self.embed(clean) + self.positions(chosen.slices[:, :, None], chosen.places[:, None, :])
+        if offset is not None:
+            x = x + offset[:, None, None]
         for block in self.blocks:
             x = block(x, there)
         tokens: Tensor = self.norm(x)
