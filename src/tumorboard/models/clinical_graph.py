@@ -116,7 +116,8 @@ class ClinicalGraph(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.number_heads = nn.Parameter(0.05 * torch.randn(m, width))
         self.number_bias = nn.Parameter(torch.zeros(m))
-        self.level_heads = nn.Linear(width, total)
+        self.level_heads = nn.Parameter(0.05 * torch.randn(total, width))
+        self.level_bias = nn.Parameter(torch.zeros(total))
 
     def embedded(self, values: Tensor, states: Tensor) -> Tensor:
         """Nodes (n, m, width) before they exchange anything; a number's is linear in it."""
@@ -157,9 +158,8 @@ class ClinicalGraph(nn.Module):
 
     def level_logits(self, node: Tensor, j: int) -> Tensor:
         """(n, levels) of the variable j from its node (n, width)."""
-        start = int(self.first[j])
-        logits: Tensor = self.level_heads(node)[:, start : start + self.nodes[j].levels]
-        return logits
+        mine = slice(int(self.first[j]), int(self.first[j]) + self.nodes[j].levels)
+        return node @ self.level_heads[mine].T + self.level_bias[mine]
 
     def edges(self) -> Tensor:
         """(layers, m + 1, m + 1) of 0 and 1: row reads column; the last row is the reader."""
