@@ -75,6 +75,23 @@ def table_twin(folder: Path) -> Cohort:
     return Cohort.build("twin", patients=patients, outcomes=outcomes, dictionary=[stage])
 
 
+def ici_twin(folder: Path) -> Cohort:
+    rng = np.random.default_rng(1)
+    images = twins.scan(folder, "P-1.0", rng, PT=None, labels={1: "GTV"}) + twins.scan(
+        folder, "P 2.0", rng, PT=None, mask=None
+    )
+    patients = [{"patient_id": "P-1", "centre": "A", "sex": "male", "age_years": 50.5, "pdl1": 35.0},
+                {"patient_id": "P 2", "centre": "B", "age_years": 70.0},
+                {"patient_id": "P-3", "pdl1": 1.0}]  # fmt: skip
+    outcomes = [
+        {"patient_id": "P-1", "endpoint": "PFS", "run_id": EXPERT, "survival": {"event": True, "time_days": 90.5}},
+        {"patient_id": "P-3", "endpoint": "PFS", "run_id": EXPERT, "survival": {"event": False, "time_days": 30.0}},
+        {"patient_id": "P-1", "endpoint": "OS", "run_id": EXPERT, "survival": {"event": False, "time_days": 400.0}},
+    ]
+    pdl1 = Variable("pdl1", Kind.NUMERIC, unit="%", baseline=True)
+    return twins.cohort_of(images, patients=patients, outcomes=outcomes, dictionary=[pdl1])
+
+
 def graph_twin(folder: Path) -> Cohort:
     return twins.graph_cohort()
 
@@ -109,6 +126,7 @@ TWINS = {
     "dicom": Twin(dicom_twin, {"masks": "seg", "pet": "GML"}, voxel_tolerance=1e-3),  # 16-bit pixels, slope per slice
     "dicom-sr": Twin(graph_twin, pixels=False),
     "hecktor": Twin(hecktor_twin),
+    "ici-nsclc": Twin(ici_twin),
     "imagenome": Twin(graph_twin, pixels=False),
     "nnunet": Twin(nnunet_twin),
     "pairs": Twin(pairs_twin),

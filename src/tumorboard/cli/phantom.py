@@ -18,7 +18,8 @@ def command(
     region: str = typer.Option(
         "head-neck",
         "--region",
-        help="head-neck, whole-body, chest-xray (X-rays with reports) or body-ct (lesions followed by CT).",
+        help="head-neck, whole-body, chest-xray (X-rays with reports), body-ct (lesions followed by CT) or lung-ici "
+        "(lung tumours before immunotherapy: CT crops, table, PFS and OS).",
     ),
     centres: str = typer.Option("", "--centres", help="Virtual centres in turn, e.g. VA,VA,VC; default VA,VB,VC,VD."),
     exams: int = typer.Option(2, "--exams", min=1, help="Most exams per patient (body-ct: of each)."),

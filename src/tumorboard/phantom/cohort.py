@@ -26,7 +26,7 @@ from tumorboard.phantom.spread import spread as spread_out
 __all__ = ["DEFAULT_CENTRES", "draw_patients", "make_cohort"]
 
 DEFAULT_CENTRES = ("VA", "VB", "VC", "VD")
-REGIONS = ("head-neck", "whole-body", "chest-xray", "body-ct")
+REGIONS = ("head-neck", "whole-body", "chest-xray", "body-ct", "lung-ici")
 TRUTH_RUNS = (TRUTH, "truth-table", "truth-image", "truth-known")
 
 
@@ -60,8 +60,10 @@ def make_cohort(
     patients, seed : how many, and which; patient i of a seed is the same in a cohort of any size.
     region : ``head-neck`` (vertex to the upper chest), ``whole-body`` (vertex to mid-thigh), ``chest-xray``:
         patients of a chest clinic with X-rays and reports (`phantom.chest_cohort`; of the options below, exams,
-        tables_only, faults, map and those of X-rays count), or ``body-ct``: patients followed by CT alone, all at as
-        many exams (`phantom.ct_cohort`; exams, spacing_mm, tables_only, organs, faults and map count).
+        tables_only, faults, map and those of X-rays count), ``body-ct``: patients followed by CT alone, all at as
+        many exams (`phantom.ct_cohort`; exams, spacing_mm, tables_only, organs, faults and map count), or
+        ``lung-ici``: CT crops of lung tumours before immunotherapy, with a table, PFS and OS
+        (`phantom.ici_cohort`; tables_only, faults and map count).
     centres : of `phantom.scanner.CENTRES`, used in turn; name one twice to double its share.
     exams, followed : most exams per patient, and the share of patients who have them.
     spacing_mm : no voxel edge is shorter; None keeps each protocol's own grids (slower).
@@ -97,6 +99,11 @@ def make_cohort(
         _own_machines(centres)
         scans = CtOptions(least_mm=spacing_mm, images=not tables_only, organs=organs)
         return make_ct_cohort(root, patients=patients, seed=seed, exams=exams, options=scans, faults=faults, map=map)
+    if region == "lung-ici":
+        from tumorboard.phantom.ici_cohort import make_ici_cohort
+
+        _own_machines(centres)
+        return make_ici_cohort(root, patients=patients, seed=seed, images=not tables_only, faults=faults, map=map)
     drawn = draw_patients(patients, seed=seed, centres=centres, exams=exams, followed=followed)
     if spread:
         drawn = [spread_out(patient) for patient in drawn]

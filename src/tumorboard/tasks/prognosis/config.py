@@ -25,7 +25,7 @@ MODELS = (
 """In the order of the tables: the null model first, then from simple to complex."""
 ON_IMAGES = ("radiomics-cox", "fusion-cox")
 """Models of image features, tried where a cohort has them. Networks on images (image-network, fusion-network,
-fusion-ensemble) train for minutes and are asked for by name."""
+fusion-ensemble, masked-crossmodal and its transductive form) train for minutes and are asked for by name."""
 
 
 class PrognosisConfig(BaseModel):
@@ -56,6 +56,12 @@ class PrognosisConfig(BaseModel):
     )
     pictures: bool = Field(True, description="whether to draw the figures")
     resamples: int = Field(1000, ge=100, description="bootstrap resamples of patients")
+    masked_crop: Literal["lesion", "lung", "whole"] = Field(
+        "lesion", description="what masked-crossmodal sees of a CT: a box round the lesion, the lungs, or all of it"
+    )
+    masked_likelihood: Literal["hazard", "cox"] = Field("hazard", description="how masked-crossmodal learns times")
+    masked_pretraining: int = Field(200, ge=0, description="steps of masked completion before masked-crossmodal learns")
+    masked_steps: int = Field(160, ge=1, description="steps in which masked-crossmodal learns the outcomes")
 
     @field_validator("endpoints", "covariates", "models", "across_centres", "horizons_days", mode="before")
     @classmethod

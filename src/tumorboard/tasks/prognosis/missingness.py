@@ -73,7 +73,7 @@ def missingness(
         train = np.setdiff1d(np.arange(len(rows)), test)
         training = Training.of(
             [rows[i] for i in train], outcome.event[train], outcome.time_days[train],
-            variables=variables, config=config, cohort=cohort,
+            variables=variables, config=config, cohort=cohort, endpoint=outcome.endpoint,
         )  # fmt: skip
         for model in models:
             fitted = fit_model(model, training)

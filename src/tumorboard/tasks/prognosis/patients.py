@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tumorboard.core.cohort import Cohort
+from tumorboard.core.errors import TumorboardError
+from tumorboard.core.outcome import Survival
 from tumorboard.core.variables import Variable
 from tumorboard.tasks.clinical.encoding import ClinicalEncoder
 from tumorboard.tasks.clinical.folds import stratified_folds
@@ -26,7 +28,11 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Training:
-    """Patients with their outcomes: `event` (n,), `time_days` (n,) > 0; and how they were encoded."""
+    """Patients with their outcomes: `event` (n,), `time_days` (n,) > 0; and how they were encoded.
+
+    `endpoint` is what is predicted, and `others` the same patients' other endpoints with times, for models that learn
+    several together: (event, time_days) by name, NaN where a patient's is unknown.
+    """
 
     patients: Patients
     event: Bools
@@ -34,6 +40,8 @@ class Training:
     variables: tuple[Variable, ...]
     encoder: ClinicalEncoder
     config: PrognosisConfig
+    endpoint: str = ""
+    others: Mapping[str, tuple[Bools, Floats]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -45,11 +53,15 @@ class Training:
         variables: Sequence[Variable],
         config: PrognosisConfig,
         cohort: Cohort | None = None,
+        endpoint: str = "",
     ) -> Training:
-        """Encode `rows` by what they themselves hold."""
+        """Encode `rows` by what they themselves hold. With an `endpoint` the other endpoints of these patients come
+        from `cohort`."""
         encoder = ClinicalEncoder.fit(rows, variables, rare_below=config.rare_below)
         patients = Patients.encoded(rows, encoder, cohort)
-        return cls(patients, np.asarray(event, bool), np.asarray(time_days, float), tuple(variables), encoder, config)
+        others = _others(cohort, rows, endpoint) if cohort is not None and endpoint else {}
+        happened, days = np.asarray(event, bool), np.asarray(time_days, float)
+        return cls(patients, happened, days, tuple(variables), encoder, config, endpoint, others)
 
     def part(self, index: Indices) -> Training:
         """Some of the patients, encoded anew by what they alone hold."""
@@ -61,6 +73,7 @@ class Training:
             variables=self.variables,
             config=self.config,
             cohort=self.patients.cohort,
+            endpoint=self.endpoint,
         )
 
     def inner(self) -> Iterator[tuple[Training, Patients, Indices]]:
@@ -72,3 +85,19 @@ class Training:
             kept = self.part(np.setdiff1d(np.arange(len(self.event)), held_out))
             rows = [self.patients.rows[i] for i in held_out]
             yield kept, Patients.encoded(rows, kept.encoder, self.patients.cohort), held_out
+
+
+def _others(cohort: Cohort, rows: Sequence[Record], endpoint: str) -> dict[str, tuple[Bools, Floats]]:
+    """Endpoints with times but `endpoint`, of the patients of `rows` alone."""
+    found = {}
+    for name in cohort.endpoints():
+        try:
+            outcome = cohort.outcome(name) if name != endpoint else None
+        except TumorboardError:
+            continue  # all values unusable: the checks report them
+        if isinstance(outcome, Survival):
+            place = {patient: i for i, patient in enumerate(outcome.patient_ids)}
+            index = np.array([place.get(str(row["patient_id"]), -1) for row in rows])
+            known = index >= 0
+            found[name] = (outcome.event[index] & known, np.where(known, outcome.time_days[index], np.nan))
+    return found

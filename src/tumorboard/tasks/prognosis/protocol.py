@@ -69,7 +69,7 @@ def cross_validate(
         train = np.setdiff1d(np.arange(len(rows)), test)
         training = Training.of(
             [rows[i] for i in train], outcome.event[train], outcome.time_days[train],
-            variables=variables, config=config, cohort=cohort,
+            variables=variables, config=config, cohort=cohort, endpoint=outcome.endpoint,
         )  # fmt: skip
         fitted = fit_model(model, training)
         tested = Patients.encoded([rows[i] for i in test], training.encoder, cohort)

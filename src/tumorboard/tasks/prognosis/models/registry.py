@@ -39,6 +39,8 @@ _FILES: dict[str, str] = {
     "image-network": "images",
     "fusion-network": "images",
     "fusion-ensemble": "images",
+    "masked-crossmodal": "masked",
+    "masked-crossmodal-transductive": "masked",
 }
 """Model -> the file that defines it."""
 

@@ -1,0 +1,346 @@
+"""The two stages of masked cross-modality learning: completion of what is hidden, then the outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorboard.engine.schedule import TrainingPlan
+from tumorboard.tasks.features.slab import SlabSettings
+from tumorboard.tasks.prognosis.models.joint import Endpoints, cox_loss, endpoint_loss
+from tumorboard.tasks.prognosis.models.masked_inputs import KNOWN, Inputs
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tumorboard.models.clinical_graph import Node
+    from tumorboard.models.cross_completion import Picture
+    from tumorboard.models.slice_depth import Lattice, SliceDepthEncoder
+
+__all__ = [
+    "MaskedSettings",
+    "Truth",
+    "build_network",
+    "learn_outcomes",
+    "picture_of",
+    "pretrain",
+    "random_lattice",
+    "with_start",
+]
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+MASKED = 2
+"""As in `models.clinical_graph`."""
+
+
+@dataclass(frozen=True)
+class MaskedSettings:
+    """Sizes and training; recorded with a model. Shares are of what is left visible.
+
+    `pairing`: in stage 1 the other modality is the patient's own (``paired``), nobody's (``none``: each modality by
+    itself) or another patient's (``shuffled``, a control). `hide_all`: chance that the completed modality is hidden
+    whole, `no_other`: that the intact one is; never both. `intact`: share of an intact image's places that one step
+    looks at. `withhold`: chance that stage 2 does without the image, or without the table.
+    """
+
+    slab: SlabSettings = field(default_factory=SlabSettings)
+    image: bool = True
+    table: bool = True
+    patch: tuple[int, int, int] = (2, 16, 16)
+    width: int = 48
+    depth: int = 2
+    heads: int = 4
+    dropout: float = 0.1
+    pairing: Literal["paired", "none", "shuffled"] = "paired"
+    pretraining_steps: int = 200
+    visible_slices: float = 0.5
+    visible_places: float = 0.5
+    intact: float = 0.5
+    cells_masked: float = 0.4
+    hide_all: float = 0.2
+    no_other: float = 0.15
+    predicted_patches: int = 48
+    batch: int = 24
+    steps: int = 160
+    seen_in_training: float = 0.7
+    withhold: float = 0.15
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    likelihood: Literal["hazard", "cox"] = "hazard"
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Outcomes of n patients for several endpoints: (event, time_days) by name, NaN where unknown."""
+
+    endpoints: Endpoints
+    known: Mapping[str, tuple[Bools, Floats]]
+
+
+def build_network(nodes: list[Node], *, channels: int, outputs: int, settings: MaskedSettings) -> Any:
+    """A `SurvivalFusion` of both branches, or of the one there is; untrained."""
+    from tumorboard.models.cross_completion import CrossCompletion, SurvivalFusion
+    from tumorboard.models.slice_depth import SliceDepthEncoder
+
+    common = {"width": settings.width, "depth": settings.depth, "heads": settings.heads}
+    image = (
+        SliceDepthEncoder(channels=channels, shape=settings.slab.shape, patch=settings.patch, **common)
+        if channels
+        else None
+    )
+    pair = CrossCompletion(image=image, nodes=nodes, dropout=settings.dropout, **common)
+    return SurvivalFusion(pair, outputs=outputs, width=settings.width)
+
+
+def picture_of(encoder: SliceDepthEncoder, inputs: Inputs) -> Picture:
+    """Tensors of the images of `inputs`."""
+    import torch
+
+    from tumorboard.models.cross_completion import Picture
+
+    assert inputs.images is not None
+    patches = encoder.patches(torch.from_numpy(inputs.images.astype(np.float32)))
+    inside = inputs.inside.reshape(len(inputs), encoder.slices, -1).any(axis=2)
+    return Picture(patches, torch.from_numpy(inside), torch.from_numpy(inputs.channels))
+
+
+def random_lattice(
+    random: np.random.Generator, n: int, *, grid: tuple[int, int], shares: tuple[float, float]
+) -> Lattice:
+    """For each of n volumes its own slices and places, `shares` of the `grid` (slices, places)."""
+    import torch
+
+    from tumorboard.models.slice_depth import Lattice
+
+    chosen = []
+    for count, share in zip(grid, shares, strict=True):
+        kept = max(1, round(share * count))
+        order = np.argsort(random.random((n, count)), axis=1)[:, :kept]
+        chosen.append(torch.from_numpy(np.sort(order, axis=1)))
+    return Lattice(chosen[0], chosen[1])
+
+
+def hidden_tokens(
+    random: np.random.Generator, lattice: Lattice, *, grid: tuple[int, int], count: int
+) -> tuple[Tensor, Tensor]:
+    """`count` tokens (slices, places), each (n, count), that the lattice does not show."""
+    import torch
+
+    n = len(lattice.slices)
+    visible = np.zeros((n, *grid), bool)
+    rows = np.arange(n)[:, None, None]
+    visible[rows, lattice.slices.numpy()[:, :, None], lattice.places.numpy()[:, None, :]] = True
+    keys = random.random((n, grid[0] * grid[1])) + visible.reshape(n, -1)
+    hidden = grid[0] * grid[1] - int(visible[0].sum())
+    order = np.argsort(keys, axis=1)[:, : min(count, hidden)]
+    return torch.from_numpy(order // grid[1]), torch.from_numpy(order % grid[1])
+
+
+def pretrain(network: Any, inputs: Inputs, settings: MaskedSettings, *, seed: int) -> None:
+    """Stage 1 in place: each step completes one modality of a batch. Losses are of hidden entries alone; what is hidden
+    reaches its own completion by no path."""
+    from tumorboard.engine.loop import fit
+
+    kinds = [kind for kind, there in (("image", network.pair.image), ("table", network.pair.table)) if there is not None]
+    able = {kind: np.flatnonzero(inputs.has[:, place] > 0) for place, kind in enumerate(("image", "table"))}
+    kinds = [kind for kind in kinds if len(able[kind])]
+    if not kinds or not settings.pretraining_steps:
+        return
+
+    def draw(random: np.random.Generator) -> Any:
+        kind = kinds[int(random.integers(len(kinds)))]
+        index = random.choice(able[kind], size=min(settings.batch, len(able[kind])), replace=False)
+        other = random.permutation(index) if settings.pairing == "shuffled" else index
+        return kind, inputs.part(index), inputs.part(other), random
+
+    def loss_of(module: Any, batch: Any) -> Any:
+        kind, mine, theirs, random = batch
+        work = _complete_image if kind == "image" else _complete_table
+        return work(module.pair, mine, theirs, settings, random)
+
+    plan = TrainingPlan(
+        settings.pretraining_steps, seed, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay,
+        warmup_steps=20, schedule="cosine", precision="float32", ema_decay=None,
+    )  # fmt: skip
+    network.load_state_dict(fit(network, plan, draw=draw, loss_of=loss_of).weights)
+
+
+def _absences(random: np.random.Generator, n: int, other: NDArray[Any], settings: MaskedSettings) -> tuple[Bools, Bools]:
+    """Who shows nothing of the completed modality, and whose other modality is left out; never both."""
+    there = (other > 0) & (settings.pairing != "none")
+    chance = random.random(n)
+    return (chance < settings.hide_all) & there, ~there | (chance > 1 - settings.no_other)
+
+
+def _complete_image(
+    pair: Any, mine: Inputs, theirs: Inputs, settings: MaskedSettings, random: np.random.Generator
+) -> Tensor:
+    import torch
+
+    picture, grid = picture_of(pair.image, mine), (pair.image.slices, pair.image.places)
+    lattice = random_lattice(random, len(mine), grid=grid, shares=(settings.visible_slices, settings.visible_places))
+    wanted = hidden_tokens(random, lattice, grid=grid, count=settings.predicted_patches)
+    whole, alone = _absences(random, len(mine), theirs.has[:, 1], settings)
+    nodes = seen = None
+    if pair.table is not None and not alone.all():
+        nodes = pair.table(torch.from_numpy(theirs.values), torch.from_numpy(theirs.states))
+        seen = torch.from_numpy(~alone)[:, None].expand(-1, nodes.shape[1])
+    predicted = pair.complete_image(
+        picture, lattice=lattice, shown=torch.from_numpy(~whole), wanted=wanted, other=nodes, other_seen=seen
+    )
+    rows = torch.arange(len(mine))[:, None]
+    error = ((predicted - picture.patches[rows, wanted[0], wanted[1]]) ** 2).mean(dim=2)
+    counts = picture.there.gather(1, wanted[0]).to(error.dtype)
+    return (error * counts).sum() / counts.sum().clamp(min=1)
+
+
+def _complete_table(
+    pair: Any, mine: Inputs, theirs: Inputs, settings: MaskedSettings, random: np.random.Generator
+) -> Tensor:
+    import torch
+
+    whole, alone = _absences(random, len(mine), theirs.has[:, 0], settings)
+    known = mine.states == KNOWN
+    masked = known & ((random.random(known.shape) < settings.cells_masked) | whole[:, None])
+    states = np.where(masked, MASKED, mine.states)
+    tokens = seen = None
+    if pair.image is not None and theirs.images is not None and not alone.all():
+        grid = (pair.image.slices, pair.image.places)
+        lattice = random_lattice(random, len(mine), grid=grid, shares=(1.0, settings.intact))
+        tokens, seen = pair.image_tokens(picture_of(pair.image, theirs), lattice)
+        seen = seen & torch.from_numpy(~alone)[:, None]
+    values, hidden = torch.from_numpy(mine.values), torch.from_numpy(masked)
+    nodes = pair.complete_table(values, torch.from_numpy(states), other=tokens, other_seen=seen)
+    loss: Tensor = pair.table.completion_loss(nodes[:, :-1], values, hidden)
+    return loss
+
+
+def learn_outcomes(
+    network: Any, inputs: Inputs, truth: Truth, settings: MaskedSettings, *, seed: int
+) -> Mapping[str, NDArray[Any]]:
+    """Stage 2: the weights that predict `truth`, hazards' start values (`start`, (hazards, k)) among them."""
+    from tumorboard.engine.loop import fit
+
+    usable = np.flatnonzero(inputs.has.sum(axis=1) > 0)
+    module, loss = _to_learn(network, truth, settings)
+
+    def draw(random: np.random.Generator) -> Any:
+        index = _balanced(random, usable, truth, settings)
+        mine = inputs.part(index)
+        has = _withheld(random, mine.has, settings.withhold)
+        return index, mine, has, random
+
+    def loss_of(module: Any, batch: Any) -> Any:
+        import torch
+
+        index, mine, has, random = batch
+        picture = lattice = None
+        encoder = module.network.pair.image
+        if encoder is not None and mine.images is not None:
+            picture = picture_of(encoder, mine)
+            share = settings.seen_in_training
+            grid = (encoder.slices, encoder.places)
+            lattice = random_lattice(random, len(index), grid=grid, shares=(share, share)) if module.training else None
+        outputs = module.network(
+            picture, torch.from_numpy(mine.values), torch.from_numpy(mine.states), torch.from_numpy(has), lattice
+        )
+        return loss(module, outputs, index)
+
+    plan = TrainingPlan(
+        settings.steps, seed, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay,
+        warmup_steps=10, schedule="cosine", precision="float32", ema_decay=0.97,
+    )  # fmt: skip
+    fitted = fit(module, plan, draw=draw, loss_of=loss_of)
+    return {name: value.numpy() for name, value in fitted.weights.items()}
+
+
+def _to_learn(network: Any, truth: Truth, settings: MaskedSettings) -> tuple[Any, Any]:
+    """The network with the hazards of nobody in particular, and the loss of outputs and patients' numbers."""
+    import torch
+
+    endpoints = truth.endpoints
+    marks = {n: endpoints.intervals(event, time) for n, (event, time) in truth.known.items()}
+    if settings.likelihood == "cox":
+        module = with_start(network, np.zeros((0, 0)))
+        times = {n: (torch.from_numpy(e), torch.from_numpy(t)) for n, (e, t) in truth.known.items()}
+
+        def partial(_: Any, outputs: Any, index: Any) -> Any:
+            total = outputs.sum() * 0.0
+            for place, name in enumerate(endpoints.names):
+                event, time = (part[index] for part in times[name])
+                kept = time.isfinite()
+                total = total + (cox_loss(outputs[kept, place], event[kept], time[kept]) if kept.sum() > 1 else 0.0)
+            return total / len(endpoints.names)
+
+        return module, partial
+    module = with_start(network, start_logits(truth))
+    tensors = {n: tuple(torch.from_numpy(np.asarray(a)) for a in pair) for n, pair in marks.items()}
+
+    def likelihood(module: Any, outputs: Any, index: Any) -> Any:
+        curves = endpoints.survival(outputs, module.start)
+        losses = [endpoint_loss(curves[n], *(part[index] for part in tensors[n])) for n in endpoints.names]
+        return sum(losses) / len(losses)
+
+    return module, likelihood
+
+
+def with_start(network: Any, start: Floats) -> Any:
+    """A module of `network` and the parameter `start`."""
+    import torch
+
+    module = torch.nn.Module()
+    module.network = network
+    module.start = torch.nn.Parameter(torch.from_numpy(start.astype(np.float32)))
+    return module
+
+
+def start_logits(truth: Truth) -> Floats:
+    """(hazards, k) logits of each interval's observed hazard; deaths without the event, and after it, are guessed from
+    survival where endpoints share a chain."""
+    endpoints = truth.endpoints
+    k = len(endpoints.edges)
+    hazards = {}
+    for name, (event, time) in truth.known.items():
+        completed, happened = endpoints.intervals(event, time)
+        at_risk = np.array([(completed > j).sum() + ((completed == j) & happened).sum() for j in range(k)])
+        hit = np.array([((completed == j) & happened).sum() for j in range(k)])
+        hazards[name] = np.clip((hit + 0.5) / (at_risk + 1.0), 0.01, 0.9)
+    rows, chained = [], endpoints.chained
+    if chained:
+        first, death = hazards[chained], hazards["OS"]
+        without = np.minimum(0.25 * death, 0.5 * first)
+        stay = 1 - first
+        rows += [np.log((first - without) / stay), np.log(without / stay)]
+        after = np.clip(1.5 * death, 0.01, 0.9)
+        rows.append(np.log(after / (1 - after)))
+    rows += [np.log(h / (1 - h)) for n, h in hazards.items() if not (chained and n in (chained, "OS"))]
+    return np.array(rows)
+
+
+def _balanced(
+    random: np.random.Generator, usable: NDArray[np.int64], truth: Truth, settings: MaskedSettings
+) -> NDArray[np.int64]:
+    """A batch; for the partial likelihood four times as large, with the cohort's share of events."""
+    if settings.likelihood != "cox":
+        return random.choice(usable, size=min(settings.batch, len(usable)), replace=False)
+    size = min(4 * settings.batch, len(usable))
+    event = truth.known[truth.endpoints.names[0]][0][usable]
+    parts = [usable[event], usable[~event]]
+    counts = [round(size * len(part) / len(usable)) for part in parts]
+    drawn = [random.choice(part, size=min(c, len(part)), replace=False) for part, c in zip(parts, counts, strict=True)]
+    return np.concatenate(drawn)
+
+
+def _withheld(random: np.random.Generator, has: NDArray[np.float32], rate: float) -> NDArray[np.float32]:
+    """`has` (n, 2) with the image or the table taken from some who have both."""
+    chance = random.random(len(has))
+    left = has.copy()
+    both = has.sum(axis=1) == 2
+    left[both & (chance < rate), 0] = 0
+    left[both & (chance > 1 - rate), 1] = 0
+    return left
