@@ -30,7 +30,7 @@ def main() -> None:
     work = Path(job["work"])
     for name in ("raw", "preprocessed", "results"):
         os.environ[f"nnUNet_{name}"] = str(work / name)  # read when nnunetv2 is imported
-    if job["options"]["clock"] == "cpu":
+    if what == "fold" and job["options"]["clock"] == "cpu":
         os.environ["nnUNet_n_proc_DA"] = "0"  # noqa: SIM112 - augmentation in this process, so that its time is counted
     facts = prepare(job, work) if what == "prepare" else fold(job, work)
     Path(job["facts"]).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

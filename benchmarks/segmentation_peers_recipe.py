@@ -13,6 +13,7 @@ here), and the choice of the best epoch (no patients are set aside for it; the l
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,7 +55,7 @@ def run(job: Mapping[str, Any]) -> dict[str, Any]:
     spacing_mm, patch = float(options["spacing_mm"]), int(options["patch"])
     set_determinism(job["seed"])
     started = time.process_time()
-    cases = [_training_case(case, spacing_mm) for case in job["training"]]
+    cases = [_training_case(case, spacing_mm, Path(job["work"])) for case in job["training"]]
     prepared_s = time.process_time() - started
     network = build_network().to(options["device"])
     batches = _batches(cases, patch=patch, volumes=options["volumes"], samples=options["samples"], seed=job["seed"])
@@ -177,13 +178,19 @@ def _windows(network: Module, patch: int) -> Callable[[NDArray[np.float32]], NDA
     return classes
 
 
-def _training_case(case: Mapping[str, str], spacing_mm: float) -> dict[str, NDArray[np.float32]]:
+def _training_case(case: Mapping[str, str], spacing_mm: float, folder: Path) -> dict[str, NDArray[np.float32]]:
+    """A prepared case, kept in `folder` for the other folds."""
     import SimpleITK as sitk
 
-    ct, pet = (resampled(sitk.ReadImage(case[key], sitk.sitkFloat32), spacing_mm) for key in ("ct", "pet"))
-    mask = resampled(sitk.ReadImage(case["mask"], sitk.sitkUInt8), spacing_mm, label=True)
-    hu, suv = prepared(ct, pet)
-    return {"ct": hu[None], "pet": suv[None], "label": sitk.GetArrayFromImage(mask)[None].astype(np.float32)}
+    path = folder / f"{case['name']}_{spacing_mm:g}mm.npy"
+    if not path.exists():
+        ct, pet = (resampled(sitk.ReadImage(case[key], sitk.sitkFloat32), spacing_mm) for key in ("ct", "pet"))
+        mask = resampled(sitk.ReadImage(case["mask"], sitk.sitkUInt8), spacing_mm, label=True)
+        part = path.with_suffix(f".{os.getpid()}.npy")
+        np.save(part, np.concatenate([prepared(ct, pet), sitk.GetArrayFromImage(mask)[None].astype(np.float32)]))
+        part.replace(path)
+    array = np.load(path)
+    return {"ct": array[:1], "pet": array[1:2], "label": array[2:]}
 
 
 def _batches(

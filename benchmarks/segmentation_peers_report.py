@@ -105,8 +105,8 @@ def _settings(facts: Mapping[str, Any], config: SegmentationConfig) -> list[str]
             f"- nnU-Net v2: its own fingerprint (of all patients), plan (memory target {plan['memory_gib']:g} GiB, "
             f"voxels of {spacing} mm{'' if plan['spacing_mm'] is None else ', set by us'}, patches of {patch}, "
             f"{plan['batch_size']} per update), preprocessing (CT by its fingerprint, SUV z-scored per image), "
-            f"sampling, augmentation, loss and SGD; no pretrained weights. The rate falls with the time; no validation epochs. "
-            f"{_updates(facts['nnunet']).capitalize()}."
+            f"sampling, augmentation, loss and SGD; no pretrained weights. The rate falls with the time; no validation "
+            f"epochs. {_updates(facts['nnunet']).capitalize()}."
         )
     return lines
 
@@ -132,6 +132,7 @@ def _command(arguments: argparse.Namespace) -> str:
 DATA = (
     "Data: TCIA Soft-tissue-Sarcoma, as the IBSI validation set publishes it (CC BY 3.0; Vallieres et al. 2015, doi "
     "10.7937/K9/TCIA.2015.7GO2GSKS). Each volume is a crop of 5 cm round the tumour, so scores are taken on "
-    "sub-volumes cut at random; the image-blind ellipsoid stands in the table because the crop still gives a part of the tumour "
-    "away. The peers learn from whole crops, as their recipes have it; ours cuts its training images at random."
+    "sub-volumes cut at random; the image-blind ellipsoid stands in the table because the crop still gives a part of "
+    "the tumour away. The peers learn from whole crops, as their recipes have it; ours cuts its training images at "
+    "random."
 )
