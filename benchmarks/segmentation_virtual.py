@@ -44,8 +44,8 @@ def main() -> None:
         results: dict[str, Evaluation] = {}
         spent = {}
         for network in arguments.networks:
-            found, facts = one_network(cohort, network, protocol, arguments)
-            results |= {name: result for name, result in found.items() if name not in results}
+            found, facts = one_network(cohort, network, protocol, arguments, thresholds=not results)
+            results |= found
             spent[network] = facts
         lines += table(TITLES[protocol], results, spent)
     lines.append(f"\nAgain: `{command(arguments)}`\n")
@@ -86,9 +86,9 @@ def virtual_cohort(folder: Path, arguments: argparse.Namespace) -> Cohort:
 
 
 def one_network(
-    cohort: Cohort, network: str, protocol: str, arguments: argparse.Namespace
+    cohort: Cohort, network: str, protocol: str, arguments: argparse.Namespace, *, thresholds: bool
 ) -> tuple[dict[str, Evaluation], dict[str, Any]]:
-    """Official scores of the network and of the thresholds, and how the trainings went."""
+    """Official scores of the network, and of the thresholds if asked for, and how the trainings went."""
     cases = find_cases(cohort, labelled=True)
     parts = 5 if protocol == "folds" else len({case.centre for case in cases})
     settings: dict[str, Any] = {
@@ -100,14 +100,15 @@ def one_network(
         "folds": 5,
     }
     if protocol == "centres":
-        settings["split"] = "leave-one-centre-out"
+        settings["protocol"] = "leave-one-centre-out"
     settings |= dict(setting.split("=", 1) for setting in arguments.set)
     config = SegmentationConfig.model_validate(settings)
     out = arguments.out.resolve() / protocol / network
     start = time.perf_counter()
     result = benchmark(cohort, out, config=config)
     rules = load_rules("hecktor2025", task="segmentation")
-    folders = {name: mask_path(out / "masks", cases[0], name).parent for name in (network, *THRESHOLDS)}
+    names = (network, *THRESHOLDS) if thresholds else (network,)
+    folders = {name: mask_path(out / "masks", cases[0], name).parent for name in names}
     scored = {name: evaluate(cohort, folder, rules=rules, seed=config.seed) for name, folder in folders.items()}
     run = next(row for row in result.rows["runs"] if row["run_id"] == network)
     return scored, {"folds": run["metrics"]["folds"], "wall_minutes": (time.perf_counter() - start) / 60}
