@@ -60,11 +60,12 @@ def report(
     rows = {(row["run"], row["metric"].split(" (")[0]): row for row in result.scores if row["subset"] == "all"}
     metrics = ["dice", "aggregated_dice", "nsd_2mm", "hd95_mm", "volume_error_ml"]
     network = config.network
+    length = f"{config.length} steps" if config.length else f"a share of {config.budget_minutes:g} minutes"
     lines = [
         "# Soft-tissue sarcoma, PET/CT: out-of-fold segmentation on cut sub-volumes",
         "",
-        f"{date}; {machine}. {rows[network, 'dice']['n']} patients, {config.folds} folds by patient, {config.steps} "
-        f"steps per fold, seed {config.seed}. {minutes['processor']:.1f} CPU-minutes, {minutes['wall']:.1f} wall.",
+        f"{date}; {machine}. {rows[network, 'dice']['n']} patients, {config.folds} folds by patient, {length} "
+        f"per fold, seed {config.seed}. {minutes['processor']:.1f} CPU-minutes, {minutes['wall']:.1f} wall.",
         "",
         "Mean over patients (95 % bootstrap interval by patient). Surfaces are voxel borders.",
         "",

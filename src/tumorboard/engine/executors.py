@@ -19,7 +19,7 @@ from typing import Any, Generic, Self, TypeVar
 from tumorboard.core.errors import TumorboardError
 from tumorboard.engine import codes
 
-__all__ = ["Attempt", "DaskExecutor", "Executor", "ProcessExecutor", "SerialExecutor", "executor"]
+__all__ = ["Attempt", "DaskExecutor", "Executor", "ProcessExecutor", "SerialExecutor", "cores", "executor"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -175,7 +175,7 @@ class DaskExecutor(Executor):
             ) from error
         self._cluster = None
         if address is None:
-            self._cluster = LocalCluster(n_workers=workers or _cores(), threads_per_worker=1, dashboard_address=None)
+            self._cluster = LocalCluster(n_workers=workers or cores(), threads_per_worker=1, dashboard_address=None)
         self._client: Any = Client(address if self._cluster is None else self._cluster)
 
     def attempt(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[Attempt[R]]:
@@ -215,11 +215,12 @@ def executor(workers: int = 0, *, kind: str = "processes", address: str | None =
         )
     if kind == "dask":
         return DaskExecutor(address, workers=workers or None)
-    count = workers or _cores()
+    count = workers or cores()
     return SerialExecutor() if kind == "serial" or count == 1 else ProcessExecutor(count)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -26,6 +26,7 @@ from tumorboard.engine.checkpoints import (
     snapshot,
     write_checkpoint,
 )
+from tumorboard.engine.distributed import average_gradients, latest, moved, world
 from tumorboard.engine.precision import autocast, choose_precision
 from tumorboard.engine.run_log import RunLog
 from tumorboard.engine.schedule import Stopwatch, TrainingPlan
@@ -52,11 +53,11 @@ class Fitted:
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """torch's generator set to `seed` inside, and as it was outside (initial weights, dropout)."""
+def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
+    """torch's generators set to `seed` inside, and as they were outside (initial weights, dropout)."""
     import torch
 
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[] if device == "cpu" else [device]):
         torch.manual_seed(seed)
         yield
 
@@ -72,8 +73,14 @@ def fit(
     identity: str = "",
     log: RunLog | None = None,
     progress: Callable[[float], None] | None = None,
+    spent_s: float = 0.0,
+    device: str = "cpu",
 ) -> Fitted:
-    """Train `network` in place and return the best weights.
+    """Train `network` in place and return the best weights (on the CPU, as the network afterwards).
+
+    Within `engine.distributed.joined`, every process calls this with the same arguments: each takes its part of an
+    update's batches, all end with the same weights, and the first writes the files. W processes give what one process
+    with `accumulate` times W gives, up to rounding.
 
     Parameters
     ----------
@@ -84,19 +91,23 @@ def fit(
     folder : for `last.safetensors`; a training found there is resumed. None: no checkpoints.
     identity : of data and settings; a checkpoint of another identity or plan is refused (ENG104).
     progress : told the part done, 0 to 1.
+    device : where the network is trained, see `engine.distributed.choose_device`.
+    spent_s : seconds of the plan's budget that are gone when a new training begins (preparing, starting).
 
     Errors: ENG103, ENG104 for the checkpoint, ENG105 when the loss stops being finite.
     """
-    log = log or RunLog(None)
-    with seeded(plan.seed):
-        training = _Training(network, plan, loss_of, score)
+    log = (log if world().leads else None) or RunLog(None)
+    network.to(device)
+    with seeded(plan.seed, device):
+        training = _Training(network, plan, loss_of, score, spent_s, device)
         path = None if folder is None else folder / LAST
         if path is not None and path.exists():
             training.restore(read_checkpoint(path), identity, where=path)
             log.write("resumed", step=training.step, elapsed_s=training.elapsed_s)
         else:
             training.begin(draw, log)
-        training.run(draw, path, identity, log, progress or (lambda part: None))
+        training.run(draw, path, identity, log, (progress if world().leads else None) or (lambda part: None))
+    network.to("cpu")
     return training.result()
 
 
@@ -107,12 +118,15 @@ class _Training:
         plan: TrainingPlan,
         loss_of: Callable[[Module, Any], Tensor],
         score: Callable[[Module], float] | None,
+        spent_s: float,
+        device: str,
     ) -> None:
         import copy
 
         import torch
 
         self.network, self.plan, self.loss_of, self.score_of = network, plan, loss_of, score
+        self.device, self.missed = device, 0
         common = {"lr": plan.learning_rate, "weight_decay": plan.weight_decay}
         self.optimizer: torch.optim.Optimizer = (
             torch.optim.SGD(network.parameters(), momentum=plan.momentum, **common)
@@ -122,7 +136,7 @@ class _Training:
         self.mean = None if plan.ema_decay is None else copy.deepcopy(network)
         self.random = np.random.default_rng(plan.seed)
         self.precision = "float32"
-        self.step, self.elapsed_s = 0, 0.0
+        self.step, self.elapsed_s = 0, spent_s
         self.best: dict[str, Tensor] | None = None
         self.best_step, self.best_score = 0, -math.inf
 
@@ -135,7 +149,7 @@ class _Training:
         import torch
 
         # A draw of its own, so that choosing the precision does not move the training's generator.
-        batch = draw(np.random.default_rng(self.plan.seed))
+        batch = moved(draw(np.random.default_rng(self.plan.seed)), self.device)
         self.network.eval()
         with torch.no_grad():
             self.precision, why = choose_precision(self.plan.precision, lambda: self.loss_of(self.network, batch))
@@ -152,34 +166,54 @@ class _Training:
         plan = self.plan
         clock = Stopwatch(plan.budget_clock, before_s=self.elapsed_s)
         done = plan.progress(self.step, self.elapsed_s)
-        while done < 1.0:
-            loss = self._update(draw(self.random), plan.rate(self.step, done))
-            self.elapsed_s = clock()
+        while (done < 1.0 and not self._tired) or self.best is None:  # one step at least, however late it is
+            loss = self._update(draw, plan.rate(self.step, done))
+            self.elapsed_s = clock() if plan.budget_minutes is None else latest(clock(), self.device)
             done = plan.progress(self.step, self.elapsed_s)
             if self.step % 10 == 0 or done >= 1.0:
                 log.write("step", step=self.step, loss=loss, elapsed_s=round(self.elapsed_s, 3))
                 progress(done)
             if done >= 1.0 or _due(self.step, plan.score_every):
                 self._judge(log)
-            if path is not None and (done >= 1.0 or _due(self.step, plan.checkpoint_every)):
+            ends = done >= 1.0 or self._tired
+            if path is not None and world().leads and (ends or _due(self.step, plan.checkpoint_every)):
                 self.save(path, identity)
         log.write("finished", step=self.step, elapsed_s=round(self.elapsed_s, 3), best_step=self.best_step)
 
-    def _update(self, batch: Any, rate: float) -> float:
+    @property
+    def _tired(self) -> bool:
+        """Whether the score has not risen for too long."""
+        return 0 < self.plan.patience <= self.missed
+
+    def _batches(self, draw: Callable[[np.random.Generator], Any]) -> Iterator[Any]:
+        """This process's batches of one update. Where there are several in all, each has a generator of its own, so
+        that they are the same whoever draws them."""
+        here, mine = world(), self.plan.accumulate
+        if here.size * mine == 1:
+            yield moved(draw(self.random), self.device)
+            return
+        seeds = self.random.integers(2**63, size=here.size * mine)
+        for seed in seeds[here.rank * mine : (here.rank + 1) * mine]:
+            yield moved(draw(np.random.default_rng(seed)), self.device)
+
+    def _update(self, draw: Callable[[np.random.Generator], Any], rate: float) -> float:
         import torch
 
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.network.train()
-        with autocast(self.precision):
-            loss = self.loss_of(self.network, batch)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TumorboardError(
-                codes.TRAINING_DIVERGED, f"step {self.step}", found=f"a loss of {value}", expected="a finite number"
-            )
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        value = 0.0
+        for batch in self._batches(draw):
+            with autocast(self.precision, torch.device(self.device).type):
+                loss = self.loss_of(self.network, batch) / self.plan.accumulate
+            value += float(loss.detach())
+            if not math.isfinite(value):
+                raise TumorboardError(
+                    codes.TRAINING_DIVERGED, f"step {self.step}", found=f"a loss of {value}", expected="a finite number"
+                )
+            loss.backward()
+        average_gradients(self.network)
         if self.plan.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip_norm)
         self.optimizer.step()
@@ -208,12 +242,15 @@ class _Training:
         if self.score_of is not None:
             self.kept.eval()
             # Scoring must not move the generator that training draws dropout from.
-            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            with torch.no_grad(), torch.random.fork_rng(devices=[] if self.device == "cpu" else [self.device]):
                 value = float(self.score_of(self.kept))
             log.write("scored", step=self.step, score=value)
         if value is None or value > self.best_score or self.best is None:
             self.best, self.best_step = snapshot(self.kept), self.step
             self.best_score = -math.inf if value is None else value
+            self.missed = 0
+        else:
+            self.missed += 1
 
     def save(self, path: Path, identity: str) -> None:
         import torch
@@ -224,12 +261,15 @@ class _Training:
             parts["mean"] = snapshot(self.mean)
         tensors = {f"{part}/{name}": value for part, entries in parts.items() for name, value in entries.items()}
         tensors["random/torch"] = torch.get_rng_state()
+        if self.device != "cpu":
+            tensors["random/cuda"] = torch.cuda.get_rng_state(self.device)
         state = {
             "identity": identity,
             "plan": self.plan.to_json(),
             "step": self.step,
             "elapsed_s": self.elapsed_s,
             "precision": self.precision,
+            "missed": self.missed,
             "best_step": self.best_step,
             "best_score": self.best_score if math.isfinite(self.best_score) else None,
             "optimizer": numbers,
@@ -254,15 +294,18 @@ class _Training:
         load_optimizer(self.optimizer, checkpoint.part("optimizer"), state["optimizer"])
         self.random.bit_generator.state = state["random"]
         torch.set_rng_state(checkpoint.tensors["random/torch"])
+        if self.device != "cpu" and "random/cuda" in checkpoint.tensors:
+            torch.cuda.set_rng_state(checkpoint.tensors["random/cuda"], self.device)
         self.step, self.elapsed_s, self.precision = state["step"], state["elapsed_s"], state["precision"]
         self.best = checkpoint.part("best") or None
-        self.best_step = state["best_step"]
+        self.best_step, self.missed = state["best_step"], state["missed"]
         self.best_score = -math.inf if state["best_score"] is None else state["best_score"]
 
     def result(self) -> Fitted:
         assert self.best is not None  # the last step is always judged
         score = self.best_score if math.isfinite(self.best_score) else None
-        return Fitted(self.best, self.best_step, score, self.step, self.elapsed_s, self.precision)
+        best = {name: value.cpu() for name, value in self.best.items()}
+        return Fitted(best, self.best_step, score, self.step, self.elapsed_s, self.precision)
 
 
 def _due(step: int, every: int) -> bool:

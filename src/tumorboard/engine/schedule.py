@@ -25,7 +25,7 @@ class TrainingPlan:
     Parameters
     ----------
     steps : number of updates. Reached first on any machine that is fast enough, and then the result depends on
-        the seed alone.
+        the seed alone. None: the time alone ends the training.
     budget_minutes : upper limit of time; where it is the tighter one, the learning rate falls with the time
         instead of the steps. None: no limit.
     budget_clock : ``wall``, or ``cpu`` for processor time divided by threads (not disturbed by other programs).
@@ -35,9 +35,11 @@ class TrainingPlan:
     clip_norm : largest norm of the gradient; None leaves it alone.
     ema_decay : of the running mean of the weights that is scored and kept; None keeps the weights themselves.
     score_every, checkpoint_every : in steps; 0 means at the end only.
+    accumulate : batches per update, on each process.
+    patience : scorings in a row without a better one that end the training; 0 waits for the end.
     """
 
-    steps: int
+    steps: int | None
     seed: int
     optimizer: str = "adamw"
     momentum: float = 0.9
@@ -52,6 +54,8 @@ class TrainingPlan:
     budget_clock: str = "wall"
     score_every: int = 0
     checkpoint_every: int = 100
+    accumulate: int = 1
+    patience: int = 0
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -64,12 +68,21 @@ class TrainingPlan:
                 raise TumorboardError(
                     codes.SETTING, f"training {name}", found=repr(getattr(self, name)), expected=", ".join(known)
                 )
-        if self.steps < 1 or (self.budget_minutes is not None and self.budget_minutes <= 0):
+        lengths = [length for length in (self.steps, self.budget_minutes) if length is not None]
+        if not lengths or min(lengths) <= 0:
             raise TumorboardError(
                 codes.SETTING,
                 "training length",
                 found=f"{self.steps} steps, {self.budget_minutes} minutes",
-                expected="at least one step and more than no time",
+                expected="at least one step or more than no time",
+            )
+
+        if self.accumulate < 1 or self.patience < 0:
+            raise TumorboardError(
+                codes.SETTING,
+                "training",
+                found=f"accumulate {self.accumulate}, patience {self.patience}",
+                expected="1 or more, 0 or more",
             )
 
     def to_json(self) -> dict[str, Any]:
@@ -78,7 +91,8 @@ class TrainingPlan:
     def progress(self, step: int, elapsed_s: float) -> float:
         """Part of the training that is over, 0 to 1: by steps or by time, whichever is further."""
         by_time = 0.0 if self.budget_minutes is None else elapsed_s / (60 * self.budget_minutes)
-        return min(1.0, max(step / self.steps, by_time))
+        by_steps = 0.0 if self.steps is None else step / self.steps
+        return min(1.0, max(by_steps, by_time))
 
     def rate(self, step: int, progress: float) -> float:
         """Learning rate of the update number `step` (from 0) at `progress`."""

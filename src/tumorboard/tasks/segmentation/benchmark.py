@@ -7,7 +7,9 @@ the exam on which scores are taken.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,8 @@ from tumorboard.tasks.segmentation.cache import CaseCache, Fingerprint, take_fin
 from tumorboard.tasks.segmentation.cases import Case, find_cases, load_case, structures_of
 from tumorboard.tasks.segmentation.comparison import scores_of_runs
 from tumorboard.tasks.segmentation.config import SegmentationConfig
-from tumorboard.tasks.segmentation.folds import FoldJob, HeldOut, part_done, run_fold, split_patients
+from tumorboard.tasks.segmentation.folds import FoldJob, HeldOut, run_fold, split_patients
+from tumorboard.tasks.segmentation.members import TrainingJob, run_member
 from tumorboard.tasks.segmentation.predict import measured_rows
 from tumorboard.tasks.segmentation.progress import Watch
 from tumorboard.tasks.segmentation.rows import mask_path, mask_row, run_row, write_mask
@@ -56,7 +59,9 @@ def benchmark(
     over patients with bootstrap intervals, out of fold, for all patients and per centre, and paired differences
     between the network and each baseline. SGM102 with fewer patients than folds need.
     """
+    began = time.perf_counter()
     config = config or SegmentationConfig()
+    config = config.model_copy(update={"members": config.member_count})
     cases = find_cases(cohort, labelled=True)
     centre_of = {case.patient_id: case.centre for case in cases}
     if len(centre_of) < 2:
@@ -68,7 +73,7 @@ def benchmark(
     watch = Watch(progress, cases=len(cases))
     masks = out / "masks"
     jobs = _jobs(cohort, cases, held_out, out, structures=structures, config=config, watch=watch)
-    facts = _train(jobs, config, watch)
+    facts = _train(jobs, config, watch, spent_s=time.perf_counter() - began)
     fits = _draw_baselines(cohort, cases, held_out, masks, structures=structures, watch=watch)
     network = config.network
     inputs = {"out_of_fold": True}
@@ -122,29 +127,41 @@ def _jobs(
             target = mask_path(out / "masks", case, config.network)
             tests.append(HeldOut(cache.evaluation(case, preprocessing), case.evaluation, native, whole, target))
             watch.prepared()
-        job = FoldJob(
-            number=number,
+        lesson = TrainingJob(
             folder=out / f"fold-{number}",
             config=config.model_dump(mode="json"),
             preprocessing=preprocessing.to_json(),
-            training=tuple(cache.training(case, preprocessing) for case in training),
+            cases=tuple(cache.training(case, preprocessing) for case in training),
             patients=tuple(sorted({case.patient_id for case in training})),
-            held_out=tuple(tests),
-            share=1.0,
+            seed=config.seed + number,
         )
-        jobs.append(job)
+        jobs.append(FoldJob(lesson, tuple(tests)))
     return jobs
 
 
-def _train(jobs: Sequence[FoldJob], config: SegmentationConfig, watch: Watch) -> list[dict[str, Any]]:
-    """Run the folds side by side, one thread each: two networks on one core each cost less than one network on two."""
-    from dataclasses import replace
-
+def _train(
+    jobs: Sequence[FoldJob], config: SegmentationConfig, watch: Watch, *, spent_s: float
+) -> list[dict[str, Any]]:
+    """Run the folds side by side, one thread each: two networks on one core each cost less than one network on two.
+    The members of ensembles are trained first, all folds together; `spent_s` of a time budget are gone."""
     with executor(config.workers) as pool:
-        workers = min(getattr(pool, "workers", 1), len(jobs))
-        rounds = -(-len(jobs) // workers) if config.budget_clock == "wall" else len(jobs)
-        shared = [replace(job, share=1 / rounds) for job in jobs]
-        with watch.training(lambda: part_done([job.folder for job in jobs])):
+        trainings = len(jobs) * config.member_count
+        workers = min(getattr(pool, "workers", 1), trainings)
+        rounds = -(-trainings // workers)
+        on_wall = config.budget_clock == "wall"
+        shared = [
+            replace(
+                job,
+                training=replace(
+                    job.training, share=1 / (rounds if on_wall else trainings), spent_s=on_wall * spent_s / rounds
+                ),
+            )
+            for job in jobs
+        ]
+        with watch.training(lambda: float(np.mean([job.training.part_done() for job in shared]))):
+            if config.member_count > 1:
+                members = [(job.training, number) for number in range(config.member_count) for job in shared]
+                list(pool.map(run_member, members))
             return list(pool.map(run_fold, shared))
 
 

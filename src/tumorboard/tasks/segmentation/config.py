@@ -6,10 +6,14 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from tumorboard.engine.executors import cores
 from tumorboard.engine.schedule import TrainingPlan
 from tumorboard.models.segmentation_networks import CHANNELS, NetworkName, Size, halvings
+from tumorboard.tasks.segmentation.losses import LossName
 
 __all__ = ["SegmentationConfig"]
+
+_STEPS = 1600
 
 
 class SegmentationConfig(BaseModel):
@@ -35,14 +39,24 @@ class SegmentationConfig(BaseModel):
     )
     foreground: float = Field(0.67, ge=0, le=1, description="Share of patches placed on a lesion.")
 
+    misalignment_mm: float = Field(3.0, ge=0, description="Standard deviation of a shift of PET against CT.")
+    modality_dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of patches without CT or without PET, so that either can be missing later."
+    )
+
     network: NetworkName = "unet"
     size: Size = Field("S", description="S: a laptop, M: a workstation, L: a large GPU.")
     channels: tuple[int, ...] | None = Field(None, description="Per level of the network; default: by size.")
     residual_units: int = Field(2, ge=0, description="Per level of the unet.")
     deep_supervision: bool = Field(True, description="Also learn from coarser outputs (residual-encoder).")
 
+    loss: LossName = Field("dice-ce", description="dice-focal: voxels that are wrong count more.")
     batch: int = Field(4, ge=1)
-    steps: int = Field(1600, ge=1)
+    accumulate: int = Field(1, ge=1, description="Batches per update, where memory holds only a small one.")
+    members: int = Field(
+        0, ge=0, description="Networks trained from other seeds and averaged; 0: one, or one per core within a budget."
+    )
+    steps: int | None = Field(None, ge=1, description="Updates; default: 1600, or as many as fit into budget_minutes.")
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(1e-2, ge=0)
     warmup_steps: int = Field(30, ge=0)
@@ -50,7 +64,9 @@ class SegmentationConfig(BaseModel):
     ema_decay: float | None = Field(0.99, gt=0, lt=1)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     budget_minutes: float | None = Field(
-        None, gt=0, description="Time limit of all trainings of a verb together; the folds of a benchmark share it."
+        None,
+        gt=0,
+        description="Time for preparing and all trainings of a verb; the folds and members of a benchmark share it.",
     )
     budget_clock: Literal["wall", "cpu"] = "wall"
     checkpoint_every: int = Field(100, ge=0)
@@ -68,7 +84,7 @@ class SegmentationConfig(BaseModel):
         """`16,32,64` of the command line."""
         return [part.strip() for part in value.split(",")] if isinstance(value, str) and "," in value else value
 
-    @field_validator("spacing_mm", "budget_minutes", "ema_decay", "channels", mode="before")
+    @field_validator("spacing_mm", "steps", "budget_minutes", "ema_decay", "channels", mode="before")
     @classmethod
     def _none_word(cls, value: Any) -> Any:
         return None if isinstance(value, str) and value.casefold() == "none" else value
@@ -91,10 +107,21 @@ class SegmentationConfig(BaseModel):
         """Edges of what the network is given are multiples of this many voxels."""
         return 2 ** halvings(self.network, self.widths)
 
+    @property
+    def member_count(self) -> int:
+        """Networks of the ensemble. Two of one thread each get more done in a time than one of two threads, and their
+        mean is the better answer (docs/adr/0144)."""
+        return self.members or (1 if self.budget_minutes is None else cores())
+
+    @property
+    def length(self) -> int | None:
+        """Updates of one training; None where the budget alone ends it."""
+        return self.steps or (_STEPS if self.budget_minutes is None else None)
+
     def plan(self, *, seed: int, share: float = 1.0) -> TrainingPlan:
         """The training plan; `share` is the part of the time budget that this training may use."""
         return TrainingPlan(
-            steps=self.steps,
+            steps=self.length,
             seed=seed,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
@@ -105,4 +132,5 @@ class SegmentationConfig(BaseModel):
             budget_minutes=None if self.budget_minutes is None else self.budget_minutes * share,
             budget_clock=self.budget_clock,
             checkpoint_every=self.checkpoint_every,
+            accumulate=self.accumulate,
         )

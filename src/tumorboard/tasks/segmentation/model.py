@@ -1,4 +1,4 @@
-"""A trained network together with the preprocessing it belongs to; on disk one safetensors file."""
+"""Trained networks together with the preprocessing they belong to; on disk one safetensors file."""
 
 from __future__ import annotations
 
@@ -46,15 +46,16 @@ def build_network(config: SegmentationConfig, structures: int) -> Module:
 
 @dataclass
 class SegmentationModel:
-    """Network, settings, preprocessing, and how it was trained (`facts`: steps, precision, patients ...)."""
+    """Networks (the members of an ensemble, which are averaged), settings, preprocessing, and how they were trained
+    (`facts`: steps, precision, patients ...)."""
 
-    network: Module
+    networks: tuple[Module, ...]
     config: SegmentationConfig
     preprocessing: Preprocessing
     facts: Mapping[str, Any]
     inference: Mapping[str, Any] = field(default_factory=dict)
-    """How `_predictor` was chosen: library, precision, agreement."""
-    _predictor: Predictor | None = None
+    """How the first of `_predictors` was chosen: library, precision, agreement."""
+    _predictors: tuple[Predictor, ...] = ()
 
     def save(self, folder: Path) -> Path:
         """Write `model.safetensors` below `folder`."""
@@ -64,8 +65,14 @@ class SegmentationModel:
             "config": self.config.model_dump(mode="json"),
             "preprocessing": self.preprocessing.to_json(),
             "facts": dict(self.facts),
+            "members": len(self.networks),
         }
-        write_checkpoint(path, tensors=self.network.state_dict(), state=state)
+        tensors = {
+            f"{number}/{name}": value
+            for number, network in enumerate(self.networks)
+            for name, value in network.state_dict().items()
+        }
+        write_checkpoint(path, tensors=tensors, state=state)
         return path
 
     @classmethod
@@ -85,33 +92,39 @@ class SegmentationModel:
             )
         config = SegmentationConfig.model_validate(state["config"])
         preprocessing = Preprocessing.from_json(state["preprocessing"])
-        network = build_network(config, len(preprocessing.structures))
-        load_weights(network, checkpoint.tensors, where=path)
-        return cls(network, config, preprocessing, state["facts"])
+        networks = []
+        for number in range(state.get("members", 1)):
+            network = build_network(config, len(preprocessing.structures))
+            # Files of one network were once written without the member's number.
+            load_weights(
+                network, checkpoint.part(str(number)) if "members" in state else checkpoint.tensors, where=path
+            )
+            networks.append(network)
+        return cls(tuple(networks), config, preprocessing, state["facts"])
 
     def probabilities(self, prepared: Prepared) -> NDArray[np.float32]:
         """Probability of each structure, (structures, i, j, k) on the working grid: windows weighted by a Gaussian
-        round their centre, averaged over mirrored inputs."""
+        round their centre, averaged over mirrored inputs and the members of the ensemble."""
         image = prepared.inputs
         mirrors: list[tuple[int, ...]] = [(), (1,), (2,), (3,)] if self.config.mirror else [()]
         window = tuple(self._window(n) for n in image.shape[1:])
-        predictor = self._choose(image, window)
+        predictors = self._choose(image, window)
         total = np.zeros((len(self.preprocessing.structures) + 1, *image.shape[1:]), np.float32)
         for axes in mirrors:
-            found = slide(
-                predictor, np.flip(image, axes), window=window, overlap=self.config.overlap, outputs=len(total)
-            )
-            total += np.flip(found, axes)
-        mean: NDArray[np.float32] = total[1:] / len(mirrors)
+            turned = np.flip(image, axes)
+            for predictor in predictors:
+                found = slide(predictor, turned, window=window, overlap=self.config.overlap, outputs=len(total))
+                total += np.flip(found, axes)
+        mean: NDArray[np.float32] = total[1:] / (len(mirrors) * len(predictors))
         return mean
 
-    def _choose(self, image: NDArray[np.float32], window: tuple[int, ...]) -> Predictor:
-        """The way to predict, chosen once on the part of the first image with most uptake."""
-        if self._predictor is None:
-            self._predictor, self.inference = choose_predictor(
-                self.network, busiest(image, window), inference=self.config.inference
-            )
-        return self._predictor
+    def _choose(self, image: NDArray[np.float32], window: tuple[int, ...]) -> tuple[Predictor, ...]:
+        """The way to predict with each member, chosen once on the part of the first image with most uptake."""
+        if not self._predictors:
+            example = busiest(image, window)
+            chosen = [choose_predictor(each, example, inference=self.config.inference) for each in self.networks]
+            self._predictors, self.inference = tuple(predictor for predictor, _ in chosen), chosen[0][1]
+        return self._predictors
 
     def _window(self, voxels: int) -> int:
         step = self.config.edge_step

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["Watch"]
+__all__ = ["Watch", "followed"]
 
 _TRAINING = 100
 _MEASURING = 5
@@ -41,19 +41,30 @@ class Watch:
     @contextmanager
     def training(self, part_done: Callable[[], float]) -> Iterator[None]:
         """While it lasts, asks `part_done` (0 to 1) every second and reports it."""
-        before, stop = self._done, threading.Event()
+        before = self._done
 
-        def follow() -> None:
-            while not stop.wait(_EVERY_S):
-                self._done = before + int(_TRAINING * part_done())
-                self._tell(0)
+        def tell(part: float) -> None:
+            self._done = before + int(_TRAINING * part)
+            self._tell(0)
 
-        follower = threading.Thread(target=follow, daemon=True)
-        follower.start()
-        try:
+        with followed(part_done, tell):
             yield
-        finally:
-            stop.set()
-            follower.join()
-        self._done = before + _TRAINING
-        self._tell(0)
+        tell(1.0)
+
+
+@contextmanager
+def followed(part_done: Callable[[], float], tell: Callable[[float], None]) -> Iterator[None]:
+    """While it lasts, asks `part_done` (0 to 1) every second, in a thread, and passes the answer on."""
+    stop = threading.Event()
+
+    def follow() -> None:
+        while not stop.wait(_EVERY_S):
+            tell(part_done())
+
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        follower.join()

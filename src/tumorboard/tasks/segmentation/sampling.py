@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from tumorboard.tasks.segmentation.augmentation import drop_modality, misalignment_mm, varied
 from tumorboard.tasks.segmentation.config import SegmentationConfig
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "PatchSampler"]
 
-INPUTS = 2
+INPUTS, PET = 2, 1
 _PLACES = 2000
-"""Lesion voxels remembered per case and structure."""
+"""Voxels remembered per lesion."""
 _CUT_SHARE = 0.3
 """Most of an axis that is cut off at each end."""
 
@@ -41,7 +41,7 @@ class PatchSampler:
 
     def __init__(self, arrays: Sequence[NDArray[np.float32]], config: SegmentationConfig, *, spacing_mm: float) -> None:
         self._arrays, self._config = arrays, config
-        self._cut_voxels = config.random_cut_mm / spacing_mm
+        self._spacing_mm, self._cut_voxels = spacing_mm, config.random_cut_mm / spacing_mm
         self._places = [_lesion_places(array[INPUTS:]) for array in arrays]
 
     def __call__(self, random: np.random.Generator) -> Batch:
@@ -56,13 +56,17 @@ class PatchSampler:
     def _patch(self, index: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
         import torch
 
-        array = self._arrays[index]
+        array, size = self._arrays[index], self._config.patch_voxels
         low, high = self._random_box(np.array(array.shape[1:]), random)
         centre = self._centre(index, low, high, random)
-        box = np.ascontiguousarray(array[(slice(None), *(slice(a, b) for a, b in zip(low, high, strict=True)))])
-        turned = _sampled(torch.from_numpy(box), _random_matrix(random), centre - low, self._config.patch_voxels)
-        inputs = torch.from_numpy(_varied(turned[:INPUTS].numpy(), random))
-        return inputs, turned[INPUTS:]
+        matrix = _random_matrix(random)
+        moved = misalignment_mm(random, self._config.misalignment_mm) / self._spacing_mm
+        turned = _cut_and_sampled(array, (low, high), matrix, centre, size)
+        if moved.any():
+            turned[PET] = _cut_and_sampled(array[PET : PET + 1], (low, high), matrix, centre + moved, size)[0]
+        changed = varied(turned[:INPUTS].numpy(), random)
+        changed = drop_modality(changed, random, share=self._config.modality_dropout)
+        return torch.from_numpy(changed), turned[INPUTS:]
 
     def _random_box(self, shape: NDArray[Any], random: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
         most = np.minimum(self._cut_voxels, _CUT_SHARE * shape)
@@ -73,9 +77,10 @@ class PatchSampler:
     def _centre(self, index: int, low: NDArray[Any], high: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
         """Middle of the patch, so that it stays in the box where the box is large enough."""
         half = self._config.patch_voxels / 2
-        structures = [places for places in self._places[index] if len(places)]
+        structures = [lesions for lesions in self._places[index] if lesions]
         if structures and random.random() < self._config.foreground:
-            places = structures[int(random.integers(len(structures)))]
+            lesions = structures[int(random.integers(len(structures)))]
+            places = lesions[int(random.integers(len(lesions)))]
             wanted = places[int(random.integers(len(places)))] + random.uniform(-half / 2, half / 2, 3)
         else:
             wanted = random.uniform(low, high)
@@ -84,13 +89,19 @@ class PatchSampler:
         return np.where(high - low > 2 * half, kept, middle + random.uniform(-3, 3, 3))
 
 
-def _lesion_places(target: NDArray[np.float32]) -> list[NDArray[np.int64]]:
-    """Up to `_PLACES` evenly spread voxels of each structure."""
-    places = []
+def _lesion_places(target: NDArray[np.float32]) -> list[list[NDArray[np.int64]]]:
+    """Per structure and lesion (connected, 26 neighbours) up to `_PLACES` evenly spread voxels. A small lesion is
+    visited as often as a large one."""
+    import cc3d
+
+    structures = []
     for share in target:
-        found = np.argwhere(share > 0.5)
-        places.append(found[:: max(1, len(found) // _PLACES)])
-    return places
+        inside = np.ascontiguousarray(share > 0.5)
+        found = np.argwhere(inside)
+        part = cc3d.connected_components(inside, connectivity=26)[inside]
+        lesions = [found[part == number] for number in np.unique(part)]
+        structures.append([voxels[:: max(1, len(voxels) // _PLACES)] for voxels in lesions])
+    return structures
 
 
 def _random_matrix(random: np.random.Generator) -> NDArray[np.float64]:
@@ -108,6 +119,23 @@ def _random_matrix(random: np.random.Generator) -> NDArray[np.float64]:
     return mirrored
 
 
+def _cut_and_sampled(
+    array: NDArray[np.float32],
+    box: tuple[NDArray[Any], NDArray[Any]],
+    matrix: NDArray[Any],
+    centre: NDArray[Any],
+    size: int,
+) -> Tensor:
+    """`_sampled` of the part of `array` between the corners of `box`, reading no more of it than the patch reaches."""
+    import torch
+
+    reach = np.abs(matrix).sum(axis=1) * (size - 1) / 2 + 1
+    low = np.clip(np.floor(centre - reach).astype(int), box[0], box[1] - 1)
+    high = np.clip(np.ceil(centre + reach).astype(int) + 1, low + 1, box[1])
+    part = np.ascontiguousarray(array[(slice(None), *(slice(a, b) for a, b in zip(low, high, strict=True)))])
+    return _sampled(torch.from_numpy(part), matrix, centre - low, size)
+
+
 def _sampled(box: Tensor, matrix: NDArray[Any], centre: NDArray[Any], size: int) -> Tensor:
     """`size`^3 voxels round `centre` (voxel coordinates of `box`), steps along the columns of `matrix`; linear,
     0 outside."""
@@ -123,18 +151,3 @@ def _sampled(box: Tensor, matrix: NDArray[Any], centre: NDArray[Any], size: int)
         torch.from_numpy(np.ascontiguousarray(theta, np.float32))[None], [1, 1, size, size, size], align_corners=True
     )
     return grid_sample(box[None], grid, mode="bilinear", padding_mode="zeros", align_corners=True)[0]
-
-
-def _varied(inputs: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
-    """Other contrast, uptake scale, noise and sharpness; nothing stays nothing (0 outside the body and scan)."""
-    ct, pet = inputs
-    ct = ct * random.uniform(0.9, 1.1) + np.where(ct > 0, random.uniform(-0.05, 0.05), 0.0)
-    pet = pet * random.uniform(0.8, 1.25)
-    if random.random() < 0.3:
-        ct = ct + random.normal(0, 0.05, ct.shape)
-    if random.random() < 0.3:
-        pet = pet + random.normal(0, 0.1, pet.shape)
-    if random.random() < 0.2:
-        sigma = random.uniform(0.4, 1.0)
-        ct, pet = ndimage.gaussian_filter(ct, sigma), ndimage.gaussian_filter(pet, sigma)
-    return np.stack([ct, pet]).astype(np.float32)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +15,7 @@ import numpy as np
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
+from tumorboard.engine.executors import executor
 from tumorboard.engine.loop import fit, seeded
 from tumorboard.engine.run_log import RunLog
 from tumorboard.engine.schedule import TrainingPlan
@@ -19,18 +23,25 @@ from tumorboard.tasks.segmentation import codes
 from tumorboard.tasks.segmentation.cache import CaseCache, Fingerprint, take_fingerprint
 from tumorboard.tasks.segmentation.cases import find_cases, structures_of
 from tumorboard.tasks.segmentation.config import SegmentationConfig
+from tumorboard.tasks.segmentation.losses import LossName, supervised_loss
+from tumorboard.tasks.segmentation.members import TrainingJob, run_member, train_members, warm
 from tumorboard.tasks.segmentation.model import MODEL_FILE, SegmentationModel, build_network
 from tumorboard.tasks.segmentation.preprocess import Preprocessing, choose_spacing
+from tumorboard.tasks.segmentation.progress import followed
 from tumorboard.tasks.segmentation.sampling import Batch, PatchSampler
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-__all__ = ["dice_and_cross_entropy", "fit_preprocessing", "supervised_loss", "train", "train_network"]
+__all__ = ["fit_preprocessing", "identity_of", "train", "train_network"]
 
 Progress = Callable[[int, int], None]
 _PARTS = 100
+_RESERVE = 0.01
+"""Part of a time budget kept for what comes before and after the training: starting the program, saving the model."""
+_NOT_TRAINED = {"members", "workers", "mirror", "overlap", "window_voxels", "inference"}
+"""Settings that do not shape the weights."""
 
 
 def train(
@@ -38,6 +49,7 @@ def train(
 ) -> SegmentationModel:
     """Train on every exam of `cohort` with CT, PET and mask; the model is written to `out`. Resumes a training that
     was stopped there. SGM102 without such an exam."""
+    began = time.perf_counter()
     cases = find_cases(cohort, labelled=True)
     if not cases:
         raise TumorboardError(codes.NOTHING_TO_LEARN, cohort.name, found="no exam with all three", expected="one")
@@ -45,21 +57,42 @@ def train(
     cache = CaseCache(out / "cache", cohort)
     report = progress or (lambda done, total: None)
     total = len(cases) + _PARTS
-    fingerprints = []
+    preprocessing = fit_preprocessing([take_fingerprint(cohort, case) for case in cases], structures, config)
+    paths = []
     for done, case in enumerate(cases):
-        fingerprints.append(take_fingerprint(cohort, case))
+        paths.append(cache.training(case, preprocessing))
         report(done + 1, total)
-    preprocessing = fit_preprocessing(fingerprints, structures, config)
-    paths = [cache.training(case, preprocessing) for case in cases]
-    return train_network(
-        paths,
-        config=config,
-        preprocessing=preprocessing,
-        plan=config.plan(seed=config.seed),
+    job = TrainingJob(
         folder=out,
-        facts={"patients": sorted({case.patient_id for case in cases})},
-        progress=lambda part: report(len(cases) + round(part * _PARTS), total),
+        config=config.model_copy(update={"members": config.member_count}).model_dump(mode="json"),
+        preprocessing=preprocessing.to_json(),
+        cases=tuple(paths),
+        patients=tuple(sorted({case.patient_id for case in cases})),
+        seed=config.seed,
     )
+    with followed(job.part_done, lambda part: report(len(cases) + round(part * _PARTS), total)):
+        return _train_side_by_side(job, began)
+
+
+def _train_side_by_side(job: TrainingJob, began: float) -> SegmentationModel:
+    """The members of an ensemble in processes of one thread each, a single network here with all threads. What is left
+    of a time budget since `began` (of `time.perf_counter`) is shared by those who must wait for each other."""
+    config = job.settings
+    count = len(job.folders)
+    reserve_s = _RESERVE * 60 * (config.budget_minutes or 0)
+
+    def spent_s(rounds: int) -> float:
+        return (time.perf_counter() - began + reserve_s) / rounds if config.budget_clock == "wall" else 0.0
+
+    if count == 1:
+        return train_members(replace(job, spent_s=spent_s(1)))
+    with executor(config.workers) as pool:
+        workers = min(getattr(pool, "workers", 1), count)
+        list(pool.map(warm, range(workers)))
+        rounds = -(-count // workers)
+        mine = replace(job, share=1 / rounds, spent_s=spent_s(rounds))
+        list(pool.map(run_member, [(mine, number) for number in range(count)]))
+    return train_members(mine)
 
 
 def fit_preprocessing(
@@ -81,9 +114,11 @@ def train_network(
     folder: Path,
     facts: dict[str, Any],
     progress: Callable[[float], None] | None = None,
+    spent_s: float = 0.0,
 ) -> SegmentationModel:
-    """Train on cached cases and save the model to `folder`; a finished one there is taken, a stopped one resumed."""
-    identity = _identity(paths, config, preprocessing)
+    """Train one network on cached cases and save it to `folder`; a finished one there is taken over, a stopped one
+    resumed."""
+    identity = identity_of(paths, config, preprocessing, seed=plan.seed)
     if (folder / MODEL_FILE).exists():
         model = SegmentationModel.load(folder)
         if model.facts.get("identity") == identity:
@@ -97,66 +132,34 @@ def train_network(
         network,
         plan,
         draw=PatchSampler(arrays, config, spacing_mm=preprocessing.spacing_mm),
-        loss_of=_loss_of,
+        loss_of=partial(_loss_of, loss=config.loss),
         folder=folder,
         identity=identity,
         log=RunLog(folder / "log.jsonl"),
         progress=progress,
+        spent_s=spent_s,
     )
     network.load_state_dict(dict(fitted.weights))
     outcome = {"steps": fitted.steps, "seconds": round(fitted.seconds, 1), "precision": fitted.precision}
-    model = SegmentationModel(network, config, preprocessing, {**facts, **outcome, "identity": identity})
+    model = SegmentationModel((network,), config, preprocessing, {**facts, **outcome, "identity": identity})
     model.save(folder)
     (folder / "last.safetensors").unlink(missing_ok=True)
     return model
 
 
-def _loss_of(network: Module, batch: Batch) -> Tensor:
+def _loss_of(network: Module, batch: Batch, *, loss: LossName) -> Tensor:
     logits = network(batch.inputs)
-    return supervised_loss(logits if isinstance(logits, list) else [logits], batch.target)
+    return supervised_loss(logits if isinstance(logits, list) else [logits], batch.target, loss=loss)
 
 
-def supervised_loss(logits: Sequence[Tensor], shares: Tensor) -> Tensor:
-    """`dice_and_cross_entropy` at every resolution, finest first, each counting half of the one before.
-
-    `shares` (n, structures, i, j, k) of the finest; coarser truths are their means, again shares of a voxel.
-    """
-    from torch.nn.functional import avg_pool3d
-
-    total, weights = shares.new_zeros(()), 0.0
-    for level, coarse in enumerate(logits):
-        if level:
-            shares = avg_pool3d(shares, 2)
-        total = total + dice_and_cross_entropy(coarse.float(), shares) / 2**level
-        weights += 1 / 2**level
-    return total / weights
-
-
-def dice_and_cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
-    """Cross-entropy plus soft Dice loss.
-
-    `logits` (n, 1 + structures, i, j, k), background first; `shares` (n, structures, i, j, k) of each voxel. Dice is
-    taken per sample and structure, only where the structure is present: there is no smoothing term that would reward
-    an empty answer (Milletari et al. 2016; Isensee et al. 2021).
-    """
-    import torch
-
-    background = (1 - shares.sum(1, keepdim=True)).clamp_min(0)
-    truth = torch.cat([background, shares], dim=1)
-    log_probability = torch.log_softmax(logits, dim=1)
-    cross_entropy = -(truth * log_probability).sum(1).mean()
-    probability = log_probability[:, 1:].exp()
-    space = (2, 3, 4)
-    present = shares.sum(space) > 0.5
-    if not bool(present.any()):
-        return cross_entropy
-    dice = 2 * (probability * shares).sum(space) / (probability.sum(space) + shares.sum(space)).clamp_min(1e-6)
-    return cross_entropy + (1 - dice[present]).mean()
-
-
-def _identity(paths: Sequence[Path], config: SegmentationConfig, preprocessing: Preprocessing) -> str:
-    """Digest of the data (cache names carry the digests of their images) and of everything that shapes training.
-    Where the cache lies, how many folds train side by side and how predictions are made do not."""
-    settings = config.model_dump(mode="json", exclude={"workers", "mirror", "overlap", "window_voxels", "inference"})
-    whole = {"cases": [path.name for path in paths], "config": settings, "preprocessing": preprocessing.to_json()}
+def identity_of(paths: Sequence[Path], config: SegmentationConfig, preprocessing: Preprocessing, *, seed: int) -> str:
+    """Digest of the data (cache names carry the digests of their images) and of everything that shapes the training of
+    one network. Where the cache lies, what else is trained beside it and how predictions are made do not."""
+    settings = config.model_dump(mode="json", exclude=_NOT_TRAINED)
+    whole = {
+        "cases": [path.name for path in paths],
+        "config": settings,
+        "preprocessing": preprocessing.to_json(),
+        "seed": seed,
+    }
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
