@@ -105,10 +105,10 @@ def parsed() -> argparse.Namespace:
 
 
 def own_config(arguments: argparse.Namespace) -> SegmentationConfig:
-    """Our settings: the defaults, ended by the same time as the peers and not by a number of steps."""
+    """Our settings: the defaults, with one network per fold, ended by the same time as the peers."""
     rounds = -(-arguments.folds // arguments.workers) if arguments.clock == "wall" else arguments.folds
     settings = {
-        "steps": 1_000_000,
+        "members": 1,
         "budget_minutes": arguments.minutes * rounds,
         "budget_clock": arguments.clock,
         "folds": arguments.folds,

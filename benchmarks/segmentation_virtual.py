@@ -93,7 +93,7 @@ def one_network(
     parts = 5 if protocol == "folds" else len({case.centre for case in cases})
     settings: dict[str, Any] = {
         "network": network,
-        "steps": 1_000_000,
+        "members": 1,
         "budget_minutes": arguments.minutes * parts,
         "budget_clock": "cpu",
         "workers": arguments.workers,
