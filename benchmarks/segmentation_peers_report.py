@@ -117,9 +117,14 @@ def _updates(folds: Sequence[Mapping[str, Any]]) -> str:
     return f"{min(steps)} to {max(steps)} updates per fold in {seconds:.0f} s on average"
 
 
+_SIZES = ("recipe_spacing_mm", "recipe_patch", "recipe_volumes", "recipe_samples", "nnunet_memory_gib",
+          "nnunet_spacing_mm")  # fmt: skip
+
+
 def _command(arguments: argparse.Namespace) -> str:
     words = [f"--minutes {arguments.minutes:g}"]
-    for name in ("recipe_spacing_mm", "recipe_patch", "nnunet_memory_gib", "nnunet_spacing_mm"):
+    words += [] if arguments.clock == "cpu" else [f"--clock {arguments.clock} --device {arguments.device}"]
+    for name in _SIZES:
         value = getattr(arguments, name)
         words += [] if value is None else [f"--{name.replace('_', '-')} {value:g}"]
     words += [f"--set {setting}" for setting in arguments.set]

@@ -88,7 +88,7 @@ def test_the_page_puts_the_best_first_and_pairs_by_patient() -> None:
     }
     arguments = argparse.Namespace(
         date="", machine="", folds=3, minutes=1.0, clock="cpu", workers=1, seed=0, set=[], recipe_spacing_mm=2.0,
-        recipe_patch=64, nnunet_memory_gib=8.0, nnunet_spacing_mm=None,
+        recipe_patch=64, recipe_volumes=1, recipe_samples=2, nnunet_memory_gib=8.0, nnunet_spacing_mm=None,
     )  # fmt: skip
     text = page(results, {}, arguments, SegmentationConfig())
     assert text.index("| official recipe") < text.index("| ours")
