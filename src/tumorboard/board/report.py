@@ -47,13 +47,14 @@ def self_contained(html: str, folder: Path) -> str:
 
 
 def exports_of(patient: PatientFacts) -> dict[str, str]:
-    """Of `EXPORTS`, those for which this patient has something: masks of the expert, boxes or statements,
-    statements."""
+    """Of `EXPORTS`, those for which this patient has something: masks of the expert, boxes or statements, statements or
+    measured lesions."""
     images = [image for exam in patient.exams for image in exam.images]
     masks = any(image["role"] == "mask" and image["run_id"] == EXPERT and not is_flat(image) for image in images)
     statements = any(is_statement(row) for row in patient.relations)
     boxes = any(len(row["box"] or ()) == 4 for row in patient.findings)
-    there = {"dicom-seg": masks, "dicom-sr": statements or boxes, "fhir": statements}
+    measured = any(row["run_id"] == EXPERT and row["measurements"] for row in patient.findings)
+    there = {"dicom-seg": masks, "dicom-sr": statements or boxes, "fhir": statements or measured}
     return {kind: name for kind, name in EXPORTS.items() if there[kind]}
 
 

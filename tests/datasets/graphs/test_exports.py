@@ -14,6 +14,7 @@ import twins
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.registry import layouts, resolve
 from tumorboard.datasets.coco.reader import read as read_coco
@@ -191,6 +192,51 @@ def test_a_bundle_holds_the_report(version: str, tmp_path: Path) -> None:
     assert components["comparison"]["valueCodeableConcept"]["text"] == "worsened"
     assert components["box in source pixels"]["valueString"].startswith("310 1300 890 1880")
     assert report["status"] == "preliminary"
+
+
+def test_measured_lesions_are_observations(tmp_path: Path) -> None:
+    """Figures of the expert in UCUM units; other runs and findings without figures are left out."""
+    cohort = Cohort.build(
+        "lesions",
+        patients=[{"patient_id": "P", "sex": "female"}],
+        exams=[{"exam_id": "E", "patient_id": "P", "order": 0}],
+        images=[
+            {"image_id": name, "exam_id": "E", "modality": name, "role": "image", "unit": unit}
+            for name, unit in (("CT", "HU"), ("PT", "SUVbw"))
+        ],
+        findings=[
+            {"finding_id": "f1", "image_id": "CT", "run_id": "expert", "kind": "RECIST pair", "label": "liver",
+             "measurements": {"long_axis_mm": 20.5, "short_axis_mm": 11.0},
+             "attributes": json.dumps({"side": "right"})},
+            {"finding_id": "f2", "image_id": "PT", "run_id": "expert", "kind": "mask label", "label": "GTVp",
+             "measurements": {"volume_ml": 8.0, "suv_max": 12.25}},
+            {"finding_id": "f3", "image_id": "PT", "run_id": "net", "kind": "mask label", "label": "GTVp",
+             "measurements": {"volume_ml": 9.0}},
+            {"finding_id": "f4", "image_id": "CT", "run_id": "expert", "kind": "point", "label": "landmark"},
+        ],
+        runs=[{"run_id": "net", "kind": "model"}],
+    )  # fmt: skip
+    for version in ("R4", "R5"):
+        bundle = loaded(export("fhir", tmp_path / version, cohort, version=version) / "E.json")
+        resources = [entry["resource"] for entry in bundle["entry"]]
+        study = resources[1]
+        assert (study["numberOfSeries"], study["numberOfInstances"]) == (2, 2)
+        found = {o["identifier"][0]["value"]: o for o in resources if o["resourceType"] == "Observation"}
+        assert set(found) == {"f1", "f2"}
+        assert found["f1"]["bodySite"] == {"text": "right"} and found["f1"]["status"] == "final"
+        figures = {
+            component["code"]["text"]: (component["valueQuantity"]["value"], component["valueQuantity"]["code"])
+            for name in ("f1", "f2")
+            for component in found[name]["component"]
+        }
+        assert figures == {
+            "long axis": (20.5, "mm"), "short axis": (11.0, "mm"), "volume": (8.0, "mL"), "suv max": (12.25, "g/mL"),
+        }  # fmt: skip
+        assert resources[2]["status"] == "final" and len(resources[2]["result"]) == 2
+        if ORACLE:
+            package = {"R4": "fhir.resources.R4B.bundle", "R5": "fhir.resources.bundle"}[version]
+            program = f"import sys; from {package} import Bundle; Bundle.model_validate_json(open(sys.argv[1]).read())"
+            subprocess.run([ORACLE, "-c", program, str(tmp_path / version / "E.json")], check=True, capture_output=True)
 
 
 def test_other_programs_accept_what_we_write(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tumorboard.core.tables import EXPERT
+from tumorboard.datasets.fhir.lesion import measured_lesion
 from tumorboard.datasets.graphs import ExamGraph, sentence_of
 from tumorboard.datasets.termcodes import SYSTEMS, TermCodes
 
@@ -19,7 +21,13 @@ _TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
 _PRESENCE = {"yes": ("POS", "Positive"), "no": ("NEG", "Negative"), "uncertain": ("IND", "Indeterminate")}
 """Polarity -> code of the HL7 value set of interpretations: free of licence, unlike SNOMED CT's present and absent."""
 _DICOM = "http://dicom.nema.org/resources/ontology/DCM"
-_SOP_CLASS = "urn:oid:1.2.840.10008.5.1.4.1.1.1.1"  # Digital X-Ray Image Storage - For Presentation
+_DX_CLASS = "urn:oid:1.2.840.10008.5.1.4.1.1.1.1"  # Digital X-Ray Image Storage - For Presentation
+_SOP_CLASSES = {
+    "CT": "urn:oid:1.2.840.10008.5.1.4.1.1.2",
+    "PT": "urn:oid:1.2.840.10008.5.1.4.1.1.128",
+    "MR": "urn:oid:1.2.840.10008.5.1.4.1.1.4",
+}
+"""DICOM's image storage classes; X-rays for any other modality."""
 
 Record = dict[str, Any]
 
@@ -46,8 +54,9 @@ class Maker:
     version: str
     terms: TermCodes
 
-    def bundle(self, exam: ExamGraph) -> Record:
-        """The bundle of one exam, a collection; identifiers depend on the exam's ids alone."""
+    def bundle(self, exam: ExamGraph, lesions: Sequence[Record] = ()) -> Record:
+        """The bundle of one exam, a collection; identifiers depend on the exam's ids alone. `lesions`: measured rows of
+        `findings`, an Observation each."""
         exam_id, patient_id = exam.exam["exam_id"], exam.patient["patient_id"]
         patient, study = _url("Patient", patient_id), _url("ImagingStudy", exam_id)
         entries = [(patient, self._patient(exam)), (study, self._study(exam, patient))]
@@ -59,7 +68,10 @@ class Maker:
             for row in exam.current
             for place in row["attributes"]["locations"] or [""]
         ]
-        report = self._report(exam, patient, study, [url for url, _ in observations])
+        observations += [
+            (_url("Observation", exam_id, row["finding_id"]), measured_lesion(row, patient, study)) for row in lesions
+        ]
+        report = self._report(exam, patient, study, [url for url, _ in observations], lesions)
         entries += [(_url("DiagnosticReport", exam_id), report), *observations]
         listed = [{"fullUrl": url, "resource": _clean(resource)} for url, resource in entries]
         identifier = {"system": "urn:tumorboard:exam", "value": exam_id}
@@ -74,32 +86,44 @@ class Maker:
         }
 
     def _study(self, exam: ExamGraph, patient: str) -> Record:
-        modality = exam.images[0]["modality"] if exam.images else "DX"
-        coding = {"system": _DICOM, "code": modality}
-        coded: Any = coding if self.version == "R4" else {"coding": [coding]}
-        instances = [
+        coding = {
+            modality: {"system": _DICOM, "code": modality}
+            for modality in dict.fromkeys([image["modality"] or "DX" for image in exam.images] or ["DX"])
+        }
+        coded: dict[str, Any] = coding if self.version == "R4" else {m: {"coding": [c]} for m, c in coding.items()}
+        series = [
             {
-                "uid": _oid(image["image_id"]),
-                "sopClass": {"system": "urn:ietf:rfc:3986", "code": _SOP_CLASS},
-                "number": number,
-                "title": image["image_id"],
+                "uid": _oid(exam.exam["exam_id"], "series", *([modality] if number else [])),
+                "modality": coded[modality],
+                "instance": [
+                    {
+                        "uid": _oid(image["image_id"]),
+                        "sopClass": {"system": "urn:ietf:rfc:3986", "code": _SOP_CLASSES.get(modality, _DX_CLASS)},
+                        "number": place,
+                        "title": image["image_id"],
+                    }
+                    for place, image in enumerate(
+                        (image for image in exam.images if (image["modality"] or "DX") == modality), 1
+                    )
+                ],
             }
-            for number, image in enumerate(exam.images, 1)
+            for number, modality in enumerate(coded if exam.images else [])
         ]
-        series = {"uid": _oid(exam.exam["exam_id"], "series"), "modality": coded, "instance": instances}
         return {
             "resourceType": "ImagingStudy",
             "identifier": [{"system": "urn:tumorboard:exam", "value": exam.exam["exam_id"]}],
             "status": "available" if exam.images else "unknown",
             "subject": {"reference": patient},
-            "modality": [coded],
-            "numberOfSeries": 1 if exam.images else 0,
+            "modality": list(coded.values()),
+            "numberOfSeries": len(series),
             "numberOfInstances": len(exam.images),
-            "series": [series] if exam.images else [],
+            "series": series,
         }
 
-    def _report(self, exam: ExamGraph, patient: str, study: str, observations: list[str]) -> Record:
-        by_people = all(row["run_id"] == EXPERT for row in exam.statements)
+    def _report(
+        self, exam: ExamGraph, patient: str, study: str, observations: list[str], lesions: Sequence[Record]
+    ) -> Record:
+        by_people = all(row["run_id"] == EXPERT for row in [*exam.statements, *lesions])
         conclusion = "\n".join(r["body"] or "" for r in exam.texts if "impression" in (r["section"] or "").casefold())
         record: Record = {
             "resourceType": "DiagnosticReport",
