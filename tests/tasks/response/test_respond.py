@@ -269,6 +269,20 @@ def test_rows_fit_the_tables() -> None:
     assert json.loads(json.dumps(found)) == found
 
 
+def test_progression_under_immunotherapy_waits_for_the_next_exam() -> None:
+    base = [finding(f"b{n}", str(n), 30, at=(20, 20, 200)) for n in range(3)]
+    links = [("b0", "b1"), ("b1", "b2"), ("x1", "x2")]
+    courses = {"iUPD": (12, 15), "iCPD": (12, 17)}  # 3 mm more of a new lesion leave it open, 5 mm confirm it
+    for last, (first_mm, second_mm) in courses.items():
+        made = cohort([*base, finding("x1", "1", first_mm), finding("x2", "2", second_mm)], relations=links)
+        found = judge(made, immunotherapy=True)
+        assert responses(found) == [None, "PD", "PD"]
+        assert [exam["irecist"] for exam in found["exams"]] == [None, "iUPD", last]
+    kept = made.with_rows(runs=[{"run_id": "r"}], outcomes=outcome_rows([found], "r"))
+    assert kept.outcome("iRECIST, exam 2", run_id="r").values == ("iCPD",)
+    assert "irecist" not in judge(made)["exams"][1]
+
+
 def test_order_of_tracks_and_findings_changes_nothing() -> None:
     rows, links = chain(40, 30, 44)
     rows += [finding("b0", "0", 25, at=(20, 20, 90)), finding("x2", "2", 12, at=(70, 20, 90))]

@@ -12,7 +12,17 @@ from tumorboard.core.errors import TumorboardError
 from tumorboard.core.lesion import MASK_LABEL, RECIST_PAIR, SAME_LESION
 from tumorboard.core.tables import EXPERT
 from tumorboard.metrics.growth import axes_volume_ml, growth
-from tumorboard.metrics.response import Assessment, Lesion, Rules, Seen, assess, best_response, choose_targets
+from tumorboard.metrics.irecist import Visit, irecist
+from tumorboard.metrics.response import (
+    Assessment,
+    Lesion,
+    Rules,
+    Seen,
+    assess,
+    best_response,
+    choose_targets,
+    overall_response,
+)
 from tumorboard.tasks.response.config import ResponseConfig
 from tumorboard.tasks.response.course import Course, Followed, build_course
 from tumorboard.tasks.response.marks import Mark, read_marks
@@ -119,12 +129,13 @@ def _judged(patient: Cohort, course: Course, config: ResponseConfig) -> dict[str
                 [one.response for one in results], timed,
                 confirm_days=config.confirm_days, least_stable_days=config.least_stable_days,
             ).value  # fmt: skip
+    immune = irecist(_visits(course, results, new, set(targets), rules)) if config.immunotherapy else []
     return {
         "patient": course.patient_id,
         "rules": RULES,
         "best": best,
         "marks": "complete" if course.complete else "partial",
-        "exams": _exam_rows(course, days, results, _baseline_mm(lesions, rules)),
+        "exams": _exam_rows(course, days, results, _baseline_mm(lesions, rules), [str(one) for one in immune]),
         "lesions": [_lesion_row(one, course, days, targets, config) for one in course.lesions],
         "problem": problem,
     }
@@ -134,13 +145,42 @@ def _is_new(one: Followed, place: int) -> bool:
     return one.new_from is not None and place >= one.new_from
 
 
+def _visits(
+    course: Course, results: Sequence[Assessment], new: Sequence[Sequence[str]], targets: set[str], rules: Rules
+) -> list[Visit]:
+    """The exams after the baseline as iRECIST looks at them. A new lesion counts by its long axis (a node's short one);
+    it can be followed by 5 mm once it is measurable."""
+    by_name = {one.name: one for one in course.lesions}
+    found = []
+    for number, one in enumerate(results, start=1):
+        sizes = {name: by_name[name].sights[number].value_mm(rules) or 0.0 for name in new[number]}
+        least = {name: rules.measurable_node_mm if by_name[name].node else rules.measurable_mm for name in sizes}
+        others = [f.sights[number].value_mm(rules) for f in course.lesions if f.at_baseline and f.name not in targets]
+        found.append(
+            Visit(
+                one.target,
+                one.non_target,
+                overall_response(one.target, one.non_target, new=False),
+                one.sum_mm,
+                None if not others or None in others else sum(value or 0.0 for value in others),
+                sizes,
+                frozenset(name for name, size in sizes.items() if size >= least[name]),
+            )
+        )
+    return found
+
+
 def _baseline_mm(lesions: Sequence[Lesion], rules: Rules) -> float | None:
     values = [one.sights[0].value_mm(rules) for one in lesions if one.target]
     return sum(value or 0.0 for value in values) if values else None
 
 
 def _exam_rows(
-    course: Course, days: Sequence[float | None], results: Sequence[Assessment], baseline: float | None
+    course: Course,
+    days: Sequence[float | None],
+    results: Sequence[Assessment],
+    baseline: float | None,
+    immune: Sequence[str],
 ) -> list[dict[str, Any]]:  # fmt: skip
     """The baseline first; it has a sum and no response."""
     rows = []
@@ -160,6 +200,7 @@ def _exam_rows(
                 "non_target": one.non_target.value if one and one.non_target else None,
                 "new_lesions": list(one.new) if one else [],
                 "response": one.response.value if one else None,
+                **({"irecist": immune[number - 1] if one else None} if immune else {}),
                 "why": one.why if one else "baseline",
             }
         )

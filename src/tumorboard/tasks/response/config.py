@@ -50,6 +50,9 @@ class ResponseConfig(BaseModel):
         default=None, gt=0, description="CR and PR count when seen again after so many days"
     )
     least_stable_days: float = Field(default=0.0, ge=0, description="SD counts from this day on")
+    immunotherapy: bool = Field(
+        default=False, description="also give responses by iRECIST, where progression must be confirmed"
+    )
     axis_error_mm: float = Field(
         default=1.0, gt=0, description="standard deviation of a measured axis, for doubling times"
     )

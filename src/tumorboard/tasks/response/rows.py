@@ -1,7 +1,8 @@
 """Responses and measurements as rows of the cohort's tables.
 
 Response: `outcomes`, one row per patient and exam after the first (endpoint "RECIST 1.1, exam 1", class CR, PR, SD, PD,
-NE or non-CR/non-PD; the figures behind it as JSON in `raw`), one with the best response, and one with the time to the
+NE or non-CR/non-PD; the figures behind it as JSON in `raw`; where asked for, "iRECIST, exam 1" beside it), one with the
+best response, and one with the time to the
 first progression (or to the last exam that could be judged). Measurements from masks: `findings` of kind RECIST pair.
 """
 
@@ -40,6 +41,8 @@ def outcome_rows(results: Iterable[Mapping[str, Any]], run_id: str) -> list[dict
             rows.append(
                 {**key, "endpoint": exam_endpoint(exam["order"]), "class_value": exam["response"], "raw": raw}
             )  # fmt: skip
+            if exam.get("irecist") is not None:
+                rows.append({**key, "endpoint": f"iRECIST, exam {exam['order']}", "class_value": exam["irecist"]})
         if one["best"] is not None:
             rows.append({**key, "endpoint": BEST, "class_value": one["best"]})
         survival = _progression(one["exams"])
