@@ -8,8 +8,8 @@ import torch
 
 from tumorboard.tasks.segmentation import sampling
 from tumorboard.tasks.segmentation.config import SegmentationConfig
-from tumorboard.tasks.segmentation.sampling import PatchSampler
 from tumorboard.tasks.segmentation.losses import dice_and_cross_entropy
+from tumorboard.tasks.segmentation.sampling import PatchSampler
 
 
 @pytest.fixture

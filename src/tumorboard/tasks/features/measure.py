@@ -53,7 +53,7 @@ def measure_mask(
 
     With `surface`: surface_mm2 (marching cubes) of everything, gap_mm of each lesion to the nearest other one of the
     mask, and of each label largest_distance_mm between its lesions' centroids. With `certainty` (probabilities on the
-    mask's grid) its mean over a row's voxels as the row's `score`.
+    mask's grid, or on a part of it with all labels) its mean over a row's voxels as the row's `score`.
     """
     import cc3d
 
@@ -66,7 +66,7 @@ def measure_mask(
         part = _box_of(mask, value)
         if part is None:
             continue
-        sure = None if certainty is None else _cut_to(certainty, mask, part)
+        sure = None if certainty is None else _cut_to(certainty, part)
         first = len(rows)
         inside = np.ascontiguousarray(part.array == value)
         parts, count = cc3d.connected_components(inside, connectivity=26, return_N=True) if components else (None, 0)
@@ -112,9 +112,9 @@ def measure_mask(
     return rows
 
 
-def _cut_to(volume: Volume, mask: Volume, part: Volume) -> NDArray[Any]:
-    """The voxels of `volume` (on the mask's grid) that the box `part` of the mask has."""
-    low = np.rint(mask.geometry.to_index(part.geometry.to_world((0, 0, 0)))).astype(int)
+def _cut_to(volume: Volume, part: Volume) -> NDArray[Any]:
+    """The voxels of `volume` (on the mask's grid, or a part of it) in the box `part` of the mask."""
+    low = np.rint(volume.geometry.to_index(part.geometry.to_world((0, 0, 0)))).astype(int)
     return volume.array[tuple(slice(a, a + n) for a, n in zip(low, part.shape, strict=True))]
 
 

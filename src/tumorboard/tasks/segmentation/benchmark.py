@@ -36,13 +36,14 @@ from tumorboard.tasks.segmentation.cache import CaseCache, Fingerprint, take_fin
 from tumorboard.tasks.segmentation.cases import Case, find_cases, load_case, structures_of
 from tumorboard.tasks.segmentation.comparison import scores_of_runs
 from tumorboard.tasks.segmentation.config import SegmentationConfig
-from tumorboard.tasks.segmentation.folds import FoldJob, HeldOut, run_fold, split_patients
+from tumorboard.tasks.segmentation.folds import FoldJob, HeldOut, run_fold, split_centres, split_patients
 from tumorboard.tasks.segmentation.gallery import gallery
-from tumorboard.tasks.segmentation.members import TrainingJob, run_member
+from tumorboard.tasks.segmentation.members import TrainingJob, resolved, run_member
 from tumorboard.tasks.segmentation.predict import measured_rows
 from tumorboard.tasks.segmentation.progress import Watch
 from tumorboard.tasks.segmentation.rows import mask_path, mask_row, run_row, write_mask
 from tumorboard.tasks.segmentation.train import fit_preprocessing
+from tumorboard.tasks.segmentation.validation import inner_split
 
 __all__ = ["benchmark"]
 
@@ -58,11 +59,12 @@ def benchmark(
 
     Resumable: finished folds of the same data and settings are taken over, a stopped one continues. Scores are means
     over patients with bootstrap intervals, out of fold, for all patients and per centre, and paired differences
-    between the network and each baseline. SGM102 with fewer patients than folds need.
+    between the network and each baseline. With `protocol` leave-one-centre-out, a fold is a centre. SGM102 with fewer
+    patients than folds need, SGM105 without centres to leave out.
     """
     began = time.perf_counter()
     config = config or SegmentationConfig()
-    config = config.model_copy(update={"members": config.member_count})
+    config = resolved(config)
     cases = find_cases(cohort, labelled=True)
     centre_of = {case.patient_id: case.centre for case in cases}
     if len(centre_of) < 2:
@@ -70,14 +72,18 @@ def benchmark(
             codes.NOTHING_TO_LEARN, cohort.name, found=f"{len(centre_of)} usable patients", expected="2 or more"
         )
     structures = structures_of(cases)
-    held_out = split_patients(centre_of, config.folds, seed=config.seed)
+    held_out = (
+        split_patients(centre_of, config.folds, seed=config.seed)
+        if config.protocol == "kfold"
+        else split_centres(centre_of, where=cohort.name)
+    )
     watch = Watch(progress, cases=len(cases))
     masks = out / "masks"
     jobs = _jobs(cohort, cases, held_out, out, structures=structures, config=config, watch=watch)
     facts = _train(jobs, config, watch, spent_s=time.perf_counter() - began)
     fits = _draw_baselines(cohort, cases, held_out, masks, structures=structures, watch=watch)
     network = config.network
-    inputs = {"out_of_fold": True}
+    inputs = {"out_of_fold": True, "protocol": config.protocol}
     runs = [
         run_row(network, kind="model", config=config.model_dump(mode="json"), inputs=inputs, metrics={"folds": facts})
     ]
@@ -129,13 +135,15 @@ def _jobs(
             target = mask_path(out / "masks", case, config.network)
             tests.append(HeldOut(cache.evaluation(case, preprocessing), case.evaluation, native, whole, target))
             watch.prepared()
+        learning, choosing = inner_split(training, config.validation, seed=config.seed)
         lesson = TrainingJob(
             folder=out / f"fold-{number}",
             config=config.model_dump(mode="json"),
             preprocessing=preprocessing.to_json(),
-            cases=tuple(cache.training(case, preprocessing) for case in training),
+            cases=tuple(cache.training(case, preprocessing) for case in learning),
             patients=tuple(sorted({case.patient_id for case in training})),
             seed=config.seed + number,
+            validation=tuple(cache.training(case, preprocessing) for case in choosing),
         )
         jobs.append(FoldJob(lesson, tuple(tests)))
     return jobs

@@ -26,7 +26,10 @@ class SegmentationConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = 0
-    folds: int = Field(5, ge=2, description="Of the cross-validation; fewer when there are fewer patients.")
+    protocol: Literal["kfold", "leave-one-centre-out"] = Field(
+        "kfold", description="Of the benchmark: patients drawn at random, or each centre predicted from all others."
+    )
+    folds: int = Field(5, ge=2, description="Of kfold; fewer when there are fewer patients.")
     workers: int = Field(0, ge=0, description="Folds trained side by side, one thread each; 0: one per core.")
 
     spacing_mm: float | None = Field(
@@ -70,6 +73,16 @@ class SegmentationConfig(BaseModel):
     )
     budget_clock: Literal["wall", "cpu"] = "wall"
     checkpoint_every: int = Field(100, ge=0)
+
+    validation: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="Share of the training patients that choose the best weights instead of training.",
+    )
+    score_every: int = Field(100, ge=1, description="Updates between two scorings of the validation patients.")
+    patience: int = Field(0, ge=0, description="Scorings without a better one that end a training; 0: no early stop.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="To train on; auto: a GPU where there is one.")
 
     overlap: float = Field(0.5, ge=0, lt=1, description="Of neighbouring windows at prediction.")
     window_voxels: int = Field(64, ge=8, description="Largest edge predicted in one piece.")
@@ -115,6 +128,8 @@ class SegmentationConfig(BaseModel):
     def _fits(self) -> Self:
         if self.patch_voxels % self.edge_step or self.window_voxels % self.edge_step:
             raise ValueError(f"patch_voxels and window_voxels must be multiples of {self.edge_step} for {self.network}")
+        if self.patience and not self.validation:
+            raise ValueError("patience needs validation patients: set validation, for example to 0.15")
         if self.ct_window_hu[0] >= self.ct_window_hu[1]:
             raise ValueError("ct_window_hu must rise")
         return self
@@ -155,4 +170,6 @@ class SegmentationConfig(BaseModel):
             budget_clock=self.budget_clock,
             checkpoint_every=self.checkpoint_every,
             accumulate=self.accumulate,
+            score_every=self.score_every if self.validation else 0,
+            patience=self.patience if self.validation else 0,
         )

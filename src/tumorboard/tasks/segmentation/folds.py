@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from tumorboard.core.errors import TumorboardError
 from tumorboard.core.geometry import Geometry
+from tumorboard.tasks.segmentation import codes
 from tumorboard.tasks.segmentation.cases import Box
 from tumorboard.tasks.segmentation.members import TrainingJob, train_members
 from tumorboard.tasks.segmentation.preprocess import Prepared
 
-__all__ = ["FoldJob", "HeldOut", "run_fold", "split_patients"]
+__all__ = ["FoldJob", "HeldOut", "run_fold", "split_centres", "split_patients"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,21 @@ def split_patients(centre_of: Mapping[str, str | None], folds: int, *, seed: int
     by_centre = sorted(drawn, key=lambda patient: centre_of[patient] or "")
     count = min(folds, len(patients))
     return [by_centre[number::count] for number in range(count)]
+
+
+def split_centres(centre_of: Mapping[str, str | None], *, where: str) -> list[list[str]]:
+    """One list of patients per centre, by name. SGM105 with fewer than two centres, or patients of no centre."""
+    centres = sorted({centre for centre in centre_of.values() if centre})
+    homeless = [patient for patient, centre in centre_of.items() if not centre]
+    if len(centres) < 2 or homeless:
+        raise TumorboardError(
+            codes.SETTING,
+            f"protocol leave-one-centre-out on {where}",
+            found=f"{len(centres)} centres, {len(homeless)} patients of unknown centre",
+            expected="two centres or more, and every patient's centre known",
+            fix="set protocol=kfold, or add the column `centre` to the patients",
+        )
+    return [sorted(patient for patient, home in centre_of.items() if home == centre) for centre in centres]
 
 
 def run_fold(job: FoldJob) -> dict[str, Any]:

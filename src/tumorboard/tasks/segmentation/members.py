@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from tumorboard.engine.distributed import choose_device, world
 from tumorboard.io.files import atomic_write_text
 from tumorboard.tasks.segmentation.config import SegmentationConfig
 from tumorboard.tasks.segmentation.model import MODEL_FILE, SegmentationModel
 from tumorboard.tasks.segmentation.preprocess import Preprocessing
 from tumorboard.tasks.segmentation.settle import is_settled, settle
 
-__all__ = ["TrainingJob", "run_member", "train_members", "warm"]
+__all__ = ["TrainingJob", "resolved", "run_member", "train_members", "warm"]
 
 PROGRESS_FILE = "progress.txt"
 _SEEDS_APART = 1000
@@ -30,7 +31,8 @@ _SEEDS_APART = 1000
 class TrainingJob:
     """What a worker needs to train: files of cached cases and plain settings, never a cohort.
 
-    `share` of the time budget that each member may use, of which `spent_s` are gone before it starts.
+    `cases` to train on, `validation` to choose the weights by; `share` of the time budget that each member may use, of
+    which `spent_s` are gone before it starts.
     """
 
     folder: Path
@@ -39,6 +41,7 @@ class TrainingJob:
     cases: tuple[Path, ...]
     patients: tuple[str, ...]
     seed: int
+    validation: tuple[Path, ...] = ()
     share: float = 1.0
     spent_s: float = 0.0
 
@@ -92,17 +95,26 @@ def train_members(job: TrainingJob) -> SegmentationModel:
     networks = tuple(network for model in models for network in model.networks)
     whole = SegmentationModel(networks, first.config, first.preprocessing, facts)
     whole = _settled(whole, job)
-    for folder in job.folders:
-        (folder / MODEL_FILE).unlink()
+    if world().leads:
+        for folder in job.folders:
+            (folder / MODEL_FILE).unlink()
     return whole
 
 
 def _settled(model: SegmentationModel, job: TrainingJob) -> SegmentationModel:
     """The model with region and rules chosen on its training cases, written to the job's folder."""
     if not is_settled(model):
-        model = settle(model, job.cases)
-        model.save(job.folder)
+        model = settle(model, (*job.cases, *job.validation), unseen=job.validation)
+        if world().leads:
+            model.save(job.folder)
     return model
+
+
+def resolved(config: SegmentationConfig) -> SegmentationConfig:
+    """`config` with the number of members that this machine gives it. On a GPU, or on several processes, members
+    would only wait for each other: one, unless more are asked for."""
+    alone = choose_device(config.device) == "cpu" and world().size == 1
+    return config.model_copy(update={"members": config.members or (config.member_count if alone else 1)})
 
 
 def _train_member(job: TrainingJob, number: int) -> SegmentationModel:
@@ -120,6 +132,7 @@ def _train_member(job: TrainingJob, number: int) -> SegmentationModel:
         facts={"patients": list(job.patients), "seed": seed},
         progress=lambda part: atomic_write_text(folder / PROGRESS_FILE, f"{part:.4f}\n"),
         spent_s=job.spent_s,
+        validation=job.validation,
     )
     atomic_write_text(folder / PROGRESS_FILE, "1.0\n")
     return model
@@ -137,7 +150,9 @@ def _identity(job: TrainingJob) -> str:
 
     preprocessing = Preprocessing.from_json(dict(job.preprocessing))
     parts: Sequence[str] = [
-        identity_of(job.cases, job.settings, preprocessing, seed=job.seed + _SEEDS_APART * number)
+        identity_of(
+            job.cases, job.settings, preprocessing, validation=job.validation, seed=job.seed + _SEEDS_APART * number
+        )
         for number in range(len(job.folders))
     ]
     return hashlib.sha256("".join(parts).encode()).hexdigest()

@@ -53,7 +53,7 @@ class Piece:
 def labels_of(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
     """(structures, i, j, k) -> label map: the most probable structure where it is more probable than none."""
     best = probabilities.max(axis=0)
-    labels = (probabilities.argmax(axis=0) + 1).astype(np.uint8)
+    labels: NDArray[np.uint8] = (probabilities.argmax(axis=0) + 1).astype(np.uint8)
     labels[best <= 1 - probabilities.sum(axis=0)] = 0
     return labels
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
+from tumorboard.core.geometry import Geometry
 from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
 from tumorboard.io.nifti import read_nifti, write_nifti
@@ -45,10 +46,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Answer:
-    """Label map (uint8) on the grid of the CT; probability of any structure there; the region that was looked at."""
+    """Label map (uint8) on the grid of the CT; probability of the most probable structure on the part of that grid that
+    holds all labels (None without any); doubt on the whole grid, where it is wanted; the region that was looked at."""
 
     labels: Volume
-    certainty: Volume
+    certainty: Volume | None
     doubt: Volume | None
     region: Region
 
@@ -122,7 +124,7 @@ def predict_volumes(model: SegmentationModel, volumes: CaseVolumes, *, where: st
 def predict_prepared(model: SegmentationModel, prepared: Prepared) -> Volume:
     """As `predict_volumes`, of an exam that is on the working grid already."""
     probabilities, _ = _answered(model, prepared)
-    return model.preprocessing.inverse(probabilities, prepared)
+    return model.preprocessing.inverse(probabilities, prepared, sharp=True)
 
 
 def answer_case(model: SegmentationModel, volumes: CaseVolumes, *, where: str = "exam") -> Answer:
@@ -134,20 +136,25 @@ def answer_case(model: SegmentationModel, volumes: CaseVolumes, *, where: str = 
     refuse_broken(volumes, where=where)
     prepared = model.preprocessing.forward(volumes)
     probabilities, region = _answered(model, prepared)
-    labels = model.preprocessing.inverse(probabilities, prepared)
-    certainty = _on_native(probabilities.max(axis=0), prepared)
-    doubt = _on_native(_entropy(probabilities), prepared) if model.config.uncertainty else None
+    labels = model.preprocessing.inverse(probabilities, prepared, sharp=True)
+    box = model.preprocessing.reach(probabilities, prepared)
+    certainty = (
+        None if box is None else _on(prepared.native.crop(*box), np.clip(probabilities.max(axis=0), 0, 1), prepared)
+    )
+    doubt = _on(prepared.native, _entropy(probabilities), prepared) if model.config.uncertainty else None
     return Answer(labels, certainty, doubt, region)
 
 
 def _answered(model: SegmentationModel, prepared: Prepared) -> tuple[NDArray[np.float32], Region]:
-    """Probabilities on the whole working grid, 0 outside the model's region, pieces that are no lesions taken out."""
+    """Sharpened probabilities on the whole working grid, 0 outside the model's region, pieces that are no lesions taken
+    out."""
     answering = Answering.of(model)
     edges_mm = prepared.working.spacing_mm
     region = find_region(prepared.inputs, edges_mm, answering.region)
     inputs = np.ascontiguousarray(prepared.inputs[(slice(None), *region.slices)])
     part = dataclasses.replace(prepared, inputs=inputs, target=None, working=prepared.working.crop(*region.box))
-    inside = apply_rules(model.probabilities(part), inputs, edges_mm, answering.rules)
+    sharp = model.preprocessing.sharpened(model.probabilities(part), part)
+    inside = apply_rules(sharp, inputs, edges_mm, answering.rules)
     if region.name == "whole":
         return inside, region
     whole = np.zeros((len(inside), *prepared.inputs.shape[1:]), np.float32)
@@ -164,9 +171,9 @@ def _entropy(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.clip(total / np.float32(np.log(len(probabilities) + 1)), 0, 1)
 
 
-def _on_native(map_: NDArray[np.float32], prepared: Prepared) -> Volume:
+def _on(grid: Geometry, map_: NDArray[np.float32], prepared: Prepared) -> Volume:
     volume = Volume(np.ascontiguousarray(map_), prepared.working.affine, Unit.PROBABILITY)
-    return resample_to(volume, prepared.native, method="linear", fill=0.0)
+    return resample_to(volume, grid, method="linear", fill=0.0)
 
 
 def _written(
@@ -196,7 +203,7 @@ def measured_rows(
     certainty: Volume | None = None,
 ) -> list[dict[str, Any]]:
     """Rows of `findings` for a predicted mask, given as a volume or a written file: measurements of every lesion, the
-    gap to the nearest other one, its side, and with `certainty` (on the mask's grid) the mean of that as score."""
+    gap to the nearest other one, its side, and with `certainty` (on the mask's grid or a part) its mean as score."""
     labels = read_nifti(mask, unit=Unit.LABEL) if isinstance(mask, Path) else mask
     names = dict(enumerate(structures, start=1))
     rows = measure_mask(

@@ -207,4 +207,5 @@ def _value(cases: Sequence[_Judged], rule: PieceRules) -> float:
 def _answer(model: SegmentationModel, array: NDArray[np.float32], edges_mm: NDArray[np.float64]) -> NDArray[np.uint8]:
     shape = array.shape[1:]
     grid = Geometry((shape[0], shape[1], shape[2]), np.diag([*edges_mm, 1.0]))
-    return labels_of(model.probabilities(Prepared(np.asarray(array[:2]), None, grid, grid)))
+    prepared = Prepared(np.asarray(array[:2]), None, grid, grid)
+    return labels_of(model.preprocessing.sharpened(model.probabilities(prepared), prepared))
