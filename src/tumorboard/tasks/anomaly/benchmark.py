@@ -197,7 +197,7 @@ def _result(collected: _Collected, config: AnomalyConfig, out: Path) -> TaskResu
     scores += sensitivity_rows(collected.seen, seed=config.seed)
     rows = [_run_row(run, config, collected) for run in runs]
     pictures = draw_pictures(scores, collected.shown, out / "pictures", main=config.compare[0])
-    notes = tuple([*_notes(scores, networks), *(f"Left out: {why}" for why in collected.refused.values())])
+    notes = (*_notes(scores, networks), *(f"Left out: {why}" for why in collected.refused.values()))
     tables = {"runs": rows, "images": collected.images, "findings": collected.findings}
     return TaskResult(scores, tables, notes, tuple(pictures))
 
