@@ -108,15 +108,17 @@ def pooled_ranking(
     how often each patient counts (default: one row of ones)."""
     n = len(counts)
     drawn = np.ones((1, n)) if weights is None else np.asarray(weights, float).reshape(-1, n)
-    positive, negative = np.zeros((n, BINS)), np.zeros((n, BINS))
+    used = np.unique(np.concatenate([one.place for one in counts])) if n else np.zeros(0, np.int64)
+    positive, negative = np.zeros((n, len(used))), np.zeros((n, len(used)))
     for row, one in enumerate(counts):
-        positive[row, one.place], negative[row, one.place] = one.positive, one.negative
+        at = np.searchsorted(used, one.place)
+        positive[row, at], negative[row, at] = one.positive, one.negative
     return [_of_bins(w @ positive, w @ negative) for w in drawn]
 
 
 def _of_bins(positive: NDArray[Any], negative: NDArray[Any]) -> tuple[float | None, float | None]:
     tp, fp = np.cumsum(positive), np.cumsum(negative)
-    if tp[-1] <= 0:
+    if not len(tp) or tp[-1] <= 0:
         return None, None
     seen = tp + fp
     auprc = float((positive / tp[-1] * np.divide(tp, seen, out=np.zeros_like(tp), where=seen > 0)).sum())

@@ -234,6 +234,7 @@ def test_a_benchmark_holds_every_baseline(tmp_path: Any) -> None:
     for row in result.scores:
         if row["run"] == "SUV>2.5" and row["metric"] == "hot_normal_flagged" and row["value"] is not None:
             assert row["value"] == 1.0
+    assert any("P4.0.PT" in note and "UNT101" in note for note in result.notes)
     told = cohort.with_rows(**result.rows)
     assert set(prior_maps(told, "masked dual")) == {f"P{n}.0" for n in range(4)}  # each out of fold
     assert all(picture.path.stat().st_size > 1000 and picture.alt for picture in result.pictures)

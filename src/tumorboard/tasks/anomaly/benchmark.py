@@ -55,6 +55,7 @@ class _Collected:
     facts: list[dict[str, Any]] = field(default_factory=list)
     fold_of: dict[str, int] = field(default_factory=dict)
     shown: list[tuple[Exam, NDArray[Any]]] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 def benchmark(
@@ -70,7 +71,10 @@ def benchmark(
     the result, each made by a model that has not seen the patient. ANO102 with fewer than three usable patients.
     """
     config = config or AnomalyConfig()
-    cases = [case for case in find_cases(cohort) if case.mask_id]
+    everyone = [case for case in find_cases(cohort) if case.mask_id]
+    exams = Exams(cohort, everyone, grid_mm=config.grid_mm)
+    collected = _Collected()
+    cases = _readable(exams, everyone, collected.refused)
     centre_of = {case.patient_id: case.centre for case in cases}
     if len(centre_of) < 3:
         raise TumorboardError(
@@ -79,9 +83,7 @@ def benchmark(
     held_out = split_patients(centre_of, config.folds, seed=config.seed)
     report = progress or (lambda done, total: None)
     total = len(cases) + len(held_out) * len(config.compare) * 20
-    exams = Exams(cohort, cases, grid_mm=config.grid_mm)
     done = 0
-    collected = _Collected()
     for number, mine in enumerate(held_out):
         fold = _fit_fold(cohort, cases, exams, mine, number, out, config, collected)
         report(done := done + 20 * len(config.compare), total)
@@ -90,6 +92,18 @@ def benchmark(
             _score_case(cohort, exams[case.exam_id], fold, config, collected, out)
             report(done := done + 1, total)
     return _result(collected, config, out)
+
+
+def _readable(exams: Exams, cases: Sequence[Case], refused: dict[str, str]) -> list[Case]:
+    """The cases that can be loaded; the others go to `refused` with the reason."""
+    able = []
+    for case in cases:
+        try:
+            exams[case.exam_id]
+            able.append(case)
+        except TumorboardError as error:
+            refused[case.exam_id] = str(error)
+    return able
 
 
 def _fit_fold(
@@ -183,7 +197,7 @@ def _result(collected: _Collected, config: AnomalyConfig, out: Path) -> TaskResu
     scores += sensitivity_rows(collected.seen, seed=config.seed)
     rows = [_run_row(run, config, collected) for run in runs]
     pictures = draw_pictures(scores, collected.shown, out / "pictures", main=config.compare[0])
-    notes = tuple(_notes(scores, networks))
+    notes = (*_notes(scores, networks), *(f"Left out: {why}" for why in collected.refused.values()))
     tables = {"runs": rows, "images": collected.images, "findings": collected.findings}
     return TaskResult(scores, tables, notes, tuple(pictures))
 

@@ -23,17 +23,20 @@ Floats = NDArray[np.float32]
 def neighbours(k: NDArray[Any], count: int) -> NDArray[np.int64]:
     """Numbers (n, DEPTH) of the slices seen with each of `k` (n,); beyond the ends the last slice again."""
     around = np.asarray(k, np.int64)[:, None] + np.arange(-REACH, REACH + 1)
-    return np.clip(around, 0, count - 1)
+    found: NDArray[np.int64] = np.clip(around, 0, count - 1)
+    return found
 
 
 def target(suv: NDArray[Any]) -> Floats:
     """The domain of reconstruction and z-scores: the square root of SUV, in which noise is about equal everywhere."""
-    return np.sqrt(np.maximum(suv, 0.0)).astype(np.float32)
+    root: Floats = np.sqrt(np.maximum(suv, 0.0)).astype(np.float32)
+    return root
 
 
 def from_target(value: NDArray[Any]) -> Floats:
     """Back to SUV."""
-    return (np.maximum(value, 0.0) ** 2).astype(np.float32)
+    suv: Floats = (np.maximum(value, 0.0) ** 2).astype(np.float32)
+    return suv
 
 
 def pet_channels(root: NDArray[Any], hidden: NDArray[Any]) -> Floats:

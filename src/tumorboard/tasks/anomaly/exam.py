@@ -296,8 +296,8 @@ def _evaluation(case: Case, ct: Geometry, grid: Geometry) -> tuple[slice, slice,
     at = grid.to_index(ct.to_world(corners))
     first = np.clip(np.ceil(at.min(axis=0)), 0, np.array(grid.shape) - 1).astype(int)
     last = np.clip(np.floor(at.max(axis=0)) + 1, first + 1, grid.shape).astype(int)
-    i, j, k = (slice(a, b) for a, b in zip(first.tolist(), last.tolist(), strict=True))
-    return i, j, k
+    box = [slice(a, b) for a, b in zip(first.tolist(), last.tolist(), strict=True)]
+    return box[0], box[1], box[2]
 
 
 def body_of(hu: NDArray[Any], spacing_mm: Sequence[float]) -> Bools:

@@ -37,7 +37,7 @@ def places(exam: Exam, slices: NDArray[np.int64], *, radius_mm: float) -> NDArra
         return np.zeros((0, 3), np.int64)
     reach = int(np.ceil(radius_mm / exam.spacing_mm[2]))
     count = exam.suv.shape[2]
-    tumour = np.zeros(count, bool) if exam.lesion is None else exam.lesion.any(axis=(0, 1))
+    tumour = np.asarray(np.zeros(count, bool) if exam.lesion is None else exam.lesion.any(axis=(0, 1)))
     free = np.array([not tumour[max(k - reach, 0) : k + reach + 1].any() for k in slices])
     fits = np.asarray(slices)[free & (slices >= reach) & (slices < count - reach)]
     found = []

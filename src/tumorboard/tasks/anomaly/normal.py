@@ -36,7 +36,7 @@ def require_normal(lesion: NDArray[Any] | None, slices: Sequence[int] | NDArray[
     """ANO103 unless neither the slices nor their neighbours hold a voxel of a tumour."""
     if lesion is None:
         raise TumorboardError(codes.TUMOUR_IN_TRAINING, where, found="no expert's mask", expected="a mask, maybe empty")
-    tumour = lesion.any(axis=(0, 1))
+    tumour = np.asarray(lesion.any(axis=(0, 1)))
     for k in np.asarray(slices, int).tolist():
         around = range(max(k - REACH, 0), min(k + REACH, len(tumour) - 1) + 1)
         bad = [at for at in around if tumour[at]]

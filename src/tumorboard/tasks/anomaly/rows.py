@@ -75,7 +75,7 @@ def candidate_rows(
     limit = threshold if threshold is not None else limit_of(model)
     mask = Volume(((score >= limit) & exam.body).astype(np.uint8), exam.grid.affine, Unit.LABEL)
     parts, found = components(mask)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for part in found:
         if part.volume_ml < model.config.candidate_ml:
             continue

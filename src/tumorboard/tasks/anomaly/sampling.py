@@ -119,7 +119,8 @@ class NormalSampler:
             return np.zeros(shape, bool)
         if kind < _ALL + _NONE + _SUV_MASKS:
             chosen = source.hidden[int(random.integers(len(source.hidden)))]
-            return _cut(chosen, around, at, edge, False)
+            covered: NDArray[np.bool_] = _cut(chosen, around, at, edge, False)
+            return covered
         blobs = random_blobs(random, (edge, edge, DEPTH), source.spacing_mm)
         return np.moveaxis(blobs, 2, 0) | _cut(source.hidden[0], around, at, edge, False)
 
@@ -173,6 +174,7 @@ def loss_of(config: AnomalyConfig) -> Callable[[Module, Any], Tensor]:
         likelihood = (wanted - mean).abs() / scale + torch.log(scale)
         found: Tensor = (likelihood * weight).sum() / weight.sum().clamp_min(1.0)
         seen = adaptive_avg_pool2d(ct[:, DEPTH // 2 : DEPTH // 2 + 1], anatomy.shape[-2:])
-        return found + _ANATOMY * (anatomy - seen).abs().mean()
+        whole: Tensor = found + _ANATOMY * (anatomy - seen).abs().mean()
+        return whole
 
     return loss

@@ -236,7 +236,8 @@ def paired_rows(
         if not any(v is not None for v in a.values()) or not any(v is not None for v in b.values()):
             continue
         patients = [patient for patient in a if patient in b]
-        found = paired_difference([a[p] for p in patients], [b[p] for p in patients], seed=seed, undefined="omit")
+        one, two = (np.array([values[p] for p in patients], float) for values in (a, b))  # None becomes NaN
+        found = paired_difference(one, two, seed=seed, undefined="omit")
         rows.append(_row(run, f"{name} minus {other}", subset, (found.mean, found.low, found.high), found.n))
     return rows
 
