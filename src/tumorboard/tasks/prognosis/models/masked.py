@@ -182,15 +182,13 @@ def fit_masked(
     settings: MaskedSettings | None = None,
     *,
     also: Sequence[Row] = (),
-    stage_one: Mapping[str, Any] | None = None,
 ) -> MaskedModel:
     """Train on the patients of `training`; its endpoint and those of `others` with ten events or more are learned
     together.
 
     Stage 1 also completes the rows `also` (records of further patients, whose images are looked up in the cohort of
     `training`): other cohorts' tables, whose missing columns are missing cells, or, transductively, the tested
-    patients. Their outcomes are never read. `stage_one`: weights of an earlier `completed` stage 1 of the same
-    settings, instead of training it.
+    patients. Their outcomes are never read.
     """
     from tumorboard.engine.loop import seeded
 
@@ -204,10 +202,7 @@ def fit_masked(
     with seeded(seed):
         channels = len(scaling.channels) if scaling is not None else 0
         network = build_network(cells.nodes(), channels=channels, outputs=outputs, settings=settings)
-    if stage_one is None:
-        pretrain(network, learned, settings, seed=seed)
-    else:
-        network.pair.load_state_dict(dict(stage_one))
+    pretrain(network, learned, settings, seed=seed)
     weights = learn_outcomes(network, inputs, truth, settings, seed=seed + 1)
     endpoint = training.endpoint or "event"
     model = MaskedModel(weights, settings, cells, scaling, truth.endpoints, endpoint, {})
@@ -219,18 +214,6 @@ def fit_masked(
         kept = np.isfinite(time) & inputs.has.any(axis=1)
         baselines[name] = with_coefficients(scores[kept][:, [place]], event[kept], time[kept], [1.0])
     return replace(model, baselines=baselines)
-
-
-def completed(training: Training, settings: MaskedSettings, *, also: Sequence[Row] = ()) -> Mapping[str, Any]:
-    """Weights of both branches after stage 1 alone, to be shared by several fits of the same patients and settings."""
-    from tumorboard.engine.loop import seeded
-
-    _, learned, cells, scaling = _prepared(training, settings, also)
-    with seeded(training.config.seed):
-        channels = len(scaling.channels) if scaling is not None else 0
-        network = build_network(cells.nodes(), channels=channels, outputs=1, settings=settings)
-    pretrain(network, learned, settings, seed=training.config.seed)
-    return {name: value.detach().clone() for name, value in network.pair.state_dict().items()}
 
 
 def _prepared(
