@@ -16,9 +16,9 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import torch  # noqa: E402 - the threads are set first
+import torch
 
-from tumorboard.models.slice_depth import SliceDepthEncoder  # noqa: E402
+from tumorboard.models.slice_depth import SliceDepthEncoder
 
 TARGET = Path(__file__).parent / "results" / "slice_depth.md"
 SIZES = {"default, 432 tokens": ((2, 16, 16), 48, 2), "one slice a token, 864 tokens": ((1, 16, 16), 48, 2)}
@@ -36,9 +36,9 @@ def main() -> None:
     torch.set_num_threads(1)
     lines = [
         "# Slice-depth attention: cost\n",
-        f"{arguments.date}, {arguments.machine}. Made by `python benchmarks/bench_slice_depth.py`. One thread, batches of "
-        f"{BATCH} volumes of 24 x 96 x 96, CPU seconds per volume and training step (forwards and backwards), median of "
-        f"{arguments.repeats}; both networks have the same weights by number and shape.\n",
+        f"{arguments.date}, {arguments.machine}. Made by `python benchmarks/bench_slice_depth.py`. One thread, "
+        f"batches of {BATCH} volumes of 24 x 96 x 96, CPU seconds per volume and training step (forwards and backwards), "
+        f"median of {arguments.repeats}; both networks have the same weights by number and shape.\n",
         "| tokens | factorised | joint | joint / factorised (goal at least 1.4) |", "|---|---|---|---|",
     ]  # fmt: skip
     for name, (patch, width, depth) in SIZES.items():
@@ -59,7 +59,11 @@ def main() -> None:
 def step(slices: int, patch: tuple[int, int, int], width: int, depth: int, kind: str) -> Callable[[], None]:
     torch.manual_seed(0)
     encoder = SliceDepthEncoder(
-        shape=(slices, 96, 96), patch=patch, width=width, depth=depth, attention="joint" if kind == "joint" else "factorised"
+        shape=(slices, 96, 96),
+        patch=patch,
+        width=width,
+        depth=depth,
+        attention="joint" if kind == "joint" else "factorised",
     )
     volumes = torch.randn(BATCH, 1, slices, 96, 96)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--patients", type=int, default=320)
     parser.add_argument("--folds", type=int, default=5, help="of five; fewer gives a partial table")
-    parser.add_argument("--only", type=int, default=-1, help="fit this fold alone and write no page (to share the work)")
+    parser.add_argument(
+        "--only", type=int, default=-1, help="fit this fold alone and write no page (to share the work)"
+    )
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--date", default="")
     parser.add_argument("--machine", default="")
@@ -251,13 +253,15 @@ def page(setting: Setting, kept: Path, arguments: argparse.Namespace) -> str:
         f"{arguments.date}, {arguments.machine}. Made by `python benchmarks/masked_crossmodal.py`; {n} of "
         f"{len(setting.rows)} patients tested out of fold ({len(setting.folds)} of 5 folds), CT 24 x 96 x 96, "
         f"{setting.outcomes['PFS'].events} progressions or deaths, {setting.outcomes['OS'].events} deaths, "
-        f"{seconds(setting, kept) / 60:.1f} CPU-minutes of fitting. Stage 1 {SETTINGS.pretraining_steps} steps, stage 2 "
-        f"{SETTINGS.steps}, batches of {SETTINGS.batch}, patches {SETTINGS.patch}, width {SETTINGS.width}; no setting "
+        f"{seconds(setting, kept) / 60:.1f} CPU-minutes of fitting. Stage 1 {SETTINGS.pretraining_steps} steps, "
+        f"stage 2 {SETTINGS.steps}, batches of {SETTINGS.batch}, patches {SETTINGS.patch}, width {SETTINGS.width}; no setting "
         "was chosen on these patients' outcomes beyond one pilot of the first fold. Harrell's C, mean over folds, 95 % "
         "intervals from resampled patients within folds, the same for all rows.\n",
     ]
     for endpoint, outcome in setting.outcomes.items():
-        points = {name: point(setting, outcome, name, found[f"{name}|{endpoint}"]) for name in (*ARMS, LATE, COX, VOLUME)}
+        points = {
+            name: point(setting, outcome, name, found[f"{name}|{endpoint}"]) for name in (*ARMS, LATE, COX, VOLUME)
+        }
         planted = {PLANTED[run]: point(setting, outcome, run, risks) for run, risks in truth.items()}
         lines += [f"## {endpoint}\n", *table(points | planted, points[FULL])]
     lines += shuffling(setting, found)
@@ -291,7 +295,10 @@ def table(points: Mapping[str, MissingnessPoint], full: MissingnessPoint) -> lis
 def shuffling(setting: Setting, found: Mapping[str, list[Floats]]) -> list[str]:
     """What another patient's modality costs, beside what the planted hazard says that it must."""
     outcome = setting.outcomes["PFS"]
-    make: Callable[[list[Floats]], MissingnessPoint] = lambda risks: point(setting, outcome, "", risks)
+
+    def make(risks: Sequence[Floats]) -> MissingnessPoint:
+        return point(setting, outcome, "", risks)
+
     full, planted = make(found[f"{FULL}|PFS"]), make(truth_risks(setting, "truth"))
     lines = [
         "## Another patient's modality at test time (PFS)\n",
@@ -310,8 +317,8 @@ def missing(setting: Setting, found: Mapping[str, list[Floats]]) -> list[str]:
     outcome = setting.outcomes["PFS"]
     lines = [
         "## Missing modalities (PFS)\n",
-        "C when a share of the test patients lacks a modality. In brackets, at 100 %: minus the network of the modality "
-        "that is left, alone, with its interval. Cox puts training means where something is missing; without its table "
+        "C when a share of the test patients lacks a modality. In brackets, at 100 %: minus the network of the "
+        "modality that is left, alone, with its interval. Cox puts training means where something is missing; without its table "
         "it has the volume alone.\n",
         "| model | without | " + " | ".join(f"{share:.0%}" for share in SHARES) + " |",
         "|---|---|" + "---|" * len(SHARES),

@@ -7,7 +7,12 @@ import torch
 
 from tumorboard.models.clinical_graph import KNOWN, MASKED, MISSING, ClinicalGraph, Node, graph_attention
 
-NODES = (Node("age", "numeric"), Node("ecog", "ordinal", 3), Node("histology", "categorical", 4), Node("nlr", "numeric"))
+NODES = (
+    Node("age", "numeric"),
+    Node("ecog", "ordinal", 3),
+    Node("histology", "categorical", 4),
+    Node("nlr", "numeric"),
+)
 
 
 @pytest.fixture(scope="module")

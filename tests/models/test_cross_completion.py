@@ -63,7 +63,12 @@ def test_the_other_modality_is_read_and_an_absent_one_is_not(net) -> None:
         nodes = net.pair.table(x, states)
         seen = torch.tensor([True, True, False, False])[:, None].expand(-1, nodes.shape[1])
         predicted = net.pair.complete_image(
-            picture, lattice=lattice(), shown=everyone if whole else ~everyone, wanted=WANTED, other=nodes, other_seen=seen
+            picture,
+            lattice=lattice(),
+            shown=everyone if whole else ~everyone,
+            wanted=WANTED,
+            other=nodes,
+            other_seen=seen,
         )
         (gradient,) = torch.autograd.grad(predicted.square().sum(), x)
         assert gradient[:2, 0].all() and not gradient[2:].any()

@@ -61,7 +61,7 @@ def test_lungs_are_found_inside_the_body_and_fill_the_grid() -> None:
     np.testing.assert_allclose(box[1], [95, 55, 49], atol=5)
     values, has, inside = slab_of(images(chest()), SlabSettings(rule="lung", shape=(6, 16, 16)))
     assert has[0] and inside.all()
-    assert (np.abs(values[0].astype(float) - 200 / 1400) < 0.01).mean() > 0.3
+    assert (np.abs(values[0].astype(float) - 200 / 1400) < 0.01).mean() > 0.15
 
 
 def test_without_a_place_the_image_is_missing() -> None:

@@ -45,7 +45,9 @@ def test_the_likelihood_is_the_house_s_own_of_discrete_hazards() -> None:
     logits = torch.randn(50, 3)
     completed, event = torch.randint(0, 4, (50,)), torch.rand(50) < 0.5
     event &= completed < 3
-    torch.testing.assert_close(endpoint_loss(hazard_survival(logits), completed, event), hazard_loss(logits, completed, event))
+    torch.testing.assert_close(
+        endpoint_loss(hazard_survival(logits), completed, event), hazard_loss(logits, completed, event)
+    )
 
 
 def test_trap_edges_ends_and_unknown_times() -> None:

@@ -80,7 +80,9 @@ def test_other_endpoints_are_those_of_the_training_patients_alone(cohort) -> Non
 def test_prediction_with_either_modality_missing_and_none_without_both(cohort, fitted) -> None:
     given, model = fitted
     rows = rows_of(cohort, cohort.patient_ids)[24:27]
-    found = {gone: model.risk(patients(given, [{**r, WITHHELD: gone} for r in rows])) for gone in ("", "CT", "clinical")}
+    found = {
+        gone: model.risk(patients(given, [{**r, WITHHELD: gone} for r in rows])) for gone in ("", "CT", "clinical")
+    }
     assert all(np.isfinite(risk).all() for risk in found.values())
     assert not np.allclose(found[""], found["CT"]) and not np.allclose(found[""], found["clinical"])
     nothing = patients(given, [{**r, WITHHELD: "CT clinical"} for r in rows])
@@ -114,7 +116,7 @@ def test_trap_missing_cells_do_not_enter_means(cohort) -> None:
 
 def test_trap_poisoned_test_patients_change_nothing_that_is_fitted(cohort, fitted) -> None:
     """Reference A.d, trap 10: pretraining and scaling are functions of the training fold."""
-    given, model = fitted
+    _, model = fitted
     rows = rows_of(cohort, cohort.patient_ids)
     for row in rows[24:]:
         row |= {"pdl1_percent": 1e6, "nlr": -1e6, "histology": "other"}
@@ -156,7 +158,9 @@ def test_what_a_prediction_rests_on(cohort, fitted) -> None:
     told = model.explain(patients(given, rows))
     assert told.looks.shape == (3, 3, 2, 2) and told.edges.shape[1] == len(told.names) + 1
     np.testing.assert_allclose(told.looks.sum(axis=(1, 2, 3)), [1, 0, 1], atol=1e-5)
-    np.testing.assert_allclose(told.risks[:, 0], np.where([1, 0, 1], model.risk(patients(given, rows)), np.nan), atol=1e-6)
+    np.testing.assert_allclose(
+        told.risks[:, 0], np.where([1, 0, 1], model.risk(patients(given, rows)), np.nan), atol=1e-6
+    )
     assert np.isfinite(told.risks[:, 2]).all() and np.isnan(told.risks[1, 1])
 
 
