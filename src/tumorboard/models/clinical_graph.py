@@ -55,7 +55,9 @@ class _GraphLayer(nn.Module):
         self.reads = nn.Parameter(torch.randn(nodes, size))
         self.is_read = nn.Parameter(torch.randn(nodes, size))
         self.threshold = nn.Parameter(torch.tensor(0.5))
-        self.feed = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.feed = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
         self.drop = nn.Dropout(dropout)
         possible = 1 - torch.eye(nodes)
         possible[:, -1] = 0.0
@@ -126,7 +128,9 @@ class ClinicalGraph(nn.Module):
         nodes = clean[:, :, None] * self.slope
         if len(self.steps):
             table = self.climb @ self.steps
-            rows = (self.first + torch.where(self.is_number, torch.zeros_like(clean), clean).long()).clamp(max=len(table) - 1)
+            rows = (self.first + torch.where(self.is_number, torch.zeros_like(clean), clean).long()).clamp(
+                max=len(table) - 1
+            )
             nodes = torch.where(self.is_number[:, None], nodes, table[rows])
         hidden = self.states[(states - 1).clamp(min=0)]
         return torch.where(known[:, :, None], nodes, hidden) + self.column

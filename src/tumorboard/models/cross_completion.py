@@ -21,8 +21,8 @@ __all__ = ["CrossCompletion", "Picture", "SurvivalFusion"]
 
 @dataclass(frozen=True)
 class Picture:
-    """Patches (n, s, p, voxels) of images, which slices are no padding (n, s), and the channels that there are (n, c) as
-    0 and 1; what stands in the others should be 0."""
+    """Patches (n, s, p, voxels) of images, which slices are no padding (n, s), and the channels that there are (n, c)
+    as 0 and 1; what stands in the others should be 0."""
 
     patches: Tensor
     there: Tensor
@@ -41,7 +41,9 @@ class _Reading(nn.Module):
         self.key_value = nn.Linear(width, 2 * width)
         self.nothing = nn.Parameter(torch.zeros(width))
         self.drop = nn.Dropout(dropout)
-        self.feed = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.feed = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
 
     def forward(self, queries: Tensor, keys: Tensor, seen: Tensor) -> Tensor:
         """`seen` (n, k): which keys there are; what stands at the others does not matter."""
@@ -127,7 +129,9 @@ class SurvivalFusion(nn.Module):
     """A `CrossCompletion` and outputs (n, outputs) from it: what the image says, what the table says (also cell by
     cell, additively), and their products, each switched off where its side is missing. Outputs start at 0."""
 
-    def __init__(self, pair: CrossCompletion, *, outputs: int, width: int = 48, rank: int = 12, dropout: float = 0.2) -> None:
+    def __init__(
+        self, pair: CrossCompletion, *, outputs: int, width: int = 48, rank: int = 12, dropout: float = 0.2
+    ) -> None:
         super().__init__()
         self.pair = pair
         self.drop = nn.Dropout(dropout)
@@ -162,9 +166,8 @@ class SurvivalFusion(nn.Module):
         total = has @ self.presence
         image = tokens = known = None
         if pair.image is not None and picture is not None:
-            clean = torch.where(seen_image[:, :, None, None] > 0, picture.patches, torch.zeros_like(picture.patches))
-            tokens, known = pair.image_tokens(Picture(clean, picture.there, picture.channels), lattice)
-            known = known & (seen_image > 0)
+            there = picture.there & (seen_image > 0)
+            tokens, known = pair.image_tokens(Picture(picture.patches, there, picture.channels), lattice)
             image = self.summary(tokens, known)
             total = total + self.from_image(self.drop(image)) * seen_image
         if pair.table is not None:

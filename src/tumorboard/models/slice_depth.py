@@ -63,7 +63,9 @@ class _Block(nn.Module):
         self.joint = joint
         self.within = _SelfAttention(width, heads)
         self.along = _SelfAttention(width, heads)
-        self.feed = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.feed = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
 
     def forward(self, x: Tensor, there: Tensor) -> Tensor:
         """x (n, s, p, width), `there` (n, s)."""
@@ -148,7 +150,8 @@ class SliceDepthEncoder(nn.Module):
         lattice: Lattice | None = None,
         offset: Tensor | None = None,
     ) -> Tensor:
-        """The same from `patches` (n, s, p, voxels); `offset` (n, width) is added to all tokens of a volume."""
+        """The same from `patches` (n, s, p, voxels) of any precision; `offset` (n, width) is added to all tokens of a
+        volume."""
         n, slices, places, _ = patches.shape
         if there is None:
             there = torch.ones(n, slices, dtype=torch.bool)
@@ -156,9 +159,11 @@ class SliceDepthEncoder(nn.Module):
         if lattice is not None:
             patches = shown(patches, lattice)
             there = there.gather(1, lattice.slices)
-        there = there | ~there.any(dim=1, keepdim=True)
         clean = torch.where(there[:, :, None, None], patches, torch.zeros_like(patches))
-        x = self.embed(clean) + self.positions(chosen.slices[:, :, None], chosen.places[:, None, :])
+        there = there | ~there.any(dim=1, keepdim=True)
+        x = self.embed(clean.to(self.embed.weight.dtype)) + self.positions(
+            chosen.slices[:, :, None], chosen.places[:, None, :]
+        )
         if offset is not None:
             x = x + offset[:, None, None]
         for block in self.blocks:

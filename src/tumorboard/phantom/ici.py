@@ -1,8 +1,8 @@
 """Virtual patients with lung cancer before immunotherapy: traits, table, planted hazard, progression and death.
 
 eta = SD (sqrt(s_T) T + sqrt(s_I) I + sqrt(s_X) X), shares s of its variance: T performance, neutrophils, albumin and
-PD-L1; I size and density of the tumour, which only the CT shows; X density times PD-L1. LDH follows the size and CRP the
-density, so each modality tells something of the other. Progression has a hazard of exp(eta), death after progression
+PD-L1; I size and density of the tumour, which only the CT shows; X density times PD-L1. LDH follows the size and CRP
+the density, so each modality tells something of the other. Progression has a hazard of exp(eta), death after progression
 one of exp(0.4 eta): overall survival is never shorter than progression-free survival. All rates are our choice, of the
 order of published ones (docs/adr/0176).
 """
@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from tumorboard.core.variables import Kind, Variable
 from tumorboard.phantom.outcomes import DAYS_PER_YEAR, harrell
 
-__all__ = ["ETA_SD", "ICI_DICTIONARY", "SHARES", "IciPatient", "ici_ceilings", "ici_scores", "draw_ici_patient"]
+__all__ = ["ETA_SD", "ICI_DICTIONARY", "SHARES", "IciPatient", "draw_ici_patient", "ici_ceilings", "ici_scores"]
 
 Floats = NDArray[np.float64]
 ETA_SD = 1.8
@@ -104,7 +104,9 @@ def ici_scores(traits: Mapping[str, float], known: Mapping[str, bool]) -> dict[s
     }
 
 
-def _recorded(rng: np.random.Generator, traits: Mapping[str, float], ecog: int) -> tuple[dict[str, Any], dict[str, bool]]:
+def _recorded(
+    rng: np.random.Generator, traits: Mapping[str, float], ecog: int
+) -> tuple[dict[str, Any], dict[str, bool]]:
     """The row of `patients` beyond the keys, with gaps; and which traits it tells."""
     from scipy.special import ndtr
 

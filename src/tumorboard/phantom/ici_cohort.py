@@ -1,4 +1,4 @@
-"""A cohort of virtual lung-cancer patients before immunotherapy: a CT crop, a table, PFS and OS, and the planted truth."""
+"""A cohort of virtual lung-cancer patients before immunotherapy: CT crops, a table, PFS and OS, the planted truth."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def make_ici_cohort(
     """Make virtual patients below `out`; their cohort, saved there.
 
     Every patient has one exam with a CT crop round the tumour and its mask (run ``expert``), a table with gaps, PFS and
-    OS. Runs ``truth`` ... (`phantom.ici.ici_scores`) hold the best risks of PFS that a reader of a part could state; the
-    provenance holds their C-indices over redrawn follow-ups. Patient i of a seed is the same in any cohort. PHA102 for
+    OS. Runs ``truth`` ... (`phantom.ici.ici_scores`) hold the best risks of PFS that a reader of a part could state;
+    the provenance holds their C-indices over redrawn follow-ups. Patient i of a seed is the same in any cohort. PHA102 for
     a fault without a place.
     """
     root = Path(out).resolve()

@@ -24,8 +24,8 @@ def tumour_of(patient: IciPatient) -> tuple[float, float]:
 
 
 def render_ici(patient: IciPatient) -> tuple[Volume, Volume]:
-    """CT in HU and the tumour's mask (label 1), about 0.05 s. Lung with vessels and emphysema, a chest wall on one side,
-    a lobed tumour with density and size by its traits; noise as at 3 mm slices."""
+    """CT in HU and the tumour's mask (label 1), about 0.05 s. Lung with vessels and emphysema, a chest wall on one
+    side, a lobed tumour with density and size by its traits; noise as at 3 mm slices."""
     rng = np.random.default_rng([*patient.entropy, 174])
     x, y, z = (np.arange(n, dtype=np.float32) * s for n, s in zip(SHAPE, SPACING_MM, strict=True))
     x, y, z = x - x.mean(), y - y.mean(), z - z.mean()
@@ -53,15 +53,17 @@ def render_ici(patient: IciPatient) -> tuple[Volume, Volume]:
 
 
 def _distance_mm(
-    rng: np.random.Generator, patient: IciPatient, x: NDArray[np.float32], y: NDArray[np.float32], z: NDArray[np.float32]
+    rng: np.random.Generator,
+    patient: IciPatient,
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    z: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """Signed distance (about mm) from an ellipsoid near the middle."""
     radius = tumour_of(patient)[0] / 2
     stretch = np.exp(rng.normal(0, 0.12, 3))
     stretch /= np.prod(stretch) ** (1 / 3)
-    dx, dy, dz = (
-        (axis - shift) / s for axis, shift, s in zip((x, y, z), rng.uniform(-4, 4, 3), stretch, strict=True)
-    )
+    dx, dy, dz = ((axis - shift) / s for axis, shift, s in zip((x, y, z), rng.uniform(-4, 4, 3), stretch, strict=True))
     away = np.sqrt(dx[:, None, None] ** 2 + dy[None, :, None] ** 2 + dz[None, None, :] ** 2)
     return (away - radius).astype(np.float32)
 

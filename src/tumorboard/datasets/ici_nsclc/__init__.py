@@ -7,7 +7,7 @@ LAYOUT = Layout(
     title="Lung cancer before immunotherapy: CT, table, PFS and OS",
     summary=(
         "`clinical.csv` with the TOML of the table layout, `ct/<ID>.nii.gz` or a folder `ct/<ID>/` of DICOM slices, "
-        "`mask/<ID>.nii.gz` where tumours are drawn, and `dataset.toml` that states what was cropped and in which units."
+        "`mask/<ID>.nii.gz` where tumours are drawn, and `dataset.toml` that states how the CTs were cropped."
     ),
     read="tumorboard.datasets.ici_nsclc.reader:read",
     write="tumorboard.datasets.ici_nsclc.writer:write",

@@ -148,6 +148,10 @@ def _attach(rows: list[dict[str, Any]]) -> None:
     """A mask refers to the CT of its exam whose grid it shares, DICOM series included."""
     for mask in (row for row in rows if row["role"] == Role.MASK and row["reference_image_id"] is None):
         for row in rows:
-            if row["exam_id"] == mask["exam_id"] and row["role"] == Role.IMAGE and row_grid(row).same_grid(row_grid(mask)):
+            if (
+                row["exam_id"] == mask["exam_id"]
+                and row["role"] == Role.IMAGE
+                and row_grid(row).same_grid(row_grid(mask))
+            ):
                 mask["reference_image_id"], mask["problem"] = row["image_id"], None
                 break

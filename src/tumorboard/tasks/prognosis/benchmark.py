@@ -202,7 +202,15 @@ def _cannot(
     cohort: Cohort,
 ) -> dict[str, str]:
     """Models that these patients lack something for -> what. PRG104 when they were asked for by name."""
-    training = Training.of(records, outcome.event, outcome.time_days, variables=variables, config=config, cohort=cohort, endpoint=outcome.endpoint)
+    training = Training.of(
+        records,
+        outcome.event,
+        outcome.time_days,
+        variables=variables,
+        config=config,
+        cohort=cohort,
+        endpoint=outcome.endpoint,
+    )
     found = {name: reason for name in config.models if (reason := lacks(name, training))}
     if found and config.models != (*MODELS, *ON_IMAGES):
         raise TumorboardError(

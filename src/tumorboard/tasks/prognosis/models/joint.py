@@ -69,8 +69,8 @@ class Endpoints:
         return np.where(known, completed, -1), happened & known
 
     def survival(self, outputs: Tensor, start: Tensor) -> dict[str, Tensor]:
-        """Endpoint -> event-free probability (n, k) at the edges, from `outputs` (n, outputs) and the hazards' logits of
-        nobody in particular, `start` (hazards, k)."""
+        """Endpoint -> event-free probability (n, k) at the edges, from `outputs` (n, outputs) and the hazards' logits
+        of nobody in particular, `start` (hazards, k)."""
         import torch
 
         k = start.shape[1]
@@ -137,7 +137,9 @@ def cox_loss(risk: Tensor, event: Tensor, time: Tensor) -> Tensor:
     everybody = at_risk[last][group[hit]]
     deaths = torch.zeros(groups, dtype=eta.dtype).index_add(0, group[hit], torch.ones_like(eta[hit]))[group[hit]]
     earlier = torch.arange(int(hit.sum())) - torch.searchsorted(group[hit].contiguous(), group[hit].contiguous())
-    highest = torch.full((groups,), -torch.inf, dtype=eta.dtype).scatter_reduce(0, group[hit], eta[hit].detach(), "amax")[group[hit]]
+    highest = torch.full((groups,), -torch.inf, dtype=eta.dtype).scatter_reduce(
+        0, group[hit], eta[hit].detach(), "amax"
+    )[group[hit]]
     summed = torch.zeros(groups, dtype=eta.dtype).index_add(0, group[hit], torch.exp(eta[hit] - highest))[group[hit]]
     mine = torch.log(summed) + highest
     rest = everybody + torch.log1p(-(earlier / deaths) * torch.exp((mine - everybody).clamp(max=0.0)))

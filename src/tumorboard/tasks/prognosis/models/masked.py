@@ -44,8 +44,8 @@ _BATCH = 48
 
 @dataclass(frozen=True)
 class Explanation:
-    """What the network used of n patients. `looks` (n, slices, rows, columns of patches): where the image was looked at,
-    adding up to 1 (0 without an image); `names` of the table's k - 1 nodes, the last node reads all others; `edges`
+    """What the network used of n patients. `looks` (n, slices, rows, columns of patches): where the image was looked
+    at, adding up to 1 (0 without an image); `names` of the table's k - 1 nodes, the last node reads all others; `edges`
     (layers, k, k) which node may read which, the same for everybody, `readings` (n, k, k) how much each did in the last
     layer; `risks` (n, 3) by image and table, image alone, table alone (NaN where a side is missing)."""
 
@@ -118,9 +118,9 @@ class MaskedModel:
                 edges = pair.table.edges().numpy().astype(float)
                 read = pair.table.readings(torch.from_numpy(inputs.values), torch.from_numpy(inputs.states))
                 readings = read[:, -1].double().numpy()
-            for start in range(0, n if pair.image is not None and inputs.images is not None else 0, _BATCH):
+            for start in range(0, n if pair.image is not None and inputs.patches is not None else 0, _BATCH):
                 part = inputs.part(np.arange(start, min(start + _BATCH, n)))
-                tokens, known = pair.image_tokens(picture_of(pair.image, part))
+                tokens, known = pair.image_tokens(picture_of(part))
                 known = known & torch.from_numpy(part.has[:, :1] > 0)
                 shares = module.network.looks(tokens, known).double().numpy()
                 looks[start : start + len(part)] = shares.reshape(len(part), *grid)
@@ -140,7 +140,9 @@ class MaskedModel:
     def inputs(self, patients: Patients) -> Inputs:
         """What the network is given of these patients."""
         slab = self.settings.slab if self.scaling is not None else None
-        return inputs_of(patients.rows, patients.cohort, cells=self.cells, slab=slab, scaling=self.scaling)[0]
+        return inputs_of(
+            patients.rows, patients.cohort, cells=self.cells, slab=slab, patch=self.settings.patch, scaling=self.scaling
+        )[0]
 
     def network(self) -> Any:
         """The trained module, in evaluation mode."""
@@ -162,7 +164,7 @@ class MaskedModel:
         with torch.no_grad():
             for start in range(0, len(inputs), _BATCH):
                 part = inputs.part(np.arange(start, min(start + _BATCH, len(inputs))))
-                picture = None if encoder is None or part.images is None else picture_of(encoder, part)
+                picture = None if encoder is None or part.patches is None else picture_of(part)
                 cells = (torch.from_numpy(part.values), torch.from_numpy(part.states))
                 has = torch.from_numpy(part.has if picture is not None else part.has * np.array([0, 1], np.float32))
                 parts.append(module.network(picture, *cells, has).double().numpy())
@@ -182,15 +184,13 @@ def fit_masked(
     settings: MaskedSettings | None = None,
     *,
     also: Sequence[Row] = (),
-    stage_one: Mapping[str, Any] | None = None,
 ) -> MaskedModel:
     """Train on the patients of `training`; its endpoint and those of `others` with ten events or more are learned
     together.
 
     Stage 1 also completes the rows `also` (records of further patients, whose images are looked up in the cohort of
     `training`): other cohorts' tables, whose missing columns are missing cells, or, transductively, the tested
-    patients. Their outcomes are never read. `stage_one`: weights of an earlier `completed` stage 1 of the same
-    settings, instead of training it.
+    patients. Their outcomes are never read.
     """
     from tumorboard.engine.loop import seeded
 
@@ -204,10 +204,7 @@ def fit_masked(
     with seeded(seed):
         channels = len(scaling.channels) if scaling is not None else 0
         network = build_network(cells.nodes(), channels=channels, outputs=outputs, settings=settings)
-    if stage_one is None:
-        pretrain(network, learned, settings, seed=seed)
-    else:
-        network.pair.load_state_dict(dict(stage_one))
+    pretrain(network, learned, settings, seed=seed)
     weights = learn_outcomes(network, inputs, truth, settings, seed=seed + 1)
     endpoint = training.endpoint or "event"
     model = MaskedModel(weights, settings, cells, scaling, truth.endpoints, endpoint, {})
@@ -221,18 +218,6 @@ def fit_masked(
     return replace(model, baselines=baselines)
 
 
-def completed(training: Training, settings: MaskedSettings, *, also: Sequence[Row] = ()) -> Mapping[str, Any]:
-    """Weights of both branches after stage 1 alone, to be shared by several fits of the same patients and settings."""
-    from tumorboard.engine.loop import seeded
-
-    _, learned, cells, scaling = _prepared(training, settings, also)
-    with seeded(training.config.seed):
-        channels = len(scaling.channels) if scaling is not None else 0
-        network = build_network(cells.nodes(), channels=channels, outputs=1, settings=settings)
-    pretrain(network, learned, settings, seed=training.config.seed)
-    return {name: value.detach().clone() for name, value in network.pair.state_dict().items()}
-
-
 def _prepared(
     training: Training, settings: MaskedSettings, also: Sequence[Row]
 ) -> tuple[Inputs, Inputs, Cells, Scaling | None]:
@@ -244,7 +229,7 @@ def _prepared(
     cells = Cells.fit(everybody, variables, rare_below=training.config.rare_below)
     slab = settings.slab if settings.image and _has_images(training.patients.cohort) else None
     cohort = training.patients.cohort
-    learned, scaling = inputs_of(everybody, cohort, cells=cells, slab=slab)
+    learned, scaling = inputs_of(everybody, cohort, cells=cells, slab=slab, patch=settings.patch)
     if scaling is not None and not scaling.channels:
         scaling = None
     inputs = learned if len(everybody) == len(mine) else learned.part(np.arange(len(mine)))

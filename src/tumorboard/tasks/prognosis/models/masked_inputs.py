@@ -149,10 +149,11 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Inputs:
-    """n patients: standardised slabs float16 (n, channels, slices, rows, columns) or None, `inside` (n, slices),
-    `channels` (n, channels); cells' `values` and `states` (n, m); `has` (n, 2): image, table."""
+    """n patients: standardised slabs cut into patches, float16 (n, s, p, voxels) or None, `inside` (n, s) which slices
+    of patches are no padding, `channels` (n, channels); cells' `values` and `states` (n, m); `has` (n, 2): image,
+    table."""
 
-    images: NDArray[np.float16] | None
+    patches: NDArray[np.float16] | None
     inside: NDArray[np.bool_]
     channels: NDArray[np.float32]
     values: NDArray[np.float32]
@@ -163,9 +164,9 @@ class Inputs:
         return len(self.has)
 
     def part(self, index: NDArray[np.int64]) -> Inputs:
-        images = None if self.images is None else self.images[index]
+        patches = None if self.patches is None else self.patches[index]
         return Inputs(
-            images,
+            patches,
             self.inside[index],
             self.channels[index],
             self.values[index],
@@ -180,6 +181,7 @@ def inputs_of(
     *,
     cells: Cells,
     slab: SlabSettings | None,
+    patch: tuple[int, int, int] = (2, 16, 16),
     scaling: Scaling | None = None,
 ) -> tuple[Inputs, Scaling | None]:
     """Inputs of the patients of `rows`; modalities that a record withholds are left out. Without `scaling` it is fitted
@@ -187,8 +189,8 @@ def inputs_of(
     values, states = cells.read(rows)
     gone = [withheld(row) for row in rows]
     table = (states == KNOWN).any(axis=1) & np.array([CLINICAL not in names for names in gone], bool)
-    n, depth = len(rows), slab.shape[0] if slab else 0
-    images, inside, channels = None, np.zeros((n, depth), bool), np.zeros((n, 0), np.float32)
+    n, depth = len(rows), slab.shape[0] // patch[0] if slab else 0
+    patches, inside, channels = None, np.zeros((n, depth), bool), np.zeros((n, 0), np.float32)
     if slab is not None and cohort is not None and (scaling is None or scaling.channels):
         slabs = _slabs(cohort, rows, slab)
         if slabs is not None:
@@ -197,11 +199,20 @@ def inputs_of(
             scaling = scaling or Scaling.fit(slabs[0], has)
             chosen = list(scaling.channels)
             if chosen:
-                images, inside = scaling.apply(slabs[0], has), slabs[2]
+                patches = _patches(scaling.apply(slabs[0], has), patch)
+                inside = slabs[2].reshape(n, depth, -1).any(axis=2)
                 channels = has[:, chosen].astype(np.float32)
     seen = channels.any(axis=1) if channels.shape[1] else np.zeros(n, bool)
     both = np.column_stack([seen, table]).astype(np.float32)
-    return Inputs(images, inside, channels, values, states, both), scaling
+    return Inputs(patches, inside, channels, values, states, both), scaling
+
+
+def _patches(volumes: NDArray[np.float16], patch: tuple[int, int, int]) -> NDArray[np.float16]:
+    """As `SliceDepthEncoder.patches`, of arrays."""
+    n, channels, slices, rows, columns = volumes.shape
+    deep, high, wide = patch
+    x = volumes.reshape(n, channels, slices // deep, deep, rows // high, high, columns // wide, wide)
+    return x.transpose(0, 2, 4, 6, 1, 3, 5, 7).reshape(n, slices // deep, -1, channels * deep * high * wide)
 
 
 def _slabs(cohort: Cohort, rows: Sequence[Row], slab: SlabSettings) -> tuple[Any, ...] | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tumorboard.models.clinical_graph import Node
     from tumorboard.models.cross_completion import Picture
-    from tumorboard.models.slice_depth import Lattice, SliceDepthEncoder
+    from tumorboard.models.slice_depth import Lattice
 
 __all__ = [
     "MaskedSettings",
@@ -97,16 +97,15 @@ def build_network(nodes: list[Node], *, channels: int, outputs: int, settings: M
     return SurvivalFusion(pair, outputs=outputs, width=settings.width)
 
 
-def picture_of(encoder: SliceDepthEncoder, inputs: Inputs) -> Picture:
+def picture_of(inputs: Inputs) -> Picture:
     """Tensors of the images of `inputs`."""
     import torch
 
     from tumorboard.models.cross_completion import Picture
 
-    assert inputs.images is not None
-    patches = encoder.patches(torch.from_numpy(inputs.images.astype(np.float32)))
-    inside = inputs.inside.reshape(len(inputs), encoder.slices, -1).any(axis=2)
-    return Picture(patches, torch.from_numpy(inside), torch.from_numpy(inputs.channels))
+    assert inputs.patches is not None
+    inside, channels = torch.from_numpy(inputs.inside), torch.from_numpy(inputs.channels)
+    return Picture(torch.from_numpy(inputs.patches), inside, channels)
 
 
 def random_lattice(
@@ -146,7 +145,9 @@ def pretrain(network: Any, inputs: Inputs, settings: MaskedSettings, *, seed: in
     reaches its own completion by no path."""
     from tumorboard.engine.loop import fit
 
-    kinds = [kind for kind, there in (("image", network.pair.image), ("table", network.pair.table)) if there is not None]
+    kinds = [
+        kind for kind, there in (("image", network.pair.image), ("table", network.pair.table)) if there is not None
+    ]
     able = {kind: np.flatnonzero(inputs.has[:, place] > 0) for place, kind in enumerate(("image", "table"))}
     kinds = [kind for kind in kinds if len(able[kind])]
     if not kinds or not settings.pretraining_steps:
@@ -155,8 +156,9 @@ def pretrain(network: Any, inputs: Inputs, settings: MaskedSettings, *, seed: in
     def draw(random: np.random.Generator) -> Any:
         kind = kinds[int(random.integers(len(kinds)))]
         index = random.choice(able[kind], size=min(settings.batch, len(able[kind])), replace=False)
-        other = random.permutation(index) if settings.pairing == "shuffled" else index
-        return kind, inputs.part(index), inputs.part(other), random
+        mine = inputs.part(index)
+        theirs = inputs.part(random.permutation(index)) if settings.pairing == "shuffled" else mine
+        return kind, mine, theirs, random
 
     def loss_of(module: Any, batch: Any) -> Any:
         kind, mine, theirs, random = batch
@@ -170,7 +172,9 @@ def pretrain(network: Any, inputs: Inputs, settings: MaskedSettings, *, seed: in
     network.load_state_dict(fit(network, plan, draw=draw, loss_of=loss_of).weights)
 
 
-def _absences(random: np.random.Generator, n: int, other: NDArray[Any], settings: MaskedSettings) -> tuple[Bools, Bools]:
+def _absences(
+    random: np.random.Generator, n: int, other: NDArray[Any], settings: MaskedSettings
+) -> tuple[Bools, Bools]:
     """Who shows nothing of the completed modality, and whose other modality is left out; never both."""
     there = (other > 0) & (settings.pairing != "none")
     chance = random.random(n)
@@ -182,7 +186,7 @@ def _complete_image(
 ) -> Tensor:
     import torch
 
-    picture, grid = picture_of(pair.image, mine), (pair.image.slices, pair.image.places)
+    picture, grid = picture_of(mine), (pair.image.slices, pair.image.places)
     lattice = random_lattice(random, len(mine), grid=grid, shares=(settings.visible_slices, settings.visible_places))
     wanted = hidden_tokens(random, lattice, grid=grid, count=settings.predicted_patches)
     whole, alone = _absences(random, len(mine), theirs.has[:, 1], settings)
@@ -194,7 +198,7 @@ def _complete_image(
         picture, lattice=lattice, shown=torch.from_numpy(~whole), wanted=wanted, other=nodes, other_seen=seen
     )
     rows = torch.arange(len(mine))[:, None]
-    error = ((predicted - picture.patches[rows, wanted[0], wanted[1]]) ** 2).mean(dim=2)
+    error = ((predicted - picture.patches[rows, wanted[0], wanted[1]].to(predicted.dtype)) ** 2).mean(dim=2)
     counts = picture.there.gather(1, wanted[0]).to(error.dtype)
     return (error * counts).sum() / counts.sum().clamp(min=1)
 
@@ -209,10 +213,10 @@ def _complete_table(
     masked = known & ((random.random(known.shape) < settings.cells_masked) | whole[:, None])
     states = np.where(masked, MASKED, mine.states)
     tokens = seen = None
-    if pair.image is not None and theirs.images is not None and not alone.all():
+    if pair.image is not None and theirs.patches is not None and not alone.all():
         grid = (pair.image.slices, pair.image.places)
         lattice = random_lattice(random, len(mine), grid=grid, shares=(1.0, settings.intact))
-        tokens, seen = pair.image_tokens(picture_of(pair.image, theirs), lattice)
+        tokens, seen = pair.image_tokens(picture_of(theirs), lattice)
         seen = seen & torch.from_numpy(~alone)[:, None]
     values, hidden = torch.from_numpy(mine.values), torch.from_numpy(masked)
     nodes = pair.complete_table(values, torch.from_numpy(states), other=tokens, other_seen=seen)
@@ -241,8 +245,8 @@ def learn_outcomes(
         index, mine, has, random = batch
         picture = lattice = None
         encoder = module.network.pair.image
-        if encoder is not None and mine.images is not None:
-            picture = picture_of(encoder, mine)
+        if encoder is not None and mine.patches is not None:
+            picture = picture_of(mine)
             share = settings.seen_in_training
             grid = (encoder.slices, encoder.places)
             lattice = random_lattice(random, len(index), grid=grid, shares=(share, share)) if module.training else None
@@ -267,7 +271,7 @@ def _to_learn(network: Any, truth: Truth, settings: MaskedSettings) -> tuple[Any
     marks = {n: endpoints.intervals(event, time) for n, (event, time) in truth.known.items()}
     if settings.likelihood == "cox":
         module = with_start(network, np.zeros((0, 0)))
-        times = {n: (torch.from_numpy(e), torch.from_numpy(t)) for n, (e, t) in truth.known.items()}
+        times = {n: (torch.from_numpy(e.copy()), torch.from_numpy(t.copy())) for n, (e, t) in truth.known.items()}
 
         def partial(_: Any, outputs: Any, index: Any) -> Any:
             total = outputs.sum() * 0.0

@@ -1,0 +1,216 @@
+"""Masked cross-modality learning as a model: gaps, folds, endpoints together, explanations. Tiny networks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tumorboard.core.cohort import Cohort
+from tumorboard.core.variables import Kind, Variable
+from tumorboard.metrics.concordance import concordance
+from tumorboard.phantom.cohort import make_cohort
+from tumorboard.tasks.clinical.variables import covariates_of, rows_of
+from tumorboard.tasks.features.blocks import WITHHELD
+from tumorboard.tasks.features.slab import SlabSettings
+from tumorboard.tasks.prognosis.config import PrognosisConfig
+from tumorboard.tasks.prognosis.models.masked import MaskedModel, fit_masked, settings_of
+from tumorboard.tasks.prognosis.models.masked_inputs import Cells, inputs_of
+from tumorboard.tasks.prognosis.models.masked_training import MaskedSettings, hidden_tokens, random_lattice
+from tumorboard.tasks.prognosis.models.registry import fit_model, lacks
+from tumorboard.tasks.prognosis.patients import Patients, Training
+
+SLAB = SlabSettings(shape=(6, 16, 16), spacing_mm=(6.0, 6.0, 6.0))
+TINY = MaskedSettings(
+    slab=SLAB, patch=(2, 8, 8), width=8, depth=1, heads=2, pretraining_steps=4, steps=6, batch=12, predicted_patches=4
+)
+CONFIG = PrognosisConfig(masked_pretraining=3, masked_steps=4)
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory) -> Cohort:
+    return make_cohort(tmp_path_factory.mktemp("ici") / "c", patients=30, seed=3, region="lung-ici")
+
+
+def training(cohort: Cohort, keep: slice = slice(0, 24), *, endpoint: str = "PFS", **rows: Any) -> Training:
+    outcome = cohort.outcome(endpoint)
+    records = rows.get("rows") or rows_of(cohort, outcome.patient_ids)
+    return Training.of(
+        records[keep], outcome.event[keep], outcome.time_days[keep],
+        variables=covariates_of(cohort), config=CONFIG, cohort=cohort, endpoint=endpoint,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def fitted(cohort) -> tuple[Training, MaskedModel]:
+    given = training(cohort)
+    return given, fit_masked(given, TINY)
+
+
+def patients(given: Training, rows: list[dict[str, Any]]) -> Patients:
+    return Patients.encoded(rows, given.encoder, given.patients.cohort)
+
+
+GRID = np.array([60.0, 200.0, 500.0, 900.0])
+
+
+def test_both_endpoints_are_learned_together_and_pfs_is_never_above_os(cohort, fitted) -> None:
+    given, model = fitted
+    assert model.endpoints.names == ("PFS", "OS") and model.endpoints.chained == "PFS"
+    assert set(given.others) == {"OS"}
+    rows = rows_of(cohort, cohort.patient_ids)[24:]
+    curves = model.curves(patients(given, rows), GRID)
+    assert (curves["PFS"] <= curves["OS"] + 1e-9).all()
+    np.testing.assert_array_equal(model.of("OS").survival(patients(given, rows), GRID), curves["OS"])
+    with pytest.raises(KeyError):
+        model.of("LRR")
+
+
+def test_other_endpoints_are_those_of_the_training_patients_alone(cohort) -> None:
+    given = training(cohort, slice(0, 10))
+    death = cohort.outcome("OS")
+    event, time = given.others["OS"]
+    np.testing.assert_array_equal(time, death.time_days[:10])
+    np.testing.assert_array_equal(event, death.event[:10])
+    assert given.part(np.array([3, 1])).others["OS"][1].tolist() == time[[3, 1]].tolist()
+
+
+def test_prediction_with_either_modality_missing_and_none_without_both(cohort, fitted) -> None:
+    given, model = fitted
+    rows = rows_of(cohort, cohort.patient_ids)[24:27]
+    found = {
+        gone: model.risk(patients(given, [{**r, WITHHELD: gone} for r in rows])) for gone in ("", "CT", "clinical")
+    }
+    assert all(np.isfinite(risk).all() for risk in found.values())
+    assert not np.allclose(found[""], found["CT"]) and not np.allclose(found[""], found["clinical"])
+    nothing = patients(given, [{**r, WITHHELD: "CT clinical"} for r in rows])
+    assert np.isnan(model.risk(nothing)).all() and np.isnan(model.survival(nothing, GRID)).all()
+    whole = model.risk(patients(given, rows))
+    alone = [model.risk(patients(given, [row]))[0] for row in rows]
+    np.testing.assert_allclose(whole, alone, atol=1e-5)  # nobody's risk depends on who else is there
+
+
+def test_trap_a_withheld_or_missing_cell_is_never_looked_at(cohort, fitted) -> None:
+    """Reference A.d, trap 3: bit-equal risks, and nothing of it in what is fitted."""
+    given, model = fitted
+    row = rows_of(cohort, cohort.patient_ids)[25]
+    missing = [model.risk(patients(given, [{**row, "pdl1_percent": cell}])) for cell in (None, float("nan"))]
+    spoilt = [{**row, WITHHELD: "clinical", "pdl1_percent": cell, "nlr": cell} for cell in (0.0, 1e9, -5.0)]
+    held = [model.risk(patients(given, [one])) for one in spoilt]
+    assert missing[0] == missing[1] and held[0] == held[1] == held[2]
+
+
+def test_trap_missing_cells_do_not_enter_means(cohort) -> None:
+    variables = [Variable("a", Kind.NUMERIC, baseline=True), Variable("h", Kind.CATEGORICAL, baseline=True)]
+    rows = [{"a": a, "h": h} for a, h in ((1.0, "x"), (3.0, "y"), (None, None), (float("nan"), "x"))]
+    cells = Cells.fit(rows, variables, rare_below=1)
+    assert cells.cells[0].mean == 2.0 and cells.cells[0].scale == 1.0
+    values, states = cells.read([*rows, {"a": 1e9, "h": "never seen"}])
+    assert states.tolist() == [[0, 0], [0, 0], [1, 1], [1, 0], [0, 1]]
+    assert values[4, 0] == 4.0 and (values[states == 1] == 0).all()
+    again = Cells.from_json(cells.to_json())
+    assert again == cells
+
+
+def test_trap_poisoned_test_patients_change_nothing_that_is_fitted(cohort, fitted) -> None:
+    """Reference A.d, trap 10: pretraining and scaling are functions of the training fold."""
+    _, model = fitted
+    rows = rows_of(cohort, cohort.patient_ids)
+    for row in rows[24:]:
+        row |= {"pdl1_percent": 1e6, "nlr": -1e6, "histology": "other"}
+    again = fit_masked(training(cohort, rows=rows), TINY)
+    assert again.scaling == model.scaling and again.cells == model.cells
+    for name, value in model.weights.items():
+        np.testing.assert_array_equal(value, again.weights[name])
+
+
+def test_transductive_learning_sees_the_tested_and_says_so(cohort, fitted) -> None:
+    given, model = fitted
+    also = rows_of(cohort, cohort.patient_ids)
+    seen = fit_masked(given, TINY, also=also)
+    assert seen.scaling != model.scaling
+    from tumorboard.tasks.prognosis.models.registry import summaries
+
+    assert "TRANSDUCTIVE" in summaries()["masked-crossmodal-transductive"]
+    assert not lacks("masked-crossmodal-transductive", given)
+
+
+def test_image_alone_table_alone_and_cox(cohort, fitted) -> None:
+    given, _ = fitted
+    rows = rows_of(cohort, cohort.patient_ids)[24:]
+    quick = replace(TINY, pretraining_steps=2, steps=3)
+    image = fit_masked(given, replace(quick, table=False))
+    assert image.cells.names == () and image.network().network.pair.table is None
+    table = fit_masked(given, replace(quick, image=False, pairing="none"))
+    assert table.scaling is None and np.isfinite(table.risk(patients(given, rows))).all()
+    cox = fit_masked(given, replace(quick, likelihood="cox", pairing="shuffled"))
+    curves = cox.curves(patients(given, rows), GRID)
+    assert (curves["PFS"] <= curves["OS"]).all() and (np.diff(curves["OS"], axis=1) <= 0).all()
+    np.testing.assert_array_equal(np.isfinite(cox.risk(patients(given, rows))), True)
+
+
+def test_what_a_prediction_rests_on(cohort, fitted) -> None:
+    given, model = fitted
+    rows = rows_of(cohort, cohort.patient_ids)[24:27]
+    rows[1] = {**rows[1], WITHHELD: "CT"}
+    told = model.explain(patients(given, rows))
+    assert told.looks.shape == (3, 3, 2, 2) and told.edges.shape[1] == len(told.names) + 1
+    np.testing.assert_allclose(told.looks.sum(axis=(1, 2, 3)), [1, 0, 1], atol=1e-5)
+    np.testing.assert_allclose(
+        told.risks[:, 0], np.where([1, 0, 1], model.risk(patients(given, rows)), np.nan), atol=1e-6
+    )
+    assert np.isfinite(told.risks[:, 2]).all() and np.isnan(told.risks[1, 1])
+
+
+def test_a_table_learns_what_a_table_can_teach() -> None:
+    random = np.random.default_rng(0)
+    z = random.standard_normal((160, 3))
+    time = random.exponential(300 * np.exp(-1.2 * z[:, 0] + 0.8 * z[:, 1])) + 1
+    rows = [{"patient_id": str(i), "a": a, "b": b, "c": c} for i, (a, b, c) in enumerate(z)]
+    variables = [Variable(name, Kind.NUMERIC, baseline=True) for name in "abc"]
+    given = Training.of(rows[:120], np.ones(120, bool), time[:120], variables=variables, config=PrognosisConfig())
+    settings = MaskedSettings(width=16, depth=1, heads=2, pretraining_steps=30, steps=80, learning_rate=3e-3)
+    model = fit_masked(given, settings)
+    risk = model.risk(Patients.encoded(rows[120:], given.encoder))
+    assert concordance(np.ones(40, bool), time[120:], risk).value > 0.7
+
+
+def test_other_tables_with_other_columns_may_be_completed_too() -> None:
+    random = np.random.default_rng(1)
+    rows = [{"patient_id": f"a{i}", "a": random.normal(), "b": random.normal()} for i in range(40)]
+    foreign = [{"patient_id": f"b{i}", "a": random.normal(), "c": random.normal()} for i in range(30)]
+    variables = [Variable(name, Kind.NUMERIC, baseline=True) for name in "abc"]
+    given = Training.of(rows, np.ones(40, bool), random.exponential(100, 40), variables=variables, config=CONFIG)
+    model = fit_masked(given, TINY, also=foreign)
+    assert model.cells.names == ("a", "b", "c")  # c is known of the other cohort alone
+    assert fit_masked(given, TINY).cells.names == ("a", "b")
+
+
+def test_the_registered_model_takes_the_task_s_settings(cohort) -> None:
+    given = training(cohort)
+    told = settings_of(given)
+    assert (told.pretraining_steps, told.steps, told.slab.rule) == (3, 4, "lesion")
+    no_images = replace(given, patients=replace(given.patients, cohort=None))
+    model = fit_model("masked-crossmodal", no_images)
+    assert isinstance(model, MaskedModel) and model.scaling is None
+
+
+def test_lattices_and_what_they_hide() -> None:
+    random = np.random.default_rng(0)
+    lattice = random_lattice(random, 5, grid=(6, 8), shares=(0.5, 0.25))
+    assert lattice.slices.shape == (5, 3) and lattice.places.shape == (5, 2)
+    slices, places = hidden_tokens(random, lattice, grid=(6, 8), count=100)
+    assert slices.shape == (5, 48 - 6)
+    for n in range(5):
+        shown = {(int(s), int(p)) for s in lattice.slices[n] for p in lattice.places[n]}
+        hidden = {(int(s), int(p)) for s, p in zip(slices[n], places[n], strict=True)}
+        assert not shown & hidden and len(shown | hidden) == 48
+
+
+def test_a_withheld_channel_is_not_the_image() -> None:
+    rows = [{"patient_id": "a", "x": 1.0}]
+    cells = Cells.fit([{"x": 1.0}, {"x": 2.0}], [Variable("x", Kind.NUMERIC)], rare_below=1)
+    inputs, scaling = inputs_of(rows, None, cells=cells, slab=None)
+    assert inputs.has.tolist() == [[0.0, 1.0]] and scaling is None
