@@ -46,12 +46,14 @@ def command(
         raise typer.Exit(EXIT_USAGE)
     if not local:
         say(f"WARNING: the board listens at {host}, beyond this machine, without encryption.")
-    findings = _findings(opened, workers=workers) if checks else []
+    findings = _findings(opened, workers=workers) if checks else None
     with tempfile.TemporaryDirectory(prefix="tumorboard-") as scratch:
         _serve(opened, cache or Path(scratch), host=host, port=port, token=token, findings=findings)
 
 
-def _serve(cohort: Cohort, folder: Path, *, host: str, port: int, token: str, findings: list[dict[str, str]]) -> None:
+def _serve(
+    cohort: Cohort, folder: Path, *, host: str, port: int, token: str, findings: list[dict[str, str]] | None
+) -> None:
     import uvicorn
 
     from tumorboard.board.corrections.fold import fold_corrections
@@ -102,7 +104,7 @@ def _draw(cohort: Cohort, out: Path, *, workers: int, checks: bool) -> Path:
     from tumorboard.cli.progress import counted_progress
     from tumorboard.engine.executors import executor
 
-    findings = _findings(cohort, workers=workers) if checks else []
+    findings = _findings(cohort, workers=workers) if checks else None
     with executor(workers) as pool, counted_progress("Drawing patients") as report:
         return build_board(
             cohort,

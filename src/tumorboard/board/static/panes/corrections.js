@@ -160,7 +160,7 @@ Tumorboard.pane("corrections", (root, data) => {
       list.value = "";
       stop();
     });
-    figure.querySelector("figcaption").append(" ", element("label", {}, "correct ", list), " ", keep);
+    figure.querySelector("figcaption").append(" ", element("label", {}, "correct a box ", list), " ", keep);
   }
 
   const mark = () => {
