@@ -56,6 +56,20 @@ def test_a_patient_does_not_depend_on_the_size_of_the_cohort() -> None:
     assert draw_patients(3, seed=10)[0].person != few[0].person
 
 
+def test_only_the_first_patients_have_images_when_asked(tmp_path: Path) -> None:
+    scanned: list[str] = []
+
+    def noted(function, items):
+        scanned.extend(item.patient_id for item in items)
+        return iter(())
+
+    cohort = make_cohort(tmp_path / "some", patients=5, seed=9, imaged=2, map=noted)
+    assert scanned == cohort.patient_ids[:2]
+    assert len(cohort) == 5 and {row["patient_id"] for row in cohort.rows("outcomes")} == set(cohort.patient_ids)
+    with pytest.raises(TumorboardError, match="imaged"):
+        make_cohort(tmp_path / "x", patients=1, region="chest-xray", imaged=1)
+
+
 def test_it_says_that_it_is_synthetic(virtual: Cohort) -> None:
     assert virtual.provenance[0]["source"].startswith("SYNTHETIC")
     again = open_cohort(virtual.root)

@@ -33,7 +33,7 @@ def build_board(
     out: Path,
     *,
     scores: Sequence[Mapping[str, Any]] = (),
-    findings: Iterable[Any] = (),
+    findings: Iterable[Any] | None = (),
     pictures: Sequence[Mapping[str, str]] = (),
     progress: Progress | None = None,
     map: Callable[..., Iterable[Any]] = builtins.map,
@@ -44,7 +44,7 @@ def build_board(
     ----------
     scores : rows with run, task, metric, label, subset, value, low, high, n; a row whose subset is a patient's id
         stands on that patient's page.
-    findings : of `checks.run_checks`, or the same as dictionaries.
+    findings : of `checks.run_checks`, or the same as dictionaries; None when the checks were not run.
     pictures : figures of benchmarks: path, title, alt, patient_id, task; a file that is gone is left out.
     map : runs one job per patient; a parallel one must keep the order.
 
@@ -56,7 +56,8 @@ def build_board(
     made = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         shown = placed_pictures(pictures, made / "figures")
-        board = Board(cohort, scores, [plain_finding(finding) for finding in findings], shown)
+        found = [plain_finding(finding) for finding in findings or ()]
+        board = Board(cohort, scores, found, shown, checked=findings is not None)
         _write_board(Site(board, made), progress=progress, map=map)
         _exchange(made, out)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,8 @@ from typing import Any
 
 from tumorboard.board import summary
 from tumorboard.board.context import Board, PatientSummary
+from tumorboard.core.lesion import RECIST_PAIR
+from tumorboard.core.tables import EXPERT
 
 __all__ = ["PATIENTS_PER_PAGE", "CohortFacts", "Plot"]
 
@@ -53,13 +56,29 @@ class CohortFacts:
                     "link": f"patients/{self.board.names[patient]}.html",
                     "picture": seen.thumbnail if seen else None,
                     "exams": len(self.board.exams_of.get(patient, [])),
-                    "lesions": seen.lesions if seen else None,
+                    "lesions": (seen.lesions if seen else 0) or self._marked.get(patient) or (0 if seen else None),
                     "volume_ml": seen.volume_ml if seen else None,
                     "suv_max": seen.suv_max if seen else None,
                     "findings": self.board.checks_of.get(patient, []),
                 }
             )
         return made
+
+    @cached_property
+    def _marked(self) -> Counter[str]:
+        """Patient -> lesions that the expert marked one by one."""
+        patient_of = {exam["exam_id"]: patient for patient, exams in self.board.exams_of.items() for exam in exams}
+        owner = {
+            image["image_id"]: patient_of[exam] for exam, images in self.board.images_of.items() for image in images
+        }
+        marks = self.board.cohort.rows("findings", run_id=EXPERT, kind=RECIST_PAIR)
+        return Counter(owner[row["image_id"]] for row in marks if row["image_id"] in owner)
+
+    @cached_property
+    def empty(self) -> list[str]:
+        """Columns of the list of patients in which nobody has anything."""
+        names = ("picture", "centre", "sex", "age_years", "lesions", "volume_ml", "suv_max", "findings")
+        return [name for name in names if not any(row[name] not in (None, [], "") for row in self.rows)]
 
     @cached_property
     def chunks(self) -> list[list[dict[str, Any]]]:

@@ -77,8 +77,8 @@ class Board:
     """A cohort with everything that pages say about it. `mode` is ``server`` or ``static`` (files).
 
     `scores` : rows with run, task, metric, label, subset, value, low, high, n; a row whose subset is a patient's id
-    belongs to that patient. `findings` : of the data checks. `pictures` : of benchmarks, as dictionaries with file
-    (from the root of the pages), title, alt, patient_id and task.
+    belongs to that patient. `findings` : of the data checks; `checked` whether they were run. `pictures` : of
+    benchmarks, as dictionaries with file (from the root of the pages), title, alt, patient_id and task.
     """
 
     cohort: Cohort
@@ -86,6 +86,7 @@ class Board:
     findings: Sequence[Mapping[str, str]] = ()
     pictures: Sequence[Mapping[str, str]] = ()
     mode: str = "static"
+    checked: bool = True
 
     @cached_property
     def names(self) -> dict[str, str]:

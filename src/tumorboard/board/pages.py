@@ -90,7 +90,9 @@ class Pages:
         """Page `number` (2, 3 ...) of the list of patients."""
         chunk = (number, len(facts.chunks))
         rows = facts.chunks[number - 1]
-        return self._render("patients.html", root="", panes=[], rows=rows, chunk=chunk, links=facts.links)
+        return self._render(
+            "patients.html", root="", panes=[], rows=rows, chunk=chunk, links=facts.links, empty=facts.empty
+        )
 
     def _render(self, template: str, *, panes: Sequence[Pane], **values: Any) -> str:
         scripts = [f"panes/{pane.name}.js" for pane in panes if pane.name in self._moving]
@@ -127,7 +129,7 @@ class Pages:
             lstrip_blocks=True,
         )
         environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
-        environment.filters.update(number=show_number, pretty=pretty_json)
+        environment.filters.update(number=show_number, pretty=pretty_json, words=show_words, spoken=spoken)
         runs = {run_id: number for number, run_id in enumerate(self.board.runs)}
         environment.globals.update(
             board=self.board,
@@ -153,6 +155,23 @@ def show_number(value: float | None, digits: int = 3) -> str:
         return "not a number"
     decimals = max(0, digits - len(str(int(abs(value)))))
     return f"{value:.{decimals}f}" if abs(value) >= 1 else f"{value:.{digits - 1}f}"
+
+
+def spoken(name: str) -> str:
+    """A column's name as it is read: ``pack_years`` -> pack years, ``age_years`` -> age, years."""
+    for unit in ("years", "kg", "cm", "days", "ml", "mm"):
+        if name.endswith(f"_{unit}") and name != "pack_years":
+            return f"{name.removesuffix(f'_{unit}').replace('_', ' ')}, {unit}"
+    return name.replace("_", " ")
+
+
+def show_words(value: Any) -> str:
+    """A value of a cohort's history without brackets and braces: figures to four digits, parts by commas."""
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {show_words(part)}" for key, part in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(show_words, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def lesion_blocks(lesions: Sequence[Lesion]) -> list[tuple[str, list[Lesion], list[Lesion], Lesion]]:

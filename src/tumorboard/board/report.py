@@ -18,7 +18,19 @@ from tumorboard.tasks.scenegraph.rows import is_statement
 
 __all__ = ["EXPORTS", "REPORT_PANES", "export_patient", "exports_of", "self_contained", "sheet"]
 
-REPORT_PANES = ("facts", "exams", "marked", "xray", "predicted", "patient_scores", "quality", "origin")
+REPORT_PANES = (
+    "facts",
+    "xray",
+    "exams",
+    "response",
+    "marked",
+    "prognosis",
+    "classes",
+    "predicted",
+    "patient_scores",
+    "quality",
+    "origin",
+)
 """Panes of the patient's page that stand in the report."""
 
 EXPORTS = {"dicom-seg": "DICOM segmentations", "dicom-sr": "DICOM structured reports", "fhir": "FHIR bundle"}

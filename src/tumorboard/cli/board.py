@@ -51,12 +51,14 @@ def command(
     if not local:
         say(f"WARNING: the board listens at {host}, beyond this machine, without encryption.")
     with case_pool(workers, scheduler) as pool:
-        findings = _findings(opened, pool=pool) if checks else []
+        findings = _findings(opened, pool=pool) if checks else None
     with tempfile.TemporaryDirectory(prefix="tumorboard-") as scratch:
         _serve(opened, cache or Path(scratch), host=host, port=port, token=token, findings=findings)
 
 
-def _serve(cohort: Cohort, folder: Path, *, host: str, port: int, token: str, findings: list[dict[str, str]]) -> None:
+def _serve(
+    cohort: Cohort, folder: Path, *, host: str, port: int, token: str, findings: list[dict[str, str]] | None
+) -> None:
     import uvicorn
 
     from tumorboard.board.corrections.fold import fold_corrections
@@ -105,7 +107,7 @@ def _draw(cohort: Cohort, out: Path, *, pool: Executor, checks: bool) -> Path:
     from tumorboard.board.task_pictures import stored_pictures
     from tumorboard.cli.progress import counted_progress
 
-    findings = _findings(cohort, pool=pool) if checks else []
+    findings = _findings(cohort, pool=pool) if checks else None
     with counted_progress("Drawing patients") as report:
         return build_board(
             cohort,

@@ -90,13 +90,13 @@ def make_cohort(
     if region == "chest-xray":
         from tumorboard.phantom.chest_cohort import ChestOptions, make_chest_cohort
 
-        _own_machines(centres)
+        _own_machines(centres, imaged)
         asked = ChestOptions(size_px=size_px, bits=bits, images=not tables_only, masked_words=masked_words)
         return make_chest_cohort(root, patients=patients, seed=seed, exams=exams, options=asked, faults=faults, map=map)
     if region == "body-ct":
         from tumorboard.phantom.ct_cohort import CtOptions, make_ct_cohort
 
-        _own_machines(centres)
+        _own_machines(centres, imaged)
         scans = CtOptions(least_mm=spacing_mm, images=not tables_only, organs=organs)
         return make_ct_cohort(root, patients=patients, seed=seed, exams=exams, options=scans, faults=faults, map=map)
     if region == "lung-ici":
@@ -149,10 +149,13 @@ def _refuse(root: Path, *, region: str, centres: Sequence[str]) -> None:
         raise TumorboardError(codes.OCCUPIED, root, found="files in it", expected="an empty or new folder")
 
 
-def _own_machines(centres: Sequence[str]) -> None:
+def _own_machines(centres: Sequence[str], imaged: int | None) -> None:
     if tuple(centres) != DEFAULT_CENTRES:
         what = "none: the clinics of this region have machines of their own"
         raise TumorboardError(codes.UNKNOWN_NAME, "centres", found=", ".join(centres), expected=what)
+    if imaged is not None:
+        what = "none: all patients of this region have images, or (tables_only) nobody"
+        raise TumorboardError(codes.UNKNOWN_NAME, "imaged", found=str(imaged), expected=what)
 
 
 def draw_patients(

@@ -18,12 +18,12 @@ __all__ = ["COHORT_PANES", "PATIENT_PANES", "Pane", "panes_of"]
 PATIENT_PANES = (
     "facts",
     "timeline",
+    "xray",
     "viewer",
     "exams",
     "response",
     "marked",
     "similar",
-    "xray",
     "corrections",
     "prognosis",
     "classes",

@@ -10,18 +10,19 @@ from tumorboard.board.context import PatientFacts
 from tumorboard.board.panes import Pane
 from tumorboard.core.tables import EXPERT
 
-__all__ = ["pane"]
+__all__ = ["is_class", "pane"]
 
 
 def pane(patient: PatientFacts) -> Pane | None:
     """Left out when no run gives probabilities of classes, or a reason for giving none."""
     stated = {row["endpoint"]: row["class_value"] for row in patient.outcomes if row["run_id"] == EXPERT}
-    rows = [_row(row, stated) for row in patient.outcomes if row["run_id"] != EXPERT and _is_class(row)]
+    rows = [_row(row, stated) for row in patient.outcomes if row["run_id"] != EXPERT and is_class(row)]
     rows.sort(key=lambda row: (row["endpoint"], row["run"]))
     return Pane("classes", "Classes foretold", {"rows": rows}) if rows else None
 
 
-def _is_class(row: Mapping[str, Any]) -> bool:
+def is_class(row: Mapping[str, Any]) -> bool:
+    """Whether a foretold row stands in this pane."""
     return bool(row["probabilities"]) or bool(row["problem"] and row["class_value"] is None and not row["curve_days"])
 
 

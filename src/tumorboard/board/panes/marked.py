@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tumorboard.board.context import ExamFacts, PatientFacts
+from tumorboard.board.context import PatientFacts
 from tumorboard.board.crops import field_mm
 from tumorboard.board.panes import Pane
 from tumorboard.core.lesion import LONG_AXIS_MM, MASK_LABEL, RECIST_PAIR, SHORT_AXIS_MM, VOLUME_ML
@@ -22,7 +22,12 @@ def pane(patient: PatientFacts) -> Pane | None:
     exams = []
     for exam in patient.exams:
         findings = [row for image in exam.images for row in patient.board.findings_of.get(image["image_id"], [])]
-        rows = [{**_row(row, exam), "number": number} for number, row in enumerate(findings) if _is_marked(row)]
+        pixels = {image["image_id"] for image in exam.images if image["path"]}
+        rows = [
+            {**_row(row, has_pixels=row["image_id"] in pixels), "number": number}
+            for number, row in enumerate(findings)
+            if _is_marked(row)
+        ]
         by_run: dict[str, list[dict[str, Any]]] = {}
         for row in rows:
             by_run.setdefault(row["run"], []).append(row)
@@ -33,7 +38,9 @@ def pane(patient: PatientFacts) -> Pane | None:
             runs.append({"run": run, "rows": kept, "left_out": len(ordered) - len(kept)})
         if runs:
             exams.append({"title": exam.title, "number": exam.number, "runs": runs, "view": bool(exam.page.layers)})
-    return Pane("marked", "Marked lesions", {"exams": exams, "page": patient.page}) if exams else None
+    rows = [row for exam in exams for run in exam["runs"] for row in run["rows"]]
+    there = {name for name in ("volume_ml", "score", "slice") if any(row[name] is not None for row in rows)}
+    return Pane("marked", "Marked lesions", {"exams": exams, "page": patient.page, "there": there}) if exams else None
 
 
 def _is_marked(finding: Mapping[str, Any]) -> bool:
@@ -43,7 +50,7 @@ def _is_marked(finding: Mapping[str, Any]) -> bool:
     return finding["kind"] == RECIST_PAIR or len(finding["box"] or ()) == 6
 
 
-def _row(finding: Mapping[str, Any], exam: ExamFacts) -> dict[str, Any]:
+def _row(finding: Mapping[str, Any], *, has_pixels: bool) -> dict[str, Any]:
     figures = finding["measurements"] or {}
     facts = json.loads(finding["attributes"] or "{}")
     box = finding["box"] if len(finding["box"] or ()) == 6 else None
@@ -53,7 +60,8 @@ def _row(finding: Mapping[str, Any], exam: ExamFacts) -> dict[str, Any]:
         middle = [sum(points[axis::3]) / (len(points) // 3) for axis in range(3)]
     else:
         middle = None if box is None else [(box[axis] + box[axis + 3]) / 2 for axis in range(3)]
-    pair = list(points or ()) if finding["kind"] == RECIST_PAIR and len(points or ()) == 12 else None
+    movable = has_pixels and finding["kind"] == RECIST_PAIR and len(points or ()) == 12
+    pair = list(points or ()) if movable else None
     field = field_mm(figures.get(LONG_AXIS_MM) or 0.0)
     return {
         "id": finding["finding_id"],

@@ -35,12 +35,14 @@ def pane(facts: CohortFacts) -> Pane | None:
         "risks": _risks(told, stated, place),
         "classes": _classes(told, stated, place),
         "scores": _scores(facts, place),
-        "baselines": sorted(frozenset().union(*baseline_names().values())),
+        "baselines": sorted(
+            {word for task, names in baseline_names().items() for name in names for word in (name, f"{task}-{name}")}
+        ),
     }
     columns = [len(one["runs"]) for part in ("risks", "classes", "scores") for one in data[part].values()]
     if len(place) < 2 or not columns or sum(columns) * len(place) > MOST_NUMBERS:
         return None
-    return Pane("models", "Models on the chosen patients", {}, data)
+    return Pane("models", "Models", {}, data)
 
 
 def _risks(

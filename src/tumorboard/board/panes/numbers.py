@@ -13,6 +13,7 @@ def pane(facts: CohortFacts) -> Pane:
     values = {
         "sizes": {name: table.num_rows for name, table in cohort.tables.items()},
         "lesions": sum(summary.lesions for summary in facts.drawn.values()),
+        "drawn": len(facts.drawn),
         "groups": facts.groups,
         "centres": facts.centres,
     }

@@ -13,4 +13,4 @@ def pane(facts: CohortFacts) -> Pane | None:
     classes = summary.class_counts(facts.board.cohort)
     if not facts.plots and not classes:
         return None
-    return Pane("outcomes", "Outcomes and lesions", {"plots": facts.plots, "classes": classes})
+    return Pane("outcomes", "Outcomes", {"plots": facts.plots, "classes": classes})

@@ -10,4 +10,5 @@ __all__ = ["pane"]
 
 def pane(facts: CohortFacts) -> Pane:
     chunks = facts.chunks
-    return Pane("patients", "Patients", {"rows": chunks[0], "chunk": (1, len(chunks)), "links": facts.links})
+    values = {"rows": chunks[0], "chunk": (1, len(chunks)), "links": facts.links, "empty": facts.empty}
+    return Pane("patients", "Patients", values)

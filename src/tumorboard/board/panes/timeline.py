@@ -36,7 +36,8 @@ def pane(patient: PatientFacts) -> Pane | None:
         share = share if previous is None else max(share, previous + NEAREST)
         previous = share
         kinds = sorted({image["modality"] for image in exam.images if image["role"] == Role.IMAGE})
-        marks.append({"number": exam.number, "title": exam.title, "kinds": ", ".join(kinds), "share": share})
+        told = "" if exam.row["kind"] and set(kinds) <= {str(exam.row["kind"])} else ", ".join(kinds)
+        marks.append({"number": exam.number, "title": exam.title, "kinds": told, "share": share})
     over = max((mark["share"] for mark in marks), default=0) / 96
     if over > 1:
         for mark in marks:

@@ -11,4 +11,4 @@ __all__ = ["pane"]
 
 def pane(facts: CohortFacts) -> Pane:
     known = summary.known_by_centre(facts.board.cohort)
-    return Pane("who", "Who is here, and what is known", {"centres": facts.centres, "known": known})
+    return Pane("who", "Who is here", {"centres": facts.centres, "known": known})

@@ -27,7 +27,8 @@ CACHE_BYTES = 8 * 2**30
 
 
 class LiveSite:
-    """A board below `folder` whose pages come into being one by one. Safe to use from many threads."""
+    """A board below `folder` whose pages come into being one by one. Safe to use from many threads. `findings`: of the
+    data checks; None when they were not run."""
 
     def __init__(
         self,
@@ -35,11 +36,12 @@ class LiveSite:
         folder: Path,
         *,
         scores: Sequence[Mapping[str, Any]] = (),
-        findings: Sequence[Mapping[str, str]] = (),
+        findings: Sequence[Mapping[str, str]] | None = (),
         pictures: Sequence[Mapping[str, str]] = (),
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        self.board = Board(cohort, scores, findings, pictures, mode="server")
+        checked = findings is not None
+        self.board = Board(cohort, scores, findings or (), pictures, mode="server", checked=checked)
         self.folder = folder
         self._site = Site(self.board, folder)
         self._site.write_assets()

@@ -28,8 +28,8 @@ Tumorboard.pane("corrections", (root, data) => {
     if (!name) return;
     try {
       await send("../api/corrections", JSON.stringify({ author: name, nonce: nonce(), page: data.page, exam, run, kind, target, payload }));
-      status.textContent = `Written down: ${kind}.`;
       await load();
+      status.textContent = `Written down: ${kind}.`;
     } catch (error) { status.textContent = `Not written down. ${error.message}`; }
   };
 
@@ -160,7 +160,7 @@ Tumorboard.pane("corrections", (root, data) => {
       list.value = "";
       stop();
     });
-    figure.querySelector("figcaption").append(" ", element("label", {}, "correct ", list), " ", keep);
+    figure.querySelector("figcaption").append(" ", element("label", {}, "correct a box ", list), " ", keep);
   }
 
   const mark = () => {
@@ -241,8 +241,8 @@ Tumorboard.pane("corrections", (root, data) => {
         const packed = bytes[0] === 0x1f ? bytes : await new Response(new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"))).arrayBuffer();
         const query = new URLSearchParams({ author: name, nonce: nonce() });
         await send(`../api/masks/${exam().key}/${drawing.index}?${query}`, packed, "application/gzip");
-        status.textContent = "Written down: the mask.";
         await load();
+        status.textContent = "Written down: the mask.";
       } catch (error) { status.textContent = `Not written down. ${error.message}`; }
     };
     offer();

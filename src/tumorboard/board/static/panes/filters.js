@@ -11,7 +11,7 @@ Tumorboard.pane("filters", (root, data) => {
   form.hidden = shown.hidden = false;
 
   const more = element("details", {}, element("summary", { textContent: "More variables" }), element("div", { className: "filters" }));
-  const field = (title, control, place = form) => { place.append(element("label", { textContent: title }, control)); return control; };
+  const field = (title, control, place = form) => { place.append(element("label", { textContent: title.replaceAll("_", " ") }, control)); return control; };
   const search = field("Name or centre holds", element("input", { type: "search", className: "find" }));
   for (const [name, { levels, codes }] of Object.entries(data.words)) {
     const counts = levels.map((_, i) => codes.filter((code) => code === i).length);

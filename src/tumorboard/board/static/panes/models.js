@@ -49,7 +49,7 @@ Tumorboard.pane("models", (root, data) => {
   };
 
   const part = (title, heads, rows, runs, draw, key) => {
-    const chosen = runs.includes(picked.get(key)) ? picked.get(key) : runs[0];
+    const chosen = runs.includes(picked.get(key)) ? picked.get(key) : runs.find((run) => !data.baselines.includes(run)) ?? runs[0];
     const list = element("select", {}, ...runs.map((run) => element("option", { value: run, textContent: run })));
     list.value = chosen;
     const figure = element("div", {}, draw(chosen));

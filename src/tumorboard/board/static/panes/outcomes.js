@@ -46,7 +46,7 @@ Tumorboard.pane("outcomes", (root) => {
       const ends = pairs.filter((pair) => !pair[1]).map(([days]) => `M${x(days).toFixed(1)} ${(y(Statistics.aliveAt(steps, days)[1]) - 4).toFixed(1)}v8`).join("");
       if (ends) parts.push(svg("path", { class: "km-ends", d: ends }));
       const half = steps.find((s) => s[1] <= 0.5);
-      medians.push(`${word ? `${word}: ` : ""}median ${half ? `${(half[0] / DAYS).toFixed(1)} years` : "not reached"}`);
+      medians.push(`${word ? `${word}: m` : "M"}edian ${half ? `${(half[0] / DAYS).toFixed(1)} years` : "not reached"}`);
       const line = FLOOR + 48 + 15 * k;
       parts.push(svg("text", { x: LEFT - 10, y: line, "text-anchor": "end", class: "risk-name" }, word ? (word.length > 9 ? `${word.slice(0, 8)}…` : word) : "at risk"));
       parts.push(...ticks.map((tick) => svg("text", { x: x(tick * DAYS), y: line, "text-anchor": "middle" }, String(pairs.filter((pair) => pair[0] >= tick * DAYS).length))));
