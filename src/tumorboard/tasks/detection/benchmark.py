@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,15 @@ from tumorboard.tasks.detection.config import DetectionConfig
 from tumorboard.tasks.detection.pictures import draw_pictures
 from tumorboard.tasks.detection.prepare import PreparedCache
 from tumorboard.tasks.detection.rows import box_rows, run_row
-from tumorboard.tasks.detection.scoring import Arranged, arrange, score_rows
+from tumorboard.tasks.detection.scoring import Arranged, arrange, score_rows, score_sizes
 from tumorboard.tasks.detection.train import train_network, usable
 from tumorboard.tasks.result import TaskResult
 
 __all__ = ["benchmark", "split_patients"]
 
 _TRAINING = 200
+_SIZES_AT = 1.0
+"""False boxes per volume at which lesions are counted by size."""
 Row = dict[str, Any]
 
 
@@ -79,7 +82,8 @@ def benchmark(
         run_row(BLOBS, kind="baseline", config={"hu": blobs.hu}, inputs=inputs, metrics={}),
     ]
     arranged = {name: arrange(test, mine, rules=config.rules) for name, mine in rows.items()}
-    scores = _scores(arranged, config)
+    scores = _scores(arranged, config) + _weaker(rows, test, config)
+    scores += score_sizes(arranged[detector], config.rules, run=detector, rate=_SIZES_AT, seed=config.seed)
     pictures = draw_pictures(
         arranged,
         test,
@@ -117,6 +121,22 @@ def _first_exams(cases: Sequence[Case], count: int) -> list[Case]:
         exams.setdefault(case.patient_id, []).append(case.exam_id)
     kept = {patient: set(sorted(set(listed))[:count]) for patient, listed in exams.items()}
     return [case for case in cases if case.exam_id in kept[case.patient_id]]
+
+
+def _weaker(rows: dict[str, list[Row]], test: Sequence[Case], config: DetectionConfig) -> list[Row]:
+    """Mean sensitivities by rules that ask less of a box, to tell what is not found from what is badly boxed: a third
+    of the overlap, overlap over the predicted box, and boxes of key slices alone."""
+    rules = config.rules
+    others = [
+        replace(rules, threshold=rules.threshold / 3),
+        replace(rules, overlap="iobb"),
+        replace(rules, dimensions=2),
+    ]
+    return [
+        score_rows(arrange(test, mine, rules=other), other, run=name, seed=config.seed)[0]
+        for other in others
+        for name, mine in rows.items()
+    ]
 
 
 def _scores(arranged: dict[str, Arranged], config: DetectionConfig) -> list[Row]:
