@@ -11,13 +11,15 @@ import numpy as np
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
+from tumorboard.engine.executors import executor
 from tumorboard.metrics.detection import compare_detectors
 from tumorboard.tasks.detection import codes
-from tumorboard.tasks.detection.blobs import BLOBS, fit_blobs
+from tumorboard.tasks.detection.blobs import BLOBS, BlobDetector, fit_blobs
 from tumorboard.tasks.detection.cases import Case, find_cases
 from tumorboard.tasks.detection.config import DetectionConfig
+from tumorboard.tasks.detection.model import DetectionModel
 from tumorboard.tasks.detection.pictures import draw_pictures
-from tumorboard.tasks.detection.prepare import PreparedCache
+from tumorboard.tasks.detection.prepare import Look, PreparedCache
 from tumorboard.tasks.detection.rows import box_rows, run_row
 from tumorboard.tasks.detection.scoring import Arranged, arrange, score_rows, score_sizes
 from tumorboard.tasks.detection.train import train_network, usable
@@ -70,11 +72,12 @@ def benchmark(
     )
     blobs = fit_blobs(looks)
     rows: dict[str, list[Row]] = {detector: [], BLOBS: []}
-    for done, case in enumerate(test, start=1):
-        look = cache.look(case)
-        rows[detector] += box_rows(case, look, *model.detect(look), detector)
-        rows[BLOBS] += box_rows(case, look, *blobs.detect(look, most=config.boxes_per_volume), BLOBS)
-        report(len(training) + _TRAINING + done, total)
+    jobs = [(out / detector, blobs, case, cache.look(case), config.boxes_per_volume) for case in test]
+    with executor(config.workers) as pool:
+        for done, (mine, round_ones) in enumerate(pool.map(_both, jobs), start=1):
+            rows[detector] += mine
+            rows[BLOBS] += round_ones
+            report(len(training) + _TRAINING + done, total)
     inputs = {"trained_on": list(model.facts["patients"]), "scored_on": sorted(held_out)}
     facts = {key: model.facts[key] for key in ("steps", "seconds", "precision")}
     runs = [
@@ -102,6 +105,15 @@ def benchmark(
     return TaskResult(
         scores, {"runs": runs, "findings": [row for mine in rows.values() for row in mine]}, (note,), pictures
     )
+
+
+def _both(job: tuple[Path, BlobDetector, Case, Look, int]) -> tuple[list[Row], list[Row]]:
+    """Boxes of the model in a folder and of the baseline on one volume."""
+    folder, blobs, case, look, most = job
+    model = DetectionModel.load(folder)
+    name = model.config.network
+    found = box_rows(case, look, *model.detect(look), name)
+    return found, box_rows(case, look, *blobs.detect(look, most=most), BLOBS)
 
 
 def split_patients(patients: Sequence[str], test_share: float, *, seed: int) -> set[str]:

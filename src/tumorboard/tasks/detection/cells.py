@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorboard.engine.executors import executor
 from tumorboard.tasks.detection.config import DetectionConfig
 from tumorboard.tasks.detection.filters import FEATURES, Bank, filter_bank
 from tumorboard.tasks.detection.prepare import Look
@@ -51,9 +52,9 @@ class CellSampler:
     """Draws batches of cells; the features of all cells that may be drawn are held in memory (half precision)."""
 
     def __init__(self, looks: Sequence[Look], config: DetectionConfig) -> None:
-        random = np.random.default_rng(config.seed)
         most = max(200, min(config.cells_per_volume, config.cells // max(len(looks), 1)))
-        volumes = [_cells(look, most, random) for look in looks]
+        with executor(config.workers) as pool:
+            volumes = list(pool.map(_cells, [(look, most, config.seed, n) for n, look in enumerate(looks)]))
         first = np.cumsum([0, *(len(look.boxes) for look in looks)])
         lesion = [np.where(one.lesion >= 0, one.lesion + at, -1) for one, at in zip(volumes, first[:-1], strict=True)]
         self._lesion = np.concatenate(lesion)
@@ -94,7 +95,10 @@ class CellSampler:
         )
 
 
-def _cells(look: Look, most: int, random: np.random.Generator) -> _Cells:
+def _cells(job: tuple[Look, int, int, int]) -> _Cells:
+    """The cells of one volume; job: the volume, most cells outside its lesions, seed, number of the volume."""
+    look, most, *seeds = job
+    random = np.random.default_rng(seeds)
     bank = filter_bank(look.hu, look.geometry.spacing_mm)
     cells = np.argwhere(bank.body)
     heat, boxes, lesion = _targets(bank, cells, look)

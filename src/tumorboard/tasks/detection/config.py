@@ -22,6 +22,7 @@ class DetectionConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = 0
+    workers: int = Field(0, ge=0, description="Volumes filtered and searched side by side; 0: one per core.")
     test_share: float = Field(0.34, gt=0, lt=1, description="Part of the patients that are held out for the scores.")
     exams_per_patient: int = Field(1, ge=0, description="Of those held out, the first so many exams; 0: all.")
 

@@ -28,7 +28,16 @@ if TYPE_CHECKING:
 __all__ = ["train", "train_network", "usable"]
 
 _PARTS = 100
-_NOT_OF_TRAINING = {"test_share", "exams_per_patient", "iou", "fp_rates", "shown", "boxes_per_volume", "window_voxels"}
+_NOT_OF_TRAINING = {
+    "test_share",
+    "exams_per_patient",
+    "workers",
+    "iou",
+    "fp_rates",
+    "shown",
+    "boxes_per_volume",
+    "window_voxels",
+}
 
 
 def train(
