@@ -1,12 +1,12 @@
 """Body-part scores: virtual CT of unseen patients, out of fold, and real CTs left out one patient at a time.
 
-    python benchmarks/bodypart.py VIRTUAL --out OUT [--data DATA [--real-steps N]] [--date DAY] [--machine WORDS]
-        [--set key=value ...] [--write]
+    python benchmarks/bodypart.py VIRTUAL --out OUT [--data DATA [--real-steps N] [--alone]] [--date DAY]
+        [--machine WORDS] [--set key=value ...] [--write]
 
 VIRTUAL is a cohort of virtual CT (`tumorboard phantom VIRTUAL --region body-ct --patients 64 --exams 3`). DATA holds
 `ct/` and `sts_petct/`: real CTs, most of them small parts of a body. They are scored by a network of virtual CT alone,
-and by networks of virtual CT and the real CTs of all other patients. A rerun takes over finished trainings. `--write`
-puts the tables into benchmarks/results/bodypart.md.
+and (without `--alone`) by networks of virtual CT and the real CTs of all other patients. A rerun takes over finished
+trainings. `--write` puts the tables into benchmarks/results/bodypart.md.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--real-steps", type=int, help="Steps of each training for real CTs; default: as the others.")
+    parser.add_argument("--alone", action="store_true", help="Real CTs by the network of virtual CT alone.")
     parser.add_argument("--date", default="")
     parser.add_argument("--machine", default=machine())
     parser.add_argument("--set", action="append", default=[], metavar="key=value")
@@ -71,7 +72,7 @@ def main() -> None:
     text += virtual_section(virtual, arguments.out / "virtual", config)
     if arguments.data:
         shorter = config.model_copy(update={"steps": arguments.real_steps or config.steps})
-        text += real_section(virtual, arguments.data, arguments.out / "real", shorter)
+        text += real_section(virtual, arguments.data, arguments.out / "real", shorter, alone=arguments.alone)
     page = "\n".join(text) + "\n"
     print(page)
     if arguments.write:
@@ -152,7 +153,7 @@ def real_cohort(data: Path) -> Cohort:
     )
 
 
-def real_section(virtual: Cohort, data: Path, out: Path, config: BodyPartConfig) -> list[str]:
+def real_section(virtual: Cohort, data: Path, out: Path, config: BodyPartConfig, *, alone: bool) -> list[str]:
     """Each real CT by a network of virtual CT alone, and by one that has seen the other real patients too."""
     synthetic = Known.of(virtual, out / "cache", config)
     real = Known.of(real_cohort(data), out / "cache", config)
@@ -169,7 +170,7 @@ def real_section(virtual: Cohort, data: Path, out: Path, config: BodyPartConfig)
     ]
     spines = []
     for patient in dict.fromkeys(REAL.values()):
-        for name, others in (("virtual", None), ("virtual and real", patient)):
+        for name, others in (("virtual", None), ("virtual and real", patient))[: 1 if alone else 2]:
             model = _trained(synthetic, real, others, out, config)
             for image, own in REAL.items():
                 if own == patient:

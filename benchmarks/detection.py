@@ -4,9 +4,8 @@ CT of unseen patients beside intensity blobs.
     python benchmarks/detection.py --out OUT [--cohort COHORT] [--deeplesion DATA/deeplesion] [--set key=value ...]
         [--date DATE] [--machine WORDS] [--write]
 
-A longer run has `--set steps=6000` (about 17 CPU-minutes). Without COHORT, 60 virtual patients are made below
-OUT. Parts whose data are not given are left out and named. `--write` puts the tables into
-benchmarks/results/detection.md.
+Without COHORT, 60 virtual patients are made below OUT. Parts whose data are not given are left out and named. `--write`
+puts the tables into benchmarks/results/detection.md.
 """
 
 from __future__ import annotations
@@ -242,8 +241,20 @@ def virtual(folder: Path, out: Path, config: DetectionConfig) -> list[str]:
     lines = [f"\n## Virtual CT (SYNTHETIC): {len(cohort)} patients\n", *result.notes, ""]
     lines += [f"| run | mean | {' | '.join(labels)} |", "|---|---|" + "---|" * len(labels)]
     for run in dict.fromkeys(row["run"] for row in result.scores):
-        mine = [row for row in result.scores if row["run"] == run and "minus" not in row["metric"]]
-        lines.append(f"| {run} | {' | '.join(cell(row) for row in mine)} |")
+        mine = [row for row in result.scores if row["run"] == run and row["subset"] == "all"]
+        shown = [row for row in mine if row["label"] in (config.rules.criterion, *(f"{x} FP/volume" for x in labels))]
+        lines.append(f"| {run} | {' | '.join(cell(row) for row in shown if 'minus' not in row['metric'])} |")
+    lines += ["\nMean sensitivity by rules that ask less of a box (2-D: on key slices, false boxes per slice):\n"]
+    others = [r for r in result.scores if "mean" in r["metric"] and "minus" not in r["metric"]]
+    others = [row for row in others if row["label"] != config.rules.criterion]
+    names = list(dict.fromkeys(row["label"] for row in others))
+    lines += [f"| run | {' | '.join(names)} |", "|---|" + "---|" * len(names)]
+    for run in dict.fromkeys(row["run"] for row in others):
+        lines.append(f"| {run} | {' | '.join(cell(row) for row in others if row['run'] == run)} |")
+    sizes = [row for row in result.scores if row["subset"] != "all"]
+    lines += [f"\n{sizes[0]['run']} by size (longest edge of the box), at {sizes[0]['label']}:\n"]
+    lines += ["| | sensitivity | lesions |", "|---|---|---|"]
+    lines += [f"| {row['subset'].removeprefix('lesions ')} | {cell(row)} | {row['n']} |" for row in sizes]
     ahead = next(row for row in result.scores if "minus" in row["metric"])
     model = json.loads(next(run for run in result.rows["runs"] if run["run_id"] != BLOBS)["metrics"])
     return [

@@ -153,7 +153,8 @@ def test_blobs_find_balls_by_size() -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "form"), [("centre-heatmap", "2.5-D"), ("retinanet", "2.5-D"), ("retinanet", "3-D")]
+    ("network", "form"),
+    [("scale-space", "2.5-D"), ("centre-heatmap", "2.5-D"), ("retinanet", "2.5-D"), ("retinanet", "3-D")],
 )
 def test_a_model_comes_back_as_it_was(network: str, form: str, tmp_path: Path) -> None:
     import torch
@@ -293,9 +294,22 @@ def test_declared_metrics_exist() -> None:
     assert set(tasks()["detection"].metrics) <= set(METRICS)
 
 
+def test_two_small_volumes_are_learnt_by_heart(tmp_path: Path) -> None:
+    config = TINY.model_copy(update={"network": "scale-space", "steps": 60, "cell_batch": 512, "checkpoint_every": 0})
+    looks = [look_of(number) for number in range(2)]
+    model = train_network(looks, ["0", "1"], config=config, folder=tmp_path, facts={})
+    for look in looks:
+        boxes, _ = model.detect(look)
+        best = pair_overlaps(look.boxes, boxes[:3]).max(axis=1)
+        assert (best > 0.3).all(), best
+
+
 @pytest.mark.slow
-def test_bright_balls_are_learnt_and_found_in_other_bodies(tmp_path: Path) -> None:
-    config = TINY.model_copy(update={"steps": 120, "batch": 8, "checkpoint_every": 0})
+@pytest.mark.parametrize("network", ["scale-space", "centre-heatmap", "retinanet"])
+def test_bright_balls_are_learnt_and_found_in_other_bodies(network: str, tmp_path: Path) -> None:
+    config = TINY.model_copy(
+        update={"network": network, "steps": 120, "batch": 8, "cell_batch": 512, "checkpoint_every": 0}
+    )
     looks = [look_of(number) for number in range(6)]
     model = train_network(looks, [str(n) for n in range(6)], config=config, folder=tmp_path, facts={})
     for number in (20, 21, 22):

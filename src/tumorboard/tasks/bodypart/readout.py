@@ -21,8 +21,8 @@ _PENALTY = 20.0
 """Of squared weights, for features of unit spread and one unit of loss per slice."""
 _RIDGE = 0.05
 """Added to the variance of every feature of unit spread."""
-_SPARE = 1.25
-"""A CT may lie further off than every volume of training by this factor."""
+_USUAL, _SPARE = 95, 1.75
+"""A CT may lie further off than this percentage of the volumes of training by this factor."""
 
 
 def averaged(z_mm: Floats, features: Floats, *, sigma_mm: float) -> Floats:
@@ -111,15 +111,15 @@ class Familiarity:
 
 
 def fit_familiarity(features: Sequence[Floats]) -> Familiarity | None:
-    """From the features (n, d) of the training volumes. The limit comes from volumes that the other half did not know:
-    the furthest of either half, and a quarter more. None for fewer than four volumes."""
+    """From the features (n, d) of the training volumes. The limit comes from how far the volumes of one half lie
+    from the other half. None for fewer than four volumes."""
     if len(features) < 4:
         return None
     half = len(features) // 2
     one, two = features[:half], features[half:]
-    furthest = max(_gaussian(mine).distance(volume) for mine, others in ((one, two), (two, one)) for volume in others)
+    apart = [_gaussian(mine).distance(volume) for mine, others in ((one, two), (two, one)) for volume in others]
     middle, spread, precision = (getattr(_gaussian(features), name) for name in ("middle", "spread", "precision"))
-    return Familiarity(middle, spread, precision, _SPARE * furthest)
+    return Familiarity(middle, spread, precision, _SPARE * float(np.percentile(apart, _USUAL)))
 
 
 def _gaussian(features: Sequence[Floats]) -> Familiarity:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,25 @@ import numpy as np
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
+from tumorboard.engine.executors import executor
 from tumorboard.metrics.detection import compare_detectors
 from tumorboard.tasks.detection import codes
-from tumorboard.tasks.detection.blobs import BLOBS, fit_blobs
+from tumorboard.tasks.detection.blobs import BLOBS, BlobDetector, fit_blobs
 from tumorboard.tasks.detection.cases import Case, find_cases
 from tumorboard.tasks.detection.config import DetectionConfig
+from tumorboard.tasks.detection.model import DetectionModel
 from tumorboard.tasks.detection.pictures import draw_pictures
-from tumorboard.tasks.detection.prepare import PreparedCache
+from tumorboard.tasks.detection.prepare import Look, PreparedCache
 from tumorboard.tasks.detection.rows import box_rows, run_row
-from tumorboard.tasks.detection.scoring import Arranged, arrange, score_rows
+from tumorboard.tasks.detection.scoring import Arranged, arrange, score_rows, score_sizes
 from tumorboard.tasks.detection.train import train_network, usable
 from tumorboard.tasks.result import TaskResult
 
 __all__ = ["benchmark", "split_patients"]
 
 _TRAINING = 200
+_SIZES_AT = 1.0
+"""False boxes per volume at which lesions are counted by size."""
 Row = dict[str, Any]
 
 
@@ -67,11 +72,12 @@ def benchmark(
     )
     blobs = fit_blobs(looks)
     rows: dict[str, list[Row]] = {detector: [], BLOBS: []}
-    for done, case in enumerate(test, start=1):
-        look = cache.look(case)
-        rows[detector] += box_rows(case, look, *model.detect(look), detector)
-        rows[BLOBS] += box_rows(case, look, *blobs.detect(look, most=config.boxes_per_volume), BLOBS)
-        report(len(training) + _TRAINING + done, total)
+    jobs = [(out / detector, blobs, case, cache.look(case), config.boxes_per_volume) for case in test]
+    with executor(config.workers) as pool:
+        for done, (mine, round_ones) in enumerate(pool.map(_both, jobs), start=1):
+            rows[detector] += mine
+            rows[BLOBS] += round_ones
+            report(len(training) + _TRAINING + done, total)
     inputs = {"trained_on": list(model.facts["patients"]), "scored_on": sorted(held_out)}
     facts = {key: model.facts[key] for key in ("steps", "seconds", "precision")}
     runs = [
@@ -79,7 +85,8 @@ def benchmark(
         run_row(BLOBS, kind="baseline", config={"hu": blobs.hu}, inputs=inputs, metrics={}),
     ]
     arranged = {name: arrange(test, mine, rules=config.rules) for name, mine in rows.items()}
-    scores = _scores(arranged, config)
+    scores = _scores(arranged, config) + _weaker(rows, test, config)
+    scores += score_sizes(arranged[detector], config.rules, run=detector, rate=_SIZES_AT, seed=config.seed)
     pictures = draw_pictures(
         arranged,
         test,
@@ -100,6 +107,15 @@ def benchmark(
     )
 
 
+def _both(job: tuple[Path, BlobDetector, Case, Look, int]) -> tuple[list[Row], list[Row]]:
+    """Boxes of the model in a folder and of the baseline on one volume."""
+    folder, blobs, case, look, most = job
+    model = DetectionModel.load(folder)
+    name = model.config.network
+    found = box_rows(case, look, *model.detect(look), name)
+    return found, box_rows(case, look, *blobs.detect(look, most=most), BLOBS)
+
+
 def split_patients(patients: Sequence[str], test_share: float, *, seed: int) -> set[str]:
     """The patients to hold out: `test_share` of them, at least two, leaving at least two."""
     ordered = sorted(patients)
@@ -117,6 +133,22 @@ def _first_exams(cases: Sequence[Case], count: int) -> list[Case]:
         exams.setdefault(case.patient_id, []).append(case.exam_id)
     kept = {patient: set(sorted(set(listed))[:count]) for patient, listed in exams.items()}
     return [case for case in cases if case.exam_id in kept[case.patient_id]]
+
+
+def _weaker(rows: dict[str, list[Row]], test: Sequence[Case], config: DetectionConfig) -> list[Row]:
+    """Mean sensitivities by rules that ask less of a box, to tell what is not found from what is badly boxed: a third
+    of the overlap, overlap over the predicted box, and boxes of key slices alone."""
+    rules = config.rules
+    others = [
+        replace(rules, threshold=rules.threshold / 3),
+        replace(rules, overlap="iobb"),
+        replace(rules, dimensions=2),
+    ]
+    return [
+        score_rows(arrange(test, mine, rules=other), other, run=name, seed=config.seed)[0]
+        for other in others
+        for name, mine in rows.items()
+    ]
 
 
 def _scores(arranged: dict[str, Arranged], config: DetectionConfig) -> list[Row]:

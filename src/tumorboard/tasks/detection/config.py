@@ -22,13 +22,18 @@ class DetectionConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = 0
+    workers: int = Field(0, ge=0, description="Volumes filtered and searched side by side; 0: one per core.")
     test_share: float = Field(0.34, gt=0, lt=1, description="Part of the patients that are held out for the scores.")
     exams_per_patient: int = Field(1, ge=0, description="Of those held out, the first so many exams; 0: all.")
 
-    network: Literal["centre-heatmap", "retinanet"] = Field(
-        "centre-heatmap", description="Peaks of a heat map (slices only), or boxes from anchors."
+    network: Literal["scale-space", "centre-heatmap", "retinanet"] = Field(
+        "scale-space",
+        description="Peaks of a heat map from filters of many sizes (volumes) or from a network on slices, or boxes "
+        "from anchors.",
     )
-    form: Literal["2.5-D", "3-D"] = Field("2.5-D", description="Slices with their neighbours, or whole volumes.")
+    form: Literal["2.5-D", "3-D"] = Field(
+        "2.5-D", description="Of the networks on patches: slices with their neighbours, or whole volumes."
+    )
     size: Literal["S", "M"] = Field(
         "S", description="Of network retinanet. S: a laptop's CPU; M: ResNet-50, for a GPU."
     )
@@ -41,6 +46,10 @@ class DetectionConfig(BaseModel):
     window_voxels: tuple[int, int, int] = Field((160, 160, 64), description="Most that 3-D predicts in one piece.")
     foreground: float = Field(0.6, ge=0, le=1, description="Share of patches placed on a lesion.")
     anchors_mm: tuple[float, ...] = Field((9.0, 13.0), description="Finest boxes to start from; they double per level.")
+
+    cells: int = Field(1_000_000, ge=1000, description="Of scale-space: cells of all volumes to draw from.")
+    cells_per_volume: int = Field(8000, ge=100, description="Of them, most of one volume outside its lesions.")
+    cell_batch: int = Field(8192, ge=8, description="Cells in a batch.")
 
     batch: int = Field(16, ge=1)
     steps: int = Field(600, ge=1)

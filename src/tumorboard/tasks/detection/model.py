@@ -14,6 +14,7 @@ from tumorboard.core.errors import TumorboardError
 from tumorboard.engine.checkpoints import load_weights, read_checkpoint, write_checkpoint
 from tumorboard.tasks.detection import codes
 from tumorboard.tasks.detection.config import DetectionConfig
+from tumorboard.tasks.detection.filters import FEATURES, filter_bank
 from tumorboard.tasks.detection.merge import merge_slices, one_per_place
 from tumorboard.tasks.detection.peaks import boxes_of_peaks
 from tumorboard.tasks.detection.prepare import VERSION, Look
@@ -22,19 +23,25 @@ from tumorboard.tasks.detection.sampling import channels_of_slice, channels_of_v
 if TYPE_CHECKING:
     from tumorboard.models.centre_heatmap import CentreHeatmap
     from tumorboard.models.retinanet import LesionRetinaNet
+    from tumorboard.models.scale_space import ScaleSpace
 
-    Network = CentreHeatmap | LesionRetinaNet
+    Network = ScaleSpace | CentreHeatmap | LesionRetinaNet
 
 __all__ = ["MODEL_FILE", "DetectionModel", "build_network"]
 
 MODEL_FILE = "model.safetensors"
 _KIND = "detection"
 _SLICES_AT_ONCE = 4
+_CELLS_AT_ONCE = 50_000
 Found = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def build_network(config: DetectionConfig) -> Network:
     """The configured network. Initial weights come from torch's generator (see `engine.loop.seeded`)."""
+    if config.network == "scale-space":
+        from tumorboard.models.scale_space import ScaleSpace
+
+        return ScaleSpace(FEATURES)
     if config.network == "centre-heatmap":
         from tumorboard.models.centre_heatmap import CentreHeatmap
 
@@ -85,12 +92,36 @@ class DetectionModel:
 
     def detect(self, look: Look) -> Found:
         """Boxes (n, 6) in voxels of the prepared volume and their scores, best first, one per place."""
-        if self.config.network == "centre-heatmap":
+        if self.config.network == "scale-space":
+            boxes, scores = self._by_cells(look)
+        elif self.config.network == "centre-heatmap":
             boxes, scores = self._by_heat(look)
         else:
             boxes, scores = self._by_slices(look) if self.config.form == "2.5-D" else self._by_windows(look)
         kept = one_per_place(boxes, scores, most=self.config.boxes_per_volume)
         return boxes[kept], scores[kept]
+
+    def _by_cells(self, look: Look) -> Found:
+        import torch
+
+        from tumorboard.models.scale_space import ScaleSpace
+
+        assert isinstance(self.network, ScaleSpace)
+        self.network.eval()
+        device = next(self.network.parameters()).device
+        spacing = np.array(look.geometry.spacing_mm)
+        bank = filter_bank(look.hu, spacing)
+        cells = np.argwhere(bank.body)
+        heat = np.zeros(bank.body.shape, np.float32)
+        boxes = np.zeros((6, *bank.body.shape), np.float32)
+        for first in range(0, len(cells), _CELLS_AT_ONCE):
+            some = cells[first : first + _CELLS_AT_ONCE]
+            answer = self.network.read(torch.from_numpy(bank.at(some)).to(device))
+            warm, way, half = (part.cpu().numpy() for part in answer)
+            centre, half = bank.middles(some) + way / spacing, half / spacing
+            heat[tuple(some.T)] = warm
+            boxes[(slice(None), *some.T)] = np.concatenate([centre - half, centre + half], axis=1).T
+        return self._peaks(heat.transpose(2, 0, 1), boxes.transpose(3, 0, 1, 2), look)
 
     def _by_heat(self, look: Look) -> Found:
         import torch
@@ -109,9 +140,13 @@ class DetectionModel:
             heats.append(heat.cpu().numpy())
             boxes.append(box.cpu().numpy())
             boxes[-1][:, [2, 5]] += np.array(levels, np.float32)[:, None, None, None]
+        return self._peaks(np.concatenate(heats), np.concatenate(boxes), look)
+
+    def _peaks(self, heat: NDArray[np.float32], every: NDArray[np.float32], look: Look) -> Found:
+        """Boxes of the peaks of `heat` (slices, a, b), cut to the volume; `every` (slices, 6, a, b): each cell's."""
         found, scores = boxes_of_peaks(
-            np.concatenate(heats),
-            np.concatenate(boxes),
+            heat,
+            every,
             floor=self.config.score_floor,
             most=2 * self.config.boxes_per_volume,
         )

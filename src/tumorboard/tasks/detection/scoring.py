@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,16 @@ from numpy.typing import NDArray
 
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.geometry import Geometry
-from tumorboard.metrics.detection import Boxes, DetectionRules, Froc, Matched, froc, match_boxes
-from tumorboard.metrics.intervals import Interval
+from tumorboard.metrics.detection import Boxes, DetectionRules, Froc, Matched, froc, froc_curve, match_boxes
+from tumorboard.metrics.intervals import Interval, bootstrap_ratio
 from tumorboard.tasks.detection import codes
 from tumorboard.tasks.detection.cases import Case, Lesion
 
-__all__ = ["Arranged", "arrange", "index_boxes", "score_rows"]
+__all__ = ["Arranged", "arrange", "index_boxes", "score_rows", "score_sizes"]
 
 Floats = NDArray[np.float64]
+_SIZES_MM = (10.0, 20.0, 40.0)
+"""Longest edge of the box between classes of size."""
 _NEAR = 0.25
 """Slices by which a box may miss the plane of a slice and still lie on it."""
 
@@ -129,6 +132,38 @@ def score_rows(
         for rate, value in zip(result.rates, result.sensitivity, strict=True)
     ]
     return [_row(run, "froc_mean_sensitivity", rules.criterion, subset, result.mean, result), *rows]
+
+
+def score_sizes(arranged: Arranged, rules: DetectionRules, *, run: str, rate: float, seed: int) -> list[dict[str, Any]]:
+    """Sensitivity by size of the lesion (longest edge of its box), at the score that gives `rate` false boxes per unit
+    over all; intervals over patients at that score, `n` lesions."""
+    matched = arranged.match(rules)
+    curve = froc_curve(matched)
+    least = curve.threshold[np.flatnonzero(curve.fp_per_image <= rate)[-1]]
+    found = matched.found_at >= least
+    edge_mm = np.array([max(np.subtract(x.box_mm[3:], x.box_mm[:3])) for x in arranged.lesions])
+    patient = arranged.owner[arranged.reference.image]
+    unit = "slice" if rules.dimensions == 2 else "volume"
+    rows = []
+    for low_mm, high_mm in pairwise((0.0, *_SIZES_MM, np.inf)):
+        mine = (edge_mm >= low_mm) & (edge_mm < high_mm)
+        if mine.any():
+            of = np.unique(patient[mine]).tolist()
+            hits = [int(found[mine & (patient == one)].sum()) for one in of]
+            interval = bootstrap_ratio(hits, [int((mine & (patient == one)).sum()) for one in of], seed=seed)
+            words = f"lesions from {low_mm:g} mm" if high_mm == np.inf else f"lesions of {low_mm:g} to {high_mm:g} mm"
+            rows.append(
+                {
+                    "run": run,
+                    "task": "detection",
+                    "metric": "froc_sensitivity",
+                    "label": f"{rate:g} FP/{unit}",
+                    "subset": words,
+                    **interval._asdict(),
+                    "n": int(mine.sum()),
+                }
+            )
+    return rows
 
 
 def _row(run: str, metric: str, label: str, subset: str, value: Interval, result: Froc) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tumorboard.engine.loop import fit, seeded
 from tumorboard.engine.run_log import RunLog
 from tumorboard.tasks.detection import codes
 from tumorboard.tasks.detection.cases import Case, find_cases
+from tumorboard.tasks.detection.cells import CellBatch, CellSampler
 from tumorboard.tasks.detection.config import DetectionConfig
 from tumorboard.tasks.detection.model import MODEL_FILE, DetectionModel, build_network
 from tumorboard.tasks.detection.prepare import Look, PreparedCache
@@ -27,7 +28,16 @@ if TYPE_CHECKING:
 __all__ = ["train", "train_network", "usable"]
 
 _PARTS = 100
-_NOT_OF_TRAINING = {"test_share", "exams_per_patient", "iou", "fp_rates", "shown", "boxes_per_volume", "window_voxels"}
+_NOT_OF_TRAINING = {
+    "test_share",
+    "exams_per_patient",
+    "workers",
+    "iou",
+    "fp_rates",
+    "shown",
+    "boxes_per_volume",
+    "window_voxels",
+}
 
 
 def train(
@@ -83,10 +93,11 @@ def train_network(
             (folder / name).unlink(missing_ok=True)
     with seeded(config.seed):
         network = build_network(config)
+    draw = _sampler(network, looks, config)
     fitted = fit(
         network,
         config.plan(),
-        draw=PatchSampler(looks, config),
+        draw=draw,
         loss_of=_loss_of,
         folder=folder,
         identity=identity,
@@ -101,8 +112,24 @@ def train_network(
     return model
 
 
-def _loss_of(network: Network, batch: Batch) -> Tensor:
+def _sampler(network: Network, looks: Sequence[Look], config: DetectionConfig) -> PatchSampler | CellSampler:
+    from tumorboard.models.scale_space import ScaleSpace
+
+    if not isinstance(network, ScaleSpace):
+        return PatchSampler(looks, config)
+    cells = CellSampler(looks, config)
+    cells.set_scale(network)
+    return cells
+
+
+def _loss_of(network: Network, batch: Batch | CellBatch) -> Tensor:
+    from tumorboard.models.scale_space import ScaleSpace
+
     device = next(network.parameters()).device
+    if isinstance(batch, CellBatch):
+        assert isinstance(network, ScaleSpace)
+        return network.losses(batch.values.to(device), batch.heat.to(device), batch.boxes.to(device))
+    assert not isinstance(network, ScaleSpace)
     return network.losses(batch.images.to(device), [boxes.to(device) for boxes in batch.boxes])
 
 
