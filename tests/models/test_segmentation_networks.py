@@ -54,3 +54,29 @@ def test_every_weight_of_the_residual_encoder_learns():
     )
     sum(logits.square().mean() for logits in network.train()(torch.rand(1, 2, 16, 16, 16))).backward()
     assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in network.parameters())
+
+
+@pytest.mark.parametrize("outputs", [2, 3])
+def test_a_new_unet_believes_that_lesions_are_rare(outputs):
+    """1 % per structure where nothing is to be seen (a pointwise head answers 0 features by its bias alone)."""
+    from tumorboard.models.headed_unet import believe_rare
+
+    last = torch.nn.Conv3d(4, outputs, 1)
+    believe_rare(last)
+    probability = last(torch.zeros(1, 4, 2, 2, 2)).softmax(1)
+    torch.testing.assert_close(probability[:, 1:], torch.full_like(probability[:, 1:], 0.01))
+
+
+def test_a_patch_without_lesion_can_be_answered_by_silence():
+    """MONAI's own last layer cannot: its normalised logits have the same height in a patch of noise as in a lesion.
+    A network taught to answer background everywhere in noise, once, is quiet in other noise."""
+    with seeded(0):
+        network = build_segmentation_network("unet", inputs=2, outputs=2, channels=(4, 8), residual_units=1)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.01)
+    noise = torch.rand(3, 2, 8, 8, 8, generator=torch.Generator().manual_seed(1))
+    for _ in range(20):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(network(noise[:2]), torch.zeros(2, 8, 8, 8, dtype=torch.long)).backward()
+        optimizer.step()
+    with torch.no_grad():
+        assert float(network(noise[2:]).softmax(1)[:, 1].max()) < 0.05

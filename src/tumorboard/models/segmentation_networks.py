@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from tumorboard.models.unet import build_unet
-
 if TYPE_CHECKING:
     from torch.nn import Module
 
@@ -48,11 +46,14 @@ def build_segmentation_network(
     multiple of 12, as its feature size); `residual_units` of the UNet. With `deep_supervision`, the
     residual encoder in training mode returns a list of logits, finest first; the others have one resolution.
 
-    UNet and SegResNet (Myronenko 2018) and SwinUNETR (Hatamizadeh et al. 2022) are MONAI's.
+    The UNet is MONAI's with a head of our own (`models.headed_unet`); SegResNet (Myronenko 2018) and SwinUNETR
+    (Hatamizadeh et al. 2022) are MONAI's.
     """
     network: Module
     if name == "unet":
-        return build_unet(inputs=inputs, outputs=outputs, channels=channels, residual_units=residual_units)
+        from tumorboard.models.headed_unet import HeadedUNet
+
+        return HeadedUNet(inputs=inputs, outputs=outputs, channels=channels, residual_units=residual_units)
     if name == "residual-encoder":
         from tumorboard.models.residual_encoder import ResidualEncoderUNet
 

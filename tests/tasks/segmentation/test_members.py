@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import tumorboard
 from tumorboard.engine.checkpoints import read_checkpoint, write_checkpoint
 from tumorboard.engine.run_log import read_log
+from tumorboard.io.store import save_cohort
 from tumorboard.tasks.segmentation import members
 from tumorboard.tasks.segmentation.cases import find_cases, load_case
 from tumorboard.tasks.segmentation.config import SegmentationConfig
@@ -158,3 +164,19 @@ def test_an_ensemble_of_processes_is_the_ensemble_in_turn(pair, spheres, tiny, t
     model = train(spheres, tmp_path, config=tiny.model_copy(update={"members": 2, "workers": 2}))
     assert same(weights(tmp_path), weights(out))
     assert json.dumps(model.facts["members"])  # plain numbers
+
+
+@pytest.mark.slow
+def test_torchrun_trains_the_network_of_one_process_that_accumulates(spheres, tiny, tmp_path):
+    save_cohort(spheres, tmp_path / "cohort")
+    words = {key: value for key, value in tiny.model_dump(mode="json").items() if value is not None} | {"members": 1}
+    settings = [f"{key}={','.join(map(str, v)) if isinstance(v, list) else v}" for key, v in words.items()]
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tumorboard", "train"]
+    command += ["segmentation", str(tmp_path / "cohort"), "--out", str(tmp_path / "two")]
+    command += [word for setting in settings for word in ("--set", setting)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(tumorboard.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, *command], env=environment, check=True, timeout=580)
+    train(spheres, tmp_path / "one", config=tiny.model_copy(update={"accumulate": 2, "members": 1}))
+    two, one = weights(tmp_path / "two"), weights(tmp_path / "one")
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-4)
