@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ def command(
     seed: int = typer.Option(0, "--seed", help="Seed of the bootstrap intervals."),
     workers: int = typer.Option(1, "--workers", help="Processes; 0 means one per core."),
     scheduler: str = SCHEDULER,
+    pictures: Path | None = typer.Option(None, "--pictures", help="Folder for pictures of the worst cases."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
     """Score a run, or a folder of predictions, against another run, with intervals over patients."""
@@ -41,6 +43,10 @@ def command(
     if (cohort / FILE).is_file() and any(name.startswith(run_of("")) for name in (reference, prediction)):
         fold_corrections(cohort)  # what readers said in the board since the last time
     options = _options(task, rules, settings)
+    if pictures is not None:
+        if rules or "pictures" not in inspect.signature(resolve(spec.evaluate or "")).parameters:
+            raise typer.BadParameter(f"{task} draws none, or not with --rules", param_hint="--pictures")
+        options["pictures"] = pictures
     opened = open_cohort(cohort)
     with case_pool(workers, scheduler) as pool, counted_progress("Scoring") as progress:
         found = resolve(spec.evaluate or "")(
@@ -48,9 +54,12 @@ def command(
         )
     if as_json:
         listed = {"rules": found.rules, "cases": found.cases, "missing": found.missing, "unused": found.unused}
+        listed |= {"pictures": [str(picture.path) for picture in found.pictures]} if found.pictures else {}
         print_json({"scores": found.scores, **listed})
     else:
         _tell(found)
+        for picture in found.pictures:
+            say(f"{picture.title}: {picture.path}")
 
 
 def _options(task: str, rules: str, settings: Sequence[str]) -> dict[str, Any]:

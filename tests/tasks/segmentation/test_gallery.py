@@ -52,7 +52,7 @@ def test_the_worst_come_first_with_their_figures(spheres, tmp_path) -> None:
 def test_the_slice_shows_the_disagreement_in_the_patients_axes(spheres, tmp_path) -> None:
     both = predicted(spheres, tmp_path / "masks")
     case = next(row for row in evaluate(both, "moved").cases if row["patient_id"] == "P4" and row["metric"] == "dice")
-    failure = _failure(both, "moved", case, reference="expert")
+    failure = _failure(both, both.row("images", image_id="P4.0.mask.moved"), case, reference="expert")
     assert failure.ct.shape == failure.pet.shape == failure.truth.shape == failure.found.shape
     # The CT is stored LPS already: index 0 runs to the left, as the picture does, and the mask was moved along it.
     shift = np.argwhere(failure.found).mean(0) - np.argwhere(failure.truth).mean(0)
@@ -68,3 +68,12 @@ def test_an_exam_without_pet_is_shown_without_it(spheres, tmp_path) -> None:
     lacking = dataclasses.replace(both.replace_tables(images=kept))
     cases = [row for row in evaluate(lacking, "moved").cases if row["patient_id"] == "P4"]
     assert len(gallery(lacking, "moved", cases, tmp_path / "pictures")) == 1
+
+
+def test_evaluate_draws_runs_and_folders_alike(spheres, tmp_path) -> None:
+    both = predicted(spheres, tmp_path / "masks")
+    of_run = evaluate(both, "moved", pictures=tmp_path / "a").pictures
+    of_folder = evaluate(spheres, tmp_path / "masks", pictures=tmp_path / "b").pictures
+    assert of_run[0].path.read_bytes() == of_folder[0].path.read_bytes()
+    assert of_run[0].alt.replace("of moved", "of masks") == of_folder[0].alt
+    assert evaluate(both, "moved").pictures == ()

@@ -61,7 +61,7 @@ def test_the_busiest_window_holds_most_uptake():
 
 
 def test_coarser_outputs_count_half_as_much_each_and_learn_the_same_truth():
-    from tumorboard.tasks.segmentation.train import dice_and_cross_entropy, supervised_loss
+    from tumorboard.tasks.segmentation.losses import dice_and_cross_entropy, supervised_loss
 
     generator = torch.Generator().manual_seed(0)
     shares = (torch.rand(2, 1, 8, 8, 8, generator=generator) > 0.6).float()

@@ -29,7 +29,7 @@ from tumorboard.metrics.labelmaps import as_labels, compare
 from tumorboard.metrics.lesions import LesionRules
 from tumorboard.metrics.official.rules import MISSING, one_of, score_patients
 from tumorboard.metrics.surface import DEFINITIONS, VOXEL_BORDERS
-from tumorboard.tasks.result import Evaluation
+from tumorboard.tasks.result import Evaluation, Picture
 from tumorboard.tasks.segmentation.pairing import MaskPair, pair_with_folder, pair_with_run
 from tumorboard.tasks.segmentation.subsets import DRAWN, FOUND, by_centre, by_size, lesion_rows, mean_or_none
 
@@ -65,6 +65,7 @@ def evaluate(
     seed: int = 0,
     map: Callable[..., Iterable[Any]] = map,
     progress: Callable[[int, int], None] | None = None,
+    pictures: Path | None = None,
 ) -> Evaluation:
     """Compare a run of the cohort, or a folder of masks, with the run `reference`.
 
@@ -75,6 +76,7 @@ def evaluate(
     seed : of the bootstrap intervals.
     map : parallel map; the work items can be pickled.
     progress : called with exams done and exams in all.
+    pictures : folder for the worst cases as a picture; not with `rules`, which count over all patients.
 
     Errors: MET109 (no such run or no fitting file), MET108 (two files for one exam), MET110 (structures that
     the rules or the reference do not name), GEO102 (another grid), MET101, MET102 (values of masks), MET103
@@ -115,7 +117,13 @@ def evaluate(
     stated |= {"reference": reference, "cut_exams": sum(pair.cut is not None for pair in scored), "seed": seed}
     for row in scores:
         row |= {"run": run, "task": TASK, "subset": row.get("subset", "all")}
-    return Evaluation(scores, {}, rules=stated, cases=cases, missing=missing, unused=tuple(unused))
+    drawn: tuple[Picture, ...] = ()
+    if pictures is not None and rules is None:
+        from tumorboard.tasks.segmentation.gallery import gallery
+
+        answers = {pair.exam_id: pair.prediction for pair in scored if pair.prediction is not None}
+        drawn = gallery(cohort, run, cases, pictures, reference=reference, answers=answers)
+    return Evaluation(scores, {}, rules=stated, cases=cases, missing=missing, unused=tuple(unused), pictures=drawn)
 
 
 def _is_run(cohort: Cohort, name: str) -> bool:

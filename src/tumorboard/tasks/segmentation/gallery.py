@@ -16,6 +16,7 @@ from tumorboard.core.tables import EXPERT
 from tumorboard.core.units import Modality, Role
 from tumorboard.core.volume import Volume
 from tumorboard.io.files import atomic_file
+from tumorboard.io.images import load_image
 from tumorboard.ops.resample import resample_to
 from tumorboard.tasks.result import Picture
 
@@ -57,16 +58,20 @@ def gallery(
     *,
     count: int = 6,
     reference: str = EXPERT,
+    answers: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[Picture, ...]:
     """Write the `count` exams with the lowest Dice of a run as one PNG below `folder`.
 
-    `cohort` with both runs' masks; `cases`: rows per exam, metric and label (`Evaluation.cases`). An exam with several
-    structures is shown at its worst one. No picture when nothing is scored.
+    `cohort` with the reference's masks, and the run's unless `answers` gives its row of `images` for every exam;
+    `cases`: rows per exam, metric and label (`Evaluation.cases`). An exam with several structures is shown at its worst
+    one. No picture when nothing is scored.
     """
+    if answers is None:
+        answers = {row["exam_id"]: row for row in cohort.rows("images", role=Role.MASK, run_id=run_id)}
     failures = [
         failure
         for case in worst_exams(cases, count)
-        if (failure := _failure(cohort, run_id, case, reference=reference)) is not None
+        if (failure := _failure(cohort, answers.get(case["exam_id"]), case, reference=reference)) is not None
     ]
     if not failures:
         return ()
@@ -90,14 +95,14 @@ def worst_exams(cases: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[
     return list(chosen.values())[:count]
 
 
-def _failure(cohort: Cohort, run_id: str, case: Mapping[str, Any], *, reference: str) -> Failure | None:
-    masks = cohort.rows("images", role=Role.MASK, exam_id=case["exam_id"])
-    drawn = [row for row in masks if row["run_id"] == reference]
-    answered = [row for row in masks if row["run_id"] == run_id]
+def _failure(
+    cohort: Cohort, answer: Mapping[str, Any] | None, case: Mapping[str, Any], *, reference: str
+) -> Failure | None:
+    drawn = cohort.rows("images", role=Role.MASK, exam_id=case["exam_id"], run_id=reference)
     if not drawn:
         return None
     truth = _inside(cohort, drawn[0], case["label"])
-    found = _inside(cohort, answered[0], case["label"]) if answered else truth.with_array(np.zeros_like(truth.array))
+    found = truth.with_array(np.zeros_like(truth.array)) if answer is None else _inside(cohort, answer, case["label"])
     if not truth.geometry.same_grid(found.geometry):
         return None
     differ = (truth.array != found.array).sum(axis=(0, 1))
@@ -130,7 +135,7 @@ def _failure(cohort: Cohort, run_id: str, case: Mapping[str, Any], *, reference:
 
 def _inside(cohort: Cohort, row: Mapping[str, Any], label: str) -> Volume:
     """A structure of a mask as 0 and 1, with x to the left, y to the back, z up."""
-    mask = cohort.image(row["image_id"])
+    mask = (cohort.loader or load_image)(row, cohort.root)
     values = [value for value, name in (row["labels"] or {}).items() if name == label]
     return mask.with_array(np.isin(mask.array, values).astype(np.uint8)).reorient("LPS")
 

@@ -31,8 +31,12 @@ PLAN_FILE = "plan.json"
 VERSION = 1
 _FIXED_GIB = 0.6
 """What a training takes before the first patch: libraries, sampler, allocator."""
-_TENSORS = {"unet": 9.0, "segresnet": 17.0, "residual-encoder": 13.0, "swin-unetr": 34.0}
-"""Tensors of its width that a level of each network keeps for the way back, measured at several patches."""
+_TENSORS = {"unet": 2.7, "segresnet": 12.4, "residual-encoder": 17.5, "swin-unetr": 51.2}
+"""Tensors of its width that a level keeps for the way back, counted by autograd's hooks at 32 and 48 voxels (S, M)."""
+_WEIGHTS = {"unet": 60, "segresnet": 340, "residual-encoder": 280, "swin-unetr": 580}
+"""Weights per product of neighbouring widths, counted in the same networks; the larger of S and M."""
+_WAY_BACK = 1.5
+"""What the way back itself needs, beside what was kept for it."""
 _LARGEST_PATCH = 192
 
 
@@ -169,12 +173,12 @@ def _in_words(fingerprints: Sequence[Fingerprint]) -> dict[str, Any]:
 
 def training_gib(config: SegmentationConfig) -> float:
     """Memory that one network of `config` takes to train (GiB): what every level keeps for the way back, for each
-    sample of the batch, and four copies of the weights (gradient, two moments, their mean)."""
+    sample of the batch, and five times the weights (themselves, gradient, two moments, their mean)."""
     voxels = float(config.patch_voxels) ** 3
     per_sample = sum(width * voxels / 8**level for level, width in enumerate(config.widths))
-    activations = config.batch * per_sample * _TENSORS[config.network]
+    activations = config.batch * per_sample * _TENSORS[config.network] * _WAY_BACK
     widths = config.widths
-    weights = sum(27 * a * b * 4 for a, b in zip(widths, (*widths[1:], widths[-1]), strict=True))
+    weights = sum(a * b for a, b in zip(widths, (*widths[1:], widths[-1]), strict=True)) * _WEIGHTS[config.network]
     return _FIXED_GIB + 4 * (activations + 5 * weights) / 2**30
 
 
@@ -183,13 +187,14 @@ def fit_to_memory(
 ) -> SegmentationConfig:
     """`config` with the largest patch, then the largest batch, that its `memory_gib` holds; unchanged without one.
 
-    A patch is at most as large as the median training image, and 192 voxels; the batch is 2 to 8. SGM105 when the
+    A patch is at most as large as the median training image is along its shortest side, and 192 voxels; the batch is 2
+    to 8. SGM105 when the
     smallest patch does not fit.
     """
     if config.memory_gib is None:
         return config
     step = config.edge_step
-    spans = [np.asarray(case.extent_mm).max() / spacing_mm for case in fingerprints if case.extent_mm]
+    spans = [np.asarray(case.extent_mm).min() / spacing_mm for case in fingerprints if case.extent_mm]
     most = min(_LARGEST_PATCH, float(np.median(spans)) if spans else _LARGEST_PATCH)
     edges = [edge for edge in range(step, int(most) + step, step) if edge >= max(16, 2 * step)] or [2 * step]
     fitting = [edge for edge in edges if training_gib(_with(config, edge, 2)) <= config.memory_gib]

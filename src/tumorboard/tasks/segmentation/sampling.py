@@ -42,7 +42,7 @@ class PatchSampler:
     def __init__(self, arrays: Sequence[NDArray[np.float32]], config: SegmentationConfig, *, spacing_mm: float) -> None:
         self._arrays, self._config = arrays, config
         self._spacing_mm, self._cut_voxels = spacing_mm, config.random_cut_mm / spacing_mm
-        self._places = [_lesion_places(array[INPUTS:]) for array in arrays]
+        self._places: dict[int, list[list[NDArray[np.int64]]]] = {}
 
     def __call__(self, random: np.random.Generator) -> Batch:
         import torch
@@ -77,6 +77,8 @@ class PatchSampler:
     def _centre(self, index: int, low: NDArray[Any], high: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
         """Middle of the patch, so that it stays in the box where the box is large enough."""
         half = self._config.patch_voxels / 2
+        if index not in self._places:  # looked for when a case is drawn first: a large cohort would start late
+            self._places[index] = _lesion_places(self._arrays[index][INPUTS:])
         structures = [lesions for lesions in self._places[index] if lesions]
         if structures and random.random() < self._config.foreground:
             lesions = structures[int(random.integers(len(structures)))]
