@@ -13,12 +13,13 @@ from tumorboard.phantom.spread import METASTASIS, spread
 
 
 def test_a_third_comes_without_any_lesion() -> None:
-    """Binomial: of 40 patients with chance 1/3, 13.3 +- 3.0; within 3.5 SD."""
-    found = [spread(patient) for patient in draw_patients(40, seed=5)]
+    """Of 14 patients with a chance of 1/3 each: 1 to 9, but for one seed in 200 (binomial)."""
+    found = [spread(patient) for patient in draw_patients(14, seed=5)]
     free = sum(all(lesion.courses[0] == 0 for lesion in patient.disease.lesions) for patient in found)
-    assert 3 <= free <= 24
+    assert 1 <= free <= 9
     settings = {lesion.setting for p in found for lesion in p.disease.lesions if lesion.kind == METASTASIS}
-    assert {"hot organ", "cold on CT", "hot organ cold on CT", ""} == settings
+    assert settings <= {"hot organ", "cold on CT", "hot organ cold on CT", ""}
+    assert {word for setting in settings for word in setting.split(" ")} >= {"hot", "cold"}
 
 
 def test_lesions_are_drawn_in_the_mask_and_on_pet(tmp_path: Path) -> None:

@@ -215,9 +215,10 @@ def test_a_model_of_another_task_is_refused(tmp_path: Any) -> None:
 
 
 def test_a_benchmark_holds_every_baseline(tmp_path: Any) -> None:
-    cohort = bodies.cohort_of(
-        tmp_path / "source", {f"P{n}": bodies.volumes(n, lesion=n != 3) for n in range(4)}, cut=True
-    )
+    patients = {f"P{n}": bodies.volumes(n, lesion=n != 3) for n in range(5)}
+    counts = patients["P4"]["PT"]
+    patients["P4"]["PT"] = counts.with_array(counts.array * 4000, Unit.BQML)
+    cohort = bodies.cohort_of(tmp_path / "source", patients, cut=True)
     config = LIGHT.model_copy(
         update={"folds": 2, "stress": True, "steps": 4, "compare": ("masked dual", "CT only"), "widths": (4, 4, 4, 4)}
     )

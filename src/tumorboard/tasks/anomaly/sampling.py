@@ -26,6 +26,8 @@ _THRESHOLDS = (1.0, 0.6, 0.35)
 _ALL, _NONE = 0.12, 0.08
 """Shares of patches without any PET (CT alone, the fallback) and with all of it."""
 _SUV_MASKS = 0.45
+_ON_HOT = 0.5
+"""Share of patches whose middle is near normal uptake above the threshold: rare places, which must be learnt most."""
 _NO_CT = 0.08
 _SEEN, _AIR = 0.15, 0.02
 """Weights in the loss of voxels of the body that were not hidden, and of air; hidden ones count 1."""
@@ -40,6 +42,7 @@ class _Source:
     body: NDArray[np.bool_]
     hidden: tuple[NDArray[np.bool_], ...]
     slices: NDArray[np.int64]
+    hot: NDArray[np.int64]
     spacing_mm: tuple[float, float, float]
 
 
@@ -61,12 +64,13 @@ class NormalSampler:
             if not len(slices):
                 continue
             hidden: tuple[NDArray[np.bool_], ...] = ()
+            suv = threshold.of(exam)
             if self.masked:
-                suv = threshold.of(exam)
                 hidden = tuple(suspicious(exam, Threshold("suv", part * suv), config) for part in _THRESHOLDS)
-            self.sources.append(
-                _Source(target(exam.suv), exam.hu, exam.body, hidden, np.asarray(slices), exam.spacing_mm)
-            )
+            numbers = np.asarray(slices, np.int64)
+            hot = np.argwhere((exam.suv[:, :, numbers] > suv) & exam.body[:, :, numbers])
+            hot[:, 2] = numbers[hot[:, 2]]
+            self.sources.append(_Source(target(exam.suv), exam.hu, exam.body, hidden, numbers, hot, exam.spacing_mm))
 
     def __call__(self, random: np.random.Generator) -> tuple[Tensor, ...]:
         import torch
@@ -88,9 +92,13 @@ class NormalSampler:
     def _patch(self, random: np.random.Generator) -> tuple[Any, ...]:
         config, edge = self.config, self.config.patch_voxels
         source = self.sources[int(random.integers(len(self.sources)))]
-        k = int(source.slices[int(random.integers(len(source.slices)))])
+        if len(source.hot) and random.random() < _ON_HOT:
+            i, j, k = source.hot[int(random.integers(len(source.hot)))].tolist()
+            at = np.array([i, j]) - edge // 2 + random.integers(-edge // 4, edge // 4 + 1, 2)
+        else:
+            k = int(source.slices[int(random.integers(len(source.slices)))])
+            at = _corner(random, source.body[:, :, k], edge)
         around = neighbours(np.array([k]), source.root.shape[2])[0]
-        at = _corner(random, source.body[:, :, k], edge)
         moved = np.zeros(2, int)
         if config.shift_mm:
             moved = np.rint(random.uniform(-1, 1, 2) * config.shift_mm / source.spacing_mm[:2]).astype(int)
