@@ -14,8 +14,9 @@ from tumorboard.metrics.concordance import concordance
 from tumorboard.phantom.cohort import make_cohort
 from tumorboard.tasks.clinical.variables import covariates_of, rows_of
 from tumorboard.tasks.features.blocks import WITHHELD
-from tumorboard.tasks.features.slab import SlabSettings
+from tumorboard.tasks.features.slab import SlabSettings, slabs_of
 from tumorboard.tasks.prognosis.config import PrognosisConfig
+from tumorboard.tasks.prognosis.masked_pictures import draw_graph, draw_looks
 from tumorboard.tasks.prognosis.models.masked import MaskedModel, fit_masked, settings_of
 from tumorboard.tasks.prognosis.models.masked_inputs import Cells, inputs_of
 from tumorboard.tasks.prognosis.models.masked_training import MaskedSettings, hidden_tokens, random_lattice
@@ -162,6 +163,20 @@ def test_what_a_prediction_rests_on(cohort, fitted) -> None:
         told.risks[:, 0], np.where([1, 0, 1], model.risk(patients(given, rows)), np.nan), atol=1e-6
     )
     assert np.isfinite(told.risks[:, 2]).all() and np.isnan(told.risks[1, 1])
+
+
+def test_the_graph_and_the_looks_can_be_drawn(cohort, fitted) -> None:
+    given, model = fitted
+    rows = rows_of(cohort, cohort.patient_ids)[24:26]
+    told = model.explain(patients(given, rows))
+    figure = draw_graph(told)
+    words = {text.get_text() for text in figure.axes[0].texts}
+    assert {*told.names, "prediction"} <= words
+    arrows = [text for text in figure.axes[0].texts if not text.get_text()]
+    assert len(arrows) == min(60, int((told.readings.mean(axis=0) > 0.02).sum()))
+    slab = slabs_of(cohort, [row["patient_id"] for row in rows], SLAB).values[1, 0]
+    shown = draw_looks(told, slab, patient=1)
+    assert sum(bool(axes.images) for axes in shown.axes) >= 3
 
 
 def test_a_table_learns_what_a_table_can_teach() -> None:
