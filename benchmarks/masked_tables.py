@@ -65,8 +65,9 @@ def main() -> None:
     lines = [
         "# Masked completion on published tables\n",
         f"{arguments.date}, {arguments.machine}. Made by `python benchmarks/masked_tables.py`, "
-        f"{(time.process_time() - start) / 60:.1f} CPU-minutes. Harrell's C, 95 % intervals of {RESAMPLES} resamples of the "
-        "tested patients (within folds), differences to ridge Cox on the same resamples. Nothing was tuned.\n",
+        f"{(time.process_time() - start) / 60:.1f} CPU-minutes. Harrell's C, 95 % intervals of {RESAMPLES} "
+        "resamples of the tested patients (within folds), differences to ridge Cox on the same resamples. "
+        "Nothing was tuned.\n",
     ]
     for test in tests:
         lines += table(test)

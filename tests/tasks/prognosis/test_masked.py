@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tumorboard.core.cohort import Cohort
+from tumorboard.core.errors import TumorboardError
 from tumorboard.core.variables import Kind, Variable
 from tumorboard.metrics.concordance import concordance
 from tumorboard.phantom.cohort import make_cohort
@@ -16,12 +17,15 @@ from tumorboard.tasks.clinical.variables import covariates_of, rows_of
 from tumorboard.tasks.features.blocks import WITHHELD
 from tumorboard.tasks.features.slab import SlabSettings, slabs_of
 from tumorboard.tasks.prognosis.config import PrognosisConfig
+from tumorboard.tasks.prognosis.kept import PrognosisModel
 from tumorboard.tasks.prognosis.masked_pictures import draw_graph, draw_looks
 from tumorboard.tasks.prognosis.models.masked import MaskedModel, fit_masked, settings_of
 from tumorboard.tasks.prognosis.models.masked_inputs import Cells, inputs_of
 from tumorboard.tasks.prognosis.models.masked_training import MaskedSettings, hidden_tokens, random_lattice
 from tumorboard.tasks.prognosis.models.registry import fit_model, lacks
 from tumorboard.tasks.prognosis.patients import Patients, Training
+from tumorboard.tasks.prognosis.predict import predict
+from tumorboard.tasks.prognosis.train import train
 
 SLAB = SlabSettings(shape=(6, 16, 16), spacing_mm=(6.0, 6.0, 6.0))
 TINY = MaskedSettings(
@@ -163,6 +167,26 @@ def test_what_a_prediction_rests_on(cohort, fitted) -> None:
         told.risks[:, 0], np.where([1, 0, 1], model.risk(patients(given, rows)), np.nan), atol=1e-6
     )
     assert np.isfinite(told.risks[:, 2]).all() and np.isnan(told.risks[1, 1])
+
+
+def test_a_kept_model_predicts_the_same_and_abstains_by_code(cohort, tmp_path) -> None:
+    for likelihood in ("hazard", "cox"):
+        config = PrognosisConfig(
+            models=("masked-crossmodal",), masked_pretraining=2, masked_steps=2, masked_likelihood=likelihood
+        )
+        folder = tmp_path / likelihood
+        model = train(cohort, folder, config=config)
+        assert isinstance(model, MaskedModel) and model.endpoints.names == ("PFS", "OS")
+        nobody = {"patient_id": "nobody"}
+        new = cohort.subset(cohort.patient_ids[:2]).with_rows(patients=[nobody])
+        found = predict(folder, new, run_id="m")
+        new.with_rows(**found.rows)  # the rows fit the tables
+        rows = [r for r in found.rows["outcomes"] if r["endpoint"] == "OS"]
+        assert [r.get("problem") for r in rows] == [None, None, "FEA103"] and "score" not in rows[2]
+        mine = Patients(np.zeros((2, 0)), tuple(rows_of(cohort, cohort.patient_ids[:2])), (), (), cohort)
+        np.testing.assert_allclose([r["score"] for r in rows[:2]], model.of("OS").risk(mine), atol=1e-5)
+    with pytest.raises(TumorboardError, match="PRG151"):
+        PrognosisModel.load(folder)
 
 
 def test_the_graph_and_the_looks_can_be_drawn(cohort, fitted) -> None:
