@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,11 @@ import pytest
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
+from tumorboard.core.units import Modality, Role, Unit
 from tumorboard.core.variables import Kind, Variable
+from tumorboard.core.volume import Volume
+from tumorboard.io.images import describe_image, load_image
+from tumorboard.io.nifti import write_nifti
 from tumorboard.metrics.concordance import concordance
 from tumorboard.phantom.cohort import make_cohort
 from tumorboard.tasks.clinical.variables import covariates_of, rows_of
@@ -169,6 +174,40 @@ def test_what_a_prediction_rests_on(cohort, fitted) -> None:
     assert np.isfinite(told.risks[:, 2]).all() and np.isnan(told.risks[1, 1])
 
 
+def petct(folder: Path) -> Cohort:
+    """Twelve patients with a small CT; all but two with a PET on another grid, in SUV."""
+    random, images = np.random.default_rng(4), []
+    for i in range(12):
+        for kind, modality, unit, n in (("CT", Modality.CT, Unit.HU, 12), ("PT", Modality.PT, Unit.SUVBW, 8)):
+            if kind == "PT" and i < 2:
+                continue
+            path = folder / f"{i}.{kind}.nii.gz"
+            array = random.gamma(2.0, 1.0 if kind == "PT" else 100.0, (n, n, n)).astype(np.float32)
+            write_nifti(Volume(array, np.diag([48 / n, 48 / n, 48 / n, 1.0]), unit), path)
+            more = {"modality": modality, "role": Role.IMAGE, "unit": unit}
+            images.append(describe_image(path, image_id=f"{i}.0.{kind}", exam_id=f"{i}.0", **more))
+    patients = [{"patient_id": str(i), "age_years": 50.0 + i} for i in range(12)]
+    exams = [{"exam_id": f"{i}.0", "patient_id": str(i), "order": 0} for i in range(12)]
+    return Cohort.build("petct", loader=load_image, patients=patients, exams=exams, images=images)
+
+
+def test_pet_and_ct_and_a_table(tmp_path) -> None:
+    cohort = petct(tmp_path)
+    rows, time = rows_of(cohort, cohort.patient_ids), np.random.default_rng(0).exponential(300, 12) + 1
+    variables = [Variable("age_years", Kind.NUMERIC, baseline=True)]
+    given = Training.of(rows, np.ones(12, bool), time, variables=variables, config=CONFIG, cohort=cohort)
+    model = fit_masked(given, replace(TINY, slab=replace(SLAB, rule="whole")))
+    assert model.scaling is not None and model.scaling.channels == (0, 1)
+    found = {}
+    for gone in ("", "PET", "CT", "CT PET"):
+        mine = patients(given, [{**row, WITHHELD: gone} for row in rows])
+        found[gone] = model.risk(mine)
+        assert model.inputs(mine).channels[5].tolist() == [float("CT" not in gone), float("PET" not in gone)]
+        assert np.isfinite(found[gone]).all()
+    assert (found[""][:2] == found["PET"][:2]).all()  # they have none
+    assert (found[""][2:] != found["PET"][2:]).any() and (found["CT"] != found["CT PET"])[2:].any()
+
+
 def test_a_kept_model_predicts_the_same_and_abstains_by_code(cohort, tmp_path) -> None:
     for likelihood in ("hazard", "cox"):
         config = PrognosisConfig(
@@ -177,6 +216,7 @@ def test_a_kept_model_predicts_the_same_and_abstains_by_code(cohort, tmp_path) -
         folder = tmp_path / likelihood
         model = train(cohort, folder, config=config)
         assert isinstance(model, MaskedModel) and model.endpoints.names == ("PFS", "OS")
+        assert model.facts["steps"] == 4 and len(model.facts["patients"]) == 30
         nobody = {"patient_id": "nobody"}
         new = cohort.subset(cohort.patient_ids[:2]).with_rows(patients=[nobody])
         found = predict(folder, new, run_id="m")

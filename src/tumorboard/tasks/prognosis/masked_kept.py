@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,20 @@ def train_masked(cohort: Cohort, outcomes: list[Survival], out: Path, *, config:
         cohort=cohort,
         endpoint=first.endpoint,
     )
+    started = time.perf_counter()
     model = fit_masked(training)
-    save_masked(model, out, config=config, facts={"patients": sorted(first.patient_ids), "model": _KIND})
-    return model
+    facts = {
+        "patients": sorted(first.patient_ids),
+        "steps": model.settings.pretraining_steps + model.settings.steps,
+        "seconds": round(time.perf_counter() - started, 1),
+        "model": _KIND,
+    }
+    kept = replace(model, facts=facts)
+    save_masked(kept, out, config=config)
+    return kept
 
 
-def save_masked(model: MaskedModel, folder: Path, *, config: PrognosisConfig, facts: Mapping[str, Any]) -> Path:
+def save_masked(model: MaskedModel, folder: Path, *, config: PrognosisConfig) -> Path:
     """Write `model.safetensors` below `folder`."""
     import torch
 
@@ -70,7 +79,7 @@ def save_masked(model: MaskedModel, folder: Path, *, config: PrognosisConfig, fa
         "endpoint": model.endpoint,
         "cox": {name: [fit.log_likelihood, fit.iterations] for name, fit in model.baselines.items()},
         "config": config.model_dump(mode="json"),
-        "facts": dict(facts),
+        "facts": dict(model.facts),
     }
     path = folder / MODEL_FILE
     write_checkpoint(path, tensors=tensors, state=state)
@@ -100,7 +109,9 @@ def load_masked(folder: Path) -> tuple[MaskedModel, Mapping[str, Any]]:
     weights = {name: tensor.numpy() for name, tensor in checkpoint.part("weights").items()}
     endpoints = Endpoints(tuple(state["endpoints"]), checkpoint.tensors["edges"].numpy())
     cells = Cells.from_json(state["cells"])
-    return MaskedModel(weights, settings, cells, scaling, endpoints, state["endpoint"], baselines), state
+    return MaskedModel(
+        weights, settings, cells, scaling, endpoints, state["endpoint"], baselines, state["facts"]
+    ), state
 
 
 def predict_masked(run: Path, cohort: Cohort, *, run_id: str) -> TaskResult:
