@@ -37,8 +37,9 @@ def main() -> None:
     lines = [
         "# Slice-depth attention: cost\n",
         f"{arguments.date}, {arguments.machine}. Made by `python benchmarks/bench_slice_depth.py`. One thread, "
-        f"batches of {BATCH} volumes of 24 x 96 x 96, CPU seconds per volume and training step (forwards and backwards), "
-        f"median of {arguments.repeats}; both networks have the same weights by number and shape.\n",
+        f"batches of {BATCH} volumes of 24 x 96 x 96, CPU seconds per volume and training step, "
+        f"forwards and backwards, median of {arguments.repeats}; both networks have "
+        "the same weights by number and shape.\n",
         "| tokens | factorised | joint | joint / factorised (goal at least 1.4) |", "|---|---|---|---|",
     ]  # fmt: skip
     for name, (patch, width, depth) in SIZES.items():

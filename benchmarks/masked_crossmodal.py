@@ -254,9 +254,9 @@ def page(setting: Setting, kept: Path, arguments: argparse.Namespace) -> str:
         f"{len(setting.rows)} patients tested out of fold ({len(setting.folds)} of 5 folds), CT 24 x 96 x 96, "
         f"{setting.outcomes['PFS'].events} progressions or deaths, {setting.outcomes['OS'].events} deaths, "
         f"{seconds(setting, kept) / 60:.1f} CPU-minutes of fitting. Stage 1 {SETTINGS.pretraining_steps} steps, "
-        f"stage 2 {SETTINGS.steps}, batches of {SETTINGS.batch}, patches {SETTINGS.patch}, width {SETTINGS.width}; no setting "
-        "was chosen on these patients' outcomes beyond one pilot of the first fold. Harrell's C, mean over folds, 95 % "
-        "intervals from resampled patients within folds, the same for all rows.\n",
+        f"stage 2 {SETTINGS.steps}, batches of {SETTINGS.batch}, patches {SETTINGS.patch}, width {SETTINGS.width}; "
+        "no setting was chosen on these patients' outcomes beyond one pilot of the first fold. Harrell's C, "
+        "mean over folds, 95 % intervals from resampled patients within folds, the same for all rows.\n",
     ]
     for endpoint, outcome in setting.outcomes.items():
         points = {
@@ -318,8 +318,8 @@ def missing(setting: Setting, found: Mapping[str, list[Floats]]) -> list[str]:
     lines = [
         "## Missing modalities (PFS)\n",
         "C when a share of the test patients lacks a modality. In brackets, at 100 %: minus the network of the "
-        "modality that is left, alone, with its interval. Cox puts training means where something is missing; without its table "
-        "it has the volume alone.\n",
+        "modality that is left, alone, with its interval. Cox puts training means where something is missing; "
+        "without its table it has the volume alone.\n",
         "| model | without | " + " | ".join(f"{share:.0%}" for share in SHARES) + " |",
         "|---|---|" + "---|" * len(SHARES),
     ]

@@ -2,9 +2,9 @@
 
 eta = SD (sqrt(s_T) T + sqrt(s_I) I + sqrt(s_X) X), shares s of its variance: T performance, neutrophils, albumin and
 PD-L1; I size and density of the tumour, which only the CT shows; X density times PD-L1. LDH follows the size and CRP
-the density, so each modality tells something of the other. Progression has a hazard of exp(eta), death after progression
-one of exp(0.4 eta): overall survival is never shorter than progression-free survival. All rates are our choice, of the
-order of published ones (docs/adr/0176).
+the density, so each modality tells something of the other. Progression has a hazard of exp(eta), death after it one of
+exp(0.4 eta): overall survival is never shorter than progression-free survival. All rates are our choice, of the order
+of published ones (docs/adr/0176).
 """
 
 from __future__ import annotations

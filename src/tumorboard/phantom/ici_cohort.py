@@ -35,8 +35,8 @@ def make_ici_cohort(
 
     Every patient has one exam with a CT crop round the tumour and its mask (run ``expert``), a table with gaps, PFS and
     OS. Runs ``truth`` ... (`phantom.ici.ici_scores`) hold the best risks of PFS that a reader of a part could state;
-    the provenance holds their C-indices over redrawn follow-ups. Patient i of a seed is the same in any cohort. PHA102 for
-    a fault without a place.
+    the provenance holds their C-indices over redrawn follow-ups. Patient i of a seed is the same in any cohort.
+    PHA102 for a fault without a place.
     """
     root = Path(out).resolve()
     drawn = [draw_ici_patient(seed, index) for index in range(patients)]

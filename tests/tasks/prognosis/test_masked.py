@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tumorboard.core.cohort import Cohort
+from tumorboard.core.errors import TumorboardError
+from tumorboard.core.units import Modality, Role, Unit
 from tumorboard.core.variables import Kind, Variable
+from tumorboard.core.volume import Volume
+from tumorboard.io.images import describe_image, load_image
+from tumorboard.io.nifti import write_nifti
 from tumorboard.metrics.concordance import concordance
 from tumorboard.phantom.cohort import make_cohort
 from tumorboard.tasks.clinical.variables import covariates_of, rows_of
 from tumorboard.tasks.features.blocks import WITHHELD
-from tumorboard.tasks.features.slab import SlabSettings
+from tumorboard.tasks.features.slab import SlabSettings, slabs_of
 from tumorboard.tasks.prognosis.config import PrognosisConfig
+from tumorboard.tasks.prognosis.kept import PrognosisModel
+from tumorboard.tasks.prognosis.masked_pictures import draw_graph, draw_looks
 from tumorboard.tasks.prognosis.models.masked import MaskedModel, fit_masked, settings_of
 from tumorboard.tasks.prognosis.models.masked_inputs import Cells, inputs_of
 from tumorboard.tasks.prognosis.models.masked_training import MaskedSettings, hidden_tokens, random_lattice
 from tumorboard.tasks.prognosis.models.registry import fit_model, lacks
 from tumorboard.tasks.prognosis.patients import Patients, Training
+from tumorboard.tasks.prognosis.predict import predict
+from tumorboard.tasks.prognosis.train import train
 
 SLAB = SlabSettings(shape=(6, 16, 16), spacing_mm=(6.0, 6.0, 6.0))
 TINY = MaskedSettings(
@@ -162,6 +172,75 @@ def test_what_a_prediction_rests_on(cohort, fitted) -> None:
         told.risks[:, 0], np.where([1, 0, 1], model.risk(patients(given, rows)), np.nan), atol=1e-6
     )
     assert np.isfinite(told.risks[:, 2]).all() and np.isnan(told.risks[1, 1])
+
+
+def petct(folder: Path) -> Cohort:
+    """Twelve patients with a small CT; all but two with a PET on another grid, in SUV."""
+    random, images = np.random.default_rng(4), []
+    for i in range(12):
+        for kind, modality, unit, n in (("CT", Modality.CT, Unit.HU, 12), ("PT", Modality.PT, Unit.SUVBW, 8)):
+            if kind == "PT" and i < 2:
+                continue
+            path = folder / f"{i}.{kind}.nii.gz"
+            array = random.gamma(2.0, 1.0 if kind == "PT" else 100.0, (n, n, n)).astype(np.float32)
+            write_nifti(Volume(array, np.diag([48 / n, 48 / n, 48 / n, 1.0]), unit), path)
+            more = {"modality": modality, "role": Role.IMAGE, "unit": unit}
+            images.append(describe_image(path, image_id=f"{i}.0.{kind}", exam_id=f"{i}.0", **more))
+    patients = [{"patient_id": str(i), "age_years": 50.0 + i} for i in range(12)]
+    exams = [{"exam_id": f"{i}.0", "patient_id": str(i), "order": 0} for i in range(12)]
+    return Cohort.build("petct", loader=load_image, patients=patients, exams=exams, images=images)
+
+
+def test_pet_and_ct_and_a_table(tmp_path) -> None:
+    cohort = petct(tmp_path)
+    rows, time = rows_of(cohort, cohort.patient_ids), np.random.default_rng(0).exponential(300, 12) + 1
+    variables = [Variable("age_years", Kind.NUMERIC, baseline=True)]
+    given = Training.of(rows, np.ones(12, bool), time, variables=variables, config=CONFIG, cohort=cohort)
+    model = fit_masked(given, replace(TINY, slab=replace(SLAB, rule="whole")))
+    assert model.scaling is not None and model.scaling.channels == (0, 1)
+    found = {}
+    for gone in ("", "PET", "CT", "CT PET"):
+        mine = patients(given, [{**row, WITHHELD: gone} for row in rows])
+        found[gone] = model.risk(mine)
+        assert model.inputs(mine).channels[5].tolist() == [float("CT" not in gone), float("PET" not in gone)]
+        assert np.isfinite(found[gone]).all()
+    assert (found[""][:2] == found["PET"][:2]).all()  # they have none
+    assert (found[""][2:] != found["PET"][2:]).any() and (found["CT"] != found["CT PET"])[2:].any()
+
+
+def test_a_kept_model_predicts_the_same_and_abstains_by_code(cohort, tmp_path) -> None:
+    for likelihood in ("hazard", "cox"):
+        config = PrognosisConfig(
+            models=("masked-crossmodal",), masked_pretraining=2, masked_steps=2, masked_likelihood=likelihood
+        )
+        folder = tmp_path / likelihood
+        model = train(cohort, folder, config=config)
+        assert isinstance(model, MaskedModel) and model.endpoints.names == ("PFS", "OS")
+        assert model.facts["steps"] == 4 and len(model.facts["patients"]) == 30
+        nobody = {"patient_id": "nobody"}
+        new = cohort.subset(cohort.patient_ids[:2]).with_rows(patients=[nobody])
+        found = predict(folder, new, run_id="m")
+        new.with_rows(**found.rows)  # the rows fit the tables
+        rows = [r for r in found.rows["outcomes"] if r["endpoint"] == "OS"]
+        assert [r.get("problem") for r in rows] == [None, None, "FEA103"] and "score" not in rows[2]
+        mine = Patients(np.zeros((2, 0)), tuple(rows_of(cohort, cohort.patient_ids[:2])), (), (), cohort)
+        np.testing.assert_allclose([r["score"] for r in rows[:2]], model.of("OS").risk(mine), atol=1e-5)
+    with pytest.raises(TumorboardError, match="PRG151"):
+        PrognosisModel.load(folder)
+
+
+def test_the_graph_and_the_looks_can_be_drawn(cohort, fitted) -> None:
+    given, model = fitted
+    rows = rows_of(cohort, cohort.patient_ids)[24:26]
+    told = model.explain(patients(given, rows))
+    figure = draw_graph(told)
+    words = {text.get_text() for text in figure.axes[0].texts}
+    assert {*told.names, "prediction"} <= words
+    arrows = [text for text in figure.axes[0].texts if not text.get_text()]
+    assert len(arrows) == min(60, int((told.readings.mean(axis=0) > 0.02).sum()))
+    slab = slabs_of(cohort, [row["patient_id"] for row in rows], SLAB).values[1, 0]
+    shown = draw_looks(told, slab, patient=1)
+    assert sum(bool(axes.images) for axes in shown.axes) >= 3
 
 
 def test_a_table_learns_what_a_table_can_teach() -> None:

@@ -44,8 +44,8 @@ class SlabSettings:
 @dataclass(frozen=True)
 class Slabs:
     """`values` float16 (n, channels, slices, rows, columns): CT from -1000 to 400 HU as 0 to 1, PET as log(1 + SUV) /
-    2; slices from the feet up, rows to the front, columns to the left. `has` (n, channels); `inside` (n, slices): whether
-    a slice lies in the image, the others are padding."""
+    2; slices from the feet up, rows to the front, columns to the left. `has` (n, channels); `inside` (n, slices):
+    whether a slice lies in the image, the others are padding."""
 
     values: NDArray[np.float16]
     has: NDArray[np.bool_]

@@ -35,8 +35,12 @@ def predict(
     value of its variable (VAR101, VAR103), gets a row without score whose `problem` names the code. Errors: PRG151,
     ENG103 for the model.
     """
-    model = PrognosisModel.load(run)
+    from tumorboard.tasks.prognosis.masked_kept import holds_masked, predict_masked
+
     name = run_id or run.resolve().name
+    if holds_masked(run):
+        return predict_masked(run, cohort, run_id=name)
+    model = PrognosisModel.load(run)
     rows: list[dict[str, Any]] = []
     refused: dict[str, str] = {}
     for done, trained in enumerate(model.endpoints, start=1):

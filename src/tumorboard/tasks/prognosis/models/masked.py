@@ -8,7 +8,7 @@ the rest and the intact CT; stage 2 predicts all endpoints together. Both see th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,8 @@ class MaskedModel:
     endpoints: Endpoints
     endpoint: str
     baselines: Mapping[str, CoxFit]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Of the training, where the model is kept: patients, steps, seconds."""
 
     def of(self, endpoint: str) -> MaskedModel:
         """The same model, asked about another of its endpoints. KeyError for one it has not learned."""
