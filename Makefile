@@ -18,10 +18,14 @@ $(READY): requirements.lock pyproject.toml
 	@rm -f $(VENV)/.ready-*
 	@touch $@
 
+# Twelve virtual patients with images, sixty with clinical data and outcomes alone: prognosis needs events.
 demo: $(READY)
-	$(BIN)/python -m tumorboard phantom demo/cohort
+	$(BIN)/python -m tumorboard phantom demo/cohort --patients 72 --imaged 12
 	$(BIN)/python -m tumorboard run demo/cohort --out demo/run --set segmentation.steps=300 --set segmentation.folds=3 \
-	  --set segmentation.mirror=false --set segmentation.overlap=0.25 --set bodypart.steps=60
+	  --set segmentation.mirror=false --set segmentation.overlap=0.25 --set bodypart.steps=60 \
+	  --set prognosis.models=kaplan-meier,sign-sum,ridge-cox,survival-forest --set prognosis.trees=50 \
+	  --set prognosis.across_centres=kaplan-meier,ridge-cox --set prognosis.inner_folds=3 --set prognosis.resamples=200 \
+	  --set classification.trees=50 --set classification.inner_folds=3 --set classification.resamples=200
 
 # Two test processes with one thread each: more threads than cores only get in each other's way.
 test: $(READY) lint

@@ -168,7 +168,7 @@ def spoken(name: str) -> str:
 def show_words(value: Any) -> str:
     """A value of a cohort's history without brackets and braces: figures to four digits, parts by commas."""
     if isinstance(value, dict):
-        return "; ".join(f"{key}: {show_words(part)}" for key, part in value.items())
+        return "; ".join(f"{key}: {show_words(part)}" for key, part in value.items() if part not in (None, "", [], {}))
     if isinstance(value, (list, tuple)):
         return ", ".join(map(show_words, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -92,7 +92,9 @@ def lesion_map(lesions: Sequence[Lesion], *, theme: Theme = LIGHT) -> Figure:
     axes.xaxis.set_minor_formatter("")
     axes.set(xlabel="volume, ml", ylabel="SUVmax", ylim=(0, None))
     _dress(axes, theme)
-    axes.legend(frameon=False, labelcolor=theme.ink, fontsize=9)
+    axes.legend(
+        frameon=False, labelcolor=theme.ink, fontsize=9, loc="lower right", bbox_to_anchor=(1, 1), ncols=4, borderpad=0
+    )
     return figure
 
 

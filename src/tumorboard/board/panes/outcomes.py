@@ -13,4 +13,5 @@ def pane(facts: CohortFacts) -> Pane | None:
     classes = summary.class_counts(facts.board.cohort)
     if not facts.plots and not classes:
         return None
-    return Pane("outcomes", "Outcomes", {"plots": facts.plots, "classes": classes})
+    followed = classes or any(plot.section == "outcomes" for plot in facts.plots)
+    return Pane("outcomes", "Outcomes" if followed else "Lesions", {"plots": facts.plots, "classes": classes})

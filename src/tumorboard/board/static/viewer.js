@@ -147,9 +147,11 @@ const Viewer = (() => {
       });
       if (mask) {
         image.solid = image.img;
-        const below = this.nv.volumes[0]?.pixDimsRAS ?? image.pixDimsRAS;
-        const coarse = Math.max(...below.slice(1, 4));
-        const reach = [1, 2, 3].map((axis) => Math.max(1, Math.ceil(coarse / image.hdr.pixDims[axis] - 0.1)));
+        // One voxel of what lies below, axis by axis; by its largest edge where the two are stored in different orders.
+        const below = this.nv.volumes[0] ?? image;
+        const alike = below.permRAS?.map(Math.abs).join() === image.permRAS?.map(Math.abs).join();
+        const edges = below.hdr.pixDims.slice(1, 4);
+        const reach = [1, 2, 3].map((axis) => Math.max(1, Math.ceil((alike ? edges[axis - 1] : Math.max(...edges)) / image.hdr.pixDims[axis] - 0.1)));
         image.rim = rimOf(image.img, image.hdr.dims, reach);
         image.img = this.rims === false ? image.solid : image.rim;
         image.setColormapLabel(labelColours(this.runs[layer.run_id]?.look ?? 6, layer.labels));
@@ -223,7 +225,17 @@ const Viewer = (() => {
       const pan = this.nv.scene.pan2Dxyzmm;
       const change = pan[3] - factor;
       this.nv.scene.pan2Dxyzmm = [pan[0] + change * mm[0], pan[1] + change * mm[1], pan[2] + change * mm[2], factor];
+      this.crosshair(factor);
       this.draw();
+    }
+
+    // Lines of one thickness on the screen, whatever the scan's size and the zoom; an opening where they meet.
+    crosshair(factor) {
+      const { hdr } = this.nv.volumes[0];
+      const extent = Math.max(...[1, 2, 3].map((axis) => hdr.dims[axis] * hdr.pixDims[axis]));
+      this.nv.opts.crosshairWidth = 0.0016 * extent / factor;
+      this.nv.opts.crosshairGap = 0.03 * extent / factor;
+      if (this.nv.crosshairs3D) this.nv.crosshairs3D.mm[0] = NaN; // NiiVue makes them anew
     }
 
     // With what is there: nothing is loaded or made anew. Waits for the frame in which something is.

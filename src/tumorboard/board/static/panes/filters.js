@@ -23,6 +23,7 @@ Tumorboard.pane("filters", (root, data) => {
   }
   const low = field("Age from", element("input", { type: "number", min: 0, max: 130, className: "low" }));
   const high = field("to", element("input", { type: "number", min: 0, max: 130, className: "high" }));
+  if (data.age.every((age) => age === null)) low.parentElement.hidden = high.parentElement.hidden = true;
   const clear = element("button", { type: "button", textContent: "Clear" });
   form.append(clear);
   if (more.lastChild.children.length) form.append(more);
