@@ -5,8 +5,8 @@
 
 VIRTUAL is a cohort of virtual CT (`tumorboard phantom VIRTUAL --region body-ct --patients 64 --exams 3`). DATA holds
 `ct/` and `sts_petct/`: real CTs, most of them small parts of a body. They are scored by a network of virtual CT alone,
-and (without `--alone`) by networks of virtual CT and the real CTs of all other patients. A rerun takes over finished
-trainings. `--write` puts the tables into benchmarks/results/bodypart.md.
+and by networks of virtual CT and the real CTs of all other patients; with `--alone`, by the first fold's network and
+no others. A rerun takes over finished trainings. `--write` puts the tables into benchmarks/results/bodypart.md.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--real-steps", type=int, help="Steps of each training for real CTs; default: as the others.")
-    parser.add_argument("--alone", action="store_true", help="Real CTs by the network of virtual CT alone.")
+    parser.add_argument("--alone", action="store_true", help="Real CTs by the first fold's network, nothing else.")
     parser.add_argument("--date", default="")
     parser.add_argument("--machine", default=machine())
     parser.add_argument("--set", action="append", default=[], metavar="key=value")
@@ -155,6 +155,7 @@ def real_cohort(data: Path) -> Cohort:
 
 def real_section(virtual: Cohort, data: Path, out: Path, config: BodyPartConfig, *, alone: bool) -> list[str]:
     """Each real CT by a network of virtual CT alone, and by one that has seen the other real patients too."""
+    first = out.parent / "virtual" / "fold-0"
     synthetic = Known.of(virtual, out / "cache", config)
     real = Known.of(real_cohort(data), out / "cache", config)
     spine = vertebrae(data / "ct" / "ts_spine_totalseg.nii.gz")
@@ -162,16 +163,20 @@ def real_section(virtual: Cohort, data: Path, out: Path, config: BodyPartConfig,
         "## Real CTs\n",
         "Partial volumes; the orientation is that of each file's affine (head first after it). Scores: 0 top, 1 feet "
         "end. `order`: Spearman with depth; `rising`: share of neighbouring slices whose score rises towards the feet. "
-        "Regions: slices of head-neck, chest, abdomen, pelvis. Trained on virtual CT alone, or on virtual CT and all "
-        "real CTs (those of sarcomas too) but the patient's own, "
-        f"{config.steps} steps each.\n",
+        "Regions: slices of head-neck, chest, abdomen, pelvis. "
+        + (
+            "By the network of the first fold above.\n"
+            if alone
+            else "Trained on virtual CT alone, or on virtual CT and all real CTs (those of sarcomas too) but the "
+            f"patient's own, {config.steps} steps each.\n"
+        ),
         "| CT | stored | trained on | scores | order | rising | regions | flags |",
         "|---|---|---|---|---|---|---|---|",
     ]
     spines = []
     for patient in dict.fromkeys(REAL.values()):
         for name, others in (("virtual", None), ("virtual and real", patient))[: 1 if alone else 2]:
-            model = _trained(synthetic, real, others, out, config)
+            model = BodyPartModel.load(first) if alone else _trained(synthetic, real, others, out, config)
             for image, own in REAL.items():
                 if own == patient:
                     slices = real.cache.read(next(row[2] for row in real.rows if row[1] == image))

@@ -126,4 +126,4 @@ def _gaussian(features: Sequence[Floats]) -> Familiarity:
     x = np.concatenate(list(features)).astype(float)
     middle, spread = x.mean(axis=0), x.std(axis=0) + 1e-6
     covariance = np.atleast_2d(np.cov(((x - middle) / spread).T)) + _RIDGE * np.eye(x.shape[1])
-    return Familiarity(middle, spread, np.linalg.inv(covariance), np.inf)
+    return Familiarity(middle, spread, np.asarray(np.linalg.inv(covariance), float), np.inf)

@@ -156,22 +156,23 @@ def _curvatures(values: Map, cells: Cells, step: int) -> list[Map]:
     mixed = []
     for a, b in ((0, 1), (0, 2), (1, 2)):
         same = _read(values, cells + unit[a] + unit[b]) + _read(values, cells - unit[a] - unit[b])
-        mixed.append((same - _read(values, cells + unit[a] - unit[b]) - _read(values, cells + unit[b] - unit[a])) / 4)
+        other = _read(values, cells + unit[a] - unit[b]) + _read(values, cells + unit[b] - unit[a])
+        mixed.append((same - other) * np.float32(0.25))
     return _eigenvalues(straight, mixed)
 
 
 def _eigenvalues(straight: Sequence[Map], mixed: Sequence[Map]) -> list[Map]:
     """Of symmetric 3 x 3 matrices, in closed form (Smith 1961), the smallest first."""
-    a, b, c = straight
-    d, e, f = mixed
-    mean = (a + b + c) / 3
-    size = np.sqrt(((a - mean) ** 2 + (b - mean) ** 2 + (c - mean) ** 2 + 2 * (d**2 + e**2 + f**2)) / 6) + 1e-12
-    a, b, c, d, e, f = (x / size for x in (a - mean, b - mean, c - mean, d, e, f))
+    mean = (straight[0] + straight[1] + straight[2]) / 3
+    off = mixed[0] ** 2 + mixed[1] ** 2 + mixed[2] ** 2
+    size = np.sqrt((sum((one - mean) ** 2 for one in straight) + 2 * off) / 6) + 1e-12
+    a, b, c = ((one - mean) / size for one in straight)
+    d, e, f = (one / size for one in mixed)
     half = (a * (b * c - f**2) - d * (d * c - f * e) + e * (d * f - b * e)) / 2
     angle = np.arccos(np.clip(half, -1, 1)) / 3
     high = mean + 2 * size * np.cos(angle)
     low = mean + 2 * size * np.cos(angle + 2 * np.pi / 3)
-    return [low, 3 * mean - low - high, high]
+    return [np.asarray(one, np.float32) for one in (low, 3 * mean - low - high, high)]
 
 
 def _place(body: NDArray[np.bool_], cell_mm: NDArray[np.float64]) -> tuple[list[Map], float]:
@@ -179,7 +180,7 @@ def _place(body: NDArray[np.bool_], cell_mm: NDArray[np.float64]) -> tuple[list[
     all in dm; and the midline's cell."""
     from scipy import ndimage
 
-    across, along = body.any(axis=(1, 2)).nonzero()[0], body.any(axis=(0, 2)).nonzero()[0]
+    across, along = np.flatnonzero(body.any(axis=(1, 2))), np.flatnonzero(body.any(axis=(0, 2)))
     middle, front = (across[0] + across[-1]) / 2, along[-1]
     x = np.broadcast_to(((np.arange(body.shape[0]) - middle) * cell_mm[0] / 100)[:, None, None], body.shape)
     y = np.broadcast_to(((front - np.arange(body.shape[1])) * cell_mm[1] / 100)[None, :, None], body.shape)

@@ -6,9 +6,9 @@ SPEC = TaskSpec(
     name="detection",
     title="Lesion detection in CT",
     summary=(
-        "A heat map of lesion centres from filters of many sizes (or by a network on slices with their neighbours, or "
-        "a RetinaNet, also on volumes), trained and scored on different patients beside intensity blobs; boxes of other "
-        "programs are scored by the same rules."
+        "A heat map of lesion centres from filters of many sizes (or by a network on slices with their neighbours, "
+        "or a RetinaNet, also on volumes), trained and scored on different patients beside intensity blobs; boxes of "
+        "other programs are scored by the same rules."
     ),
     needs=("CT in HU", "lesions marked with 3-D boxes"),
     adds=("findings of kind 'box' with a score, in RAS mm",),
