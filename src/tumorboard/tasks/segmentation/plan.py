@@ -31,7 +31,7 @@ PLAN_FILE = "plan.json"
 VERSION = 1
 _FIXED_GIB = 0.6
 """What a training takes before the first patch: libraries, sampler, allocator."""
-_TENSORS = {"unet": 2.7, "segresnet": 12.4, "residual-encoder": 17.5, "swin-unetr": 51.2}
+_TENSORS = {"unet": 4.6, "segresnet": 12.4, "residual-encoder": 17.5, "swin-unetr": 51.2}
 """Tensors of its width that a level keeps for the way back, counted by autograd's hooks at 32 and 48 voxels (S, M)."""
 _WEIGHTS = {"unet": 60, "segresnet": 340, "residual-encoder": 280, "swin-unetr": 580}
 """Weights per product of neighbouring widths, counted in the same networks; the larger of S and M."""
