@@ -71,8 +71,8 @@ def make_run(folder: Path) -> None:
 
     from tumorboard.tasks.segmentation.config import SegmentationConfig
     from tumorboard.tasks.segmentation.model import SegmentationModel, build_network
-    from tumorboard.tasks.segmentation.preprocess import Preprocessing
     from tumorboard.tasks.segmentation.postprocess import KEEP_ALL
+    from tumorboard.tasks.segmentation.preprocess import Preprocessing
     from tumorboard.tasks.segmentation.settle import FACT, Answering
 
     torch.manual_seed(0)

@@ -7,7 +7,7 @@ unit, region of interest, patch and batch with the memory they take.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -135,9 +135,13 @@ def write_plan(
     model: SegmentationModel,
     fingerprints: Sequence[Fingerprint],
     *,
+    cases: Sequence[str] = (),
     device: Literal["cpu", "cuda"] = "cpu",
 ) -> Path:
-    """Write `plan.json` of a trained model below `folder`: what it was trained by, and what was measured before."""
+    """Write `plan.json` of a trained model below `folder`: what it was trained by, and what was measured before.
+
+    `cases`: names of the cases that `settle` was given, in its order, for the region's coverage of each.
+    """
     from tumorboard.tasks.segmentation.settle import Answering
 
     config, answering = model.config, Answering.of(model)
@@ -147,7 +151,7 @@ def write_plan(
         grid=Grid(spacing_mm=model.preprocessing.spacing_mm),
         intensities=Intensities(CT=CtRule(window_hu=config.ct_window_hu)),
         region=answering.region,
-        region_facts=dict(answering.region_facts),
+        region_facts=_named(answering.region_facts, cases),
         network=config.network,
         size=config.size,
         channels=config.channels,
@@ -157,6 +161,16 @@ def write_plan(
     )
     atomic_write_text(folder / PLAN_FILE, json.dumps(plan.model_dump(mode="json"), indent=1) + "\n")
     return folder / PLAN_FILE
+
+
+def _named(facts: Mapping[str, Any], cases: Sequence[str]) -> dict[str, Any]:
+    """Facts of a region with the cases' names instead of their numbers."""
+    names = {str(number): name for number, name in enumerate(cases)}
+    named = dict(facts)
+    for key in ("coverage", "remarks"):
+        named[key] = {names.get(case, case): value for case, value in facts.get(key, {}).items()}
+    named["tried"] = {region: _named(tried, cases) for region, tried in facts.get("tried", {}).items()}
+    return named if named["tried"] else {key: value for key, value in named.items() if key != "tried"}
 
 
 def _in_words(fingerprints: Sequence[Fingerprint]) -> dict[str, Any]:
