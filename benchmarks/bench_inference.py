@@ -2,7 +2,7 @@
 
     python benchmarks/bench_inference.py [--networks unet segresnet] [--repeats 1] [--body] [--as-needed]
 
-Same weights (random), windows of 96, overlap 0.25, Gaussian weights; both in one process, in turn. `--body`: air but for
+Same weights (random), windows of 96, overlap 0.25, Gaussian weights; both in one process, in turn. `--body`: air round
 a body of 45 %, as in a scan, instead of signal everywhere: ours asks once for all windows without any. `--as-needed`:
 ours takes windows of 80, with which as many overlap as much (`ops.sliding.fit_window`), as it does in a prediction.
 Agreement is the Dice of the foreground of both answers, which must be 0.995.
