@@ -71,7 +71,7 @@ def test_training_writes_the_plan_it_followed_and_it_is_taken_back(spheres, tiny
     plan = json.loads((tmp_path / "a" / PLAN_FILE).read_text())
     assert plan["fingerprint"]["cases"] == 6 and plan["fingerprint"]["lesions"] == 6
     assert plan["fingerprint"]["median_spacing_mm"] == [2.0, 2.0, 4.0]
-    assert plan["region_facts"]["coverage"] == {str(n): 1.0 for n in range(6)}
+    assert plan["region_facts"]["coverage"] == {f"P{n}.0": 1.0 for n in range(6)}
     plan["grid"]["spacing_mm"] = 5.0
     (tmp_path / "edited.json").write_text(json.dumps(plan))
     kept = {"channels", "residual_units", "window_voxels", "steps", "warmup_steps", "mirror", "precision", "workers"}

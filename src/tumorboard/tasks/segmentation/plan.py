@@ -7,7 +7,7 @@ unit, region of interest, patch and batch with the memory they take.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,7 +31,7 @@ PLAN_FILE = "plan.json"
 VERSION = 1
 _FIXED_GIB = 0.6
 """What a training takes before the first patch: libraries, sampler, allocator."""
-_TENSORS = {"unet": 2.7, "segresnet": 12.4, "residual-encoder": 17.5, "swin-unetr": 51.2}
+_TENSORS = {"unet": 4.6, "segresnet": 12.4, "residual-encoder": 17.5, "swin-unetr": 51.2}
 """Tensors of its width that a level keeps for the way back, counted by autograd's hooks at 32 and 48 voxels (S, M)."""
 _WEIGHTS = {"unet": 60, "segresnet": 340, "residual-encoder": 280, "swin-unetr": 580}
 """Weights per product of neighbouring widths, counted in the same networks; the larger of S and M."""
@@ -135,9 +135,13 @@ def write_plan(
     model: SegmentationModel,
     fingerprints: Sequence[Fingerprint],
     *,
+    cases: Sequence[str] = (),
     device: Literal["cpu", "cuda"] = "cpu",
 ) -> Path:
-    """Write `plan.json` of a trained model below `folder`: what it was trained by, and what was measured before."""
+    """Write `plan.json` of a trained model below `folder`: what it was trained by, and what was measured before.
+
+    `cases`: names of the cases that `settle` was given, in its order, for the region's coverage of each.
+    """
     from tumorboard.tasks.segmentation.settle import Answering
 
     config, answering = model.config, Answering.of(model)
@@ -147,7 +151,7 @@ def write_plan(
         grid=Grid(spacing_mm=model.preprocessing.spacing_mm),
         intensities=Intensities(CT=CtRule(window_hu=config.ct_window_hu)),
         region=answering.region,
-        region_facts=dict(answering.region_facts),
+        region_facts=_named(answering.region_facts, cases),
         network=config.network,
         size=config.size,
         channels=config.channels,
@@ -157,6 +161,16 @@ def write_plan(
     )
     atomic_write_text(folder / PLAN_FILE, json.dumps(plan.model_dump(mode="json"), indent=1) + "\n")
     return folder / PLAN_FILE
+
+
+def _named(facts: Mapping[str, Any], cases: Sequence[str]) -> dict[str, Any]:
+    """Facts of a region with the cases' names instead of their numbers."""
+    names = {str(number): name for number, name in enumerate(cases)}
+    named = dict(facts)
+    for key in ("coverage", "remarks"):
+        named[key] = {names.get(case, case): value for case, value in facts.get(key, {}).items()}
+    named["tried"] = {region: _named(tried, cases) for region, tried in facts.get("tried", {}).items()}
+    return named if named["tried"] else {key: value for key, value in named.items() if key != "tried"}
 
 
 def _in_words(fingerprints: Sequence[Fingerprint]) -> dict[str, Any]:

@@ -96,7 +96,8 @@ def _train(cohort: Cohort, out: Path, config: SegmentationConfig, report: Progre
         model = _train_side_by_side(job, began)
     if world().leads:
         device: Literal["cpu", "cuda"] = "cpu" if choose_device(config.device) == "cpu" else "cuda"
-        write_plan(out, model, fingerprints, device=device)
+        names = [case.case_id for case in (*learning, *choosing)]
+        write_plan(out, model, fingerprints, cases=names, device=device)
     return model
 
 

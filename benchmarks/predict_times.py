@@ -1,6 +1,6 @@
 """One patient end to end: `predict` from NIfTI and from DICOM to mask, measurements and DICOM SEG; seconds and memory.
 
-    python benchmarks/bench_predict.py --out FOLDER [--fields neck whole-body] [--run RUN] [--no-dicom]
+    python benchmarks/predict_times.py --out FOLDER [--fields neck whole-body] [--run RUN] [--no-dicom]
 
 SYNTHETIC: virtual patients. neck: 512 x 512 x 110 (0.98 x 0.98 x 3 mm); whole-body: 400 x 400 x 600 (2 mm below, 3 mm
 above), made below FOLDER once. `--run`: a trained run; default a small network with random weights, which costs the
@@ -71,8 +71,9 @@ def make_run(folder: Path) -> None:
 
     from tumorboard.tasks.segmentation.config import SegmentationConfig
     from tumorboard.tasks.segmentation.model import SegmentationModel, build_network
+    from tumorboard.tasks.segmentation.postprocess import KEEP_ALL
     from tumorboard.tasks.segmentation.preprocess import Preprocessing
-    from tumorboard.tasks.segmentation.settle import FACT, KEEP_ALL, Answering
+    from tumorboard.tasks.segmentation.settle import FACT, Answering
 
     torch.manual_seed(0)
     config = SegmentationConfig(network="unet", window_voxels=96)
