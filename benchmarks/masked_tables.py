@@ -30,7 +30,7 @@ from tumorboard.tasks.clinical.folds import stratified_folds
 from tumorboard.tasks.clinical.variables import covariates_of, rows_of
 from tumorboard.tasks.prognosis.config import PrognosisConfig
 from tumorboard.tasks.prognosis.missingness import paired_draws
-from tumorboard.tasks.prognosis.models.masked import fit_masked
+from tumorboard.tasks.prognosis.models.masked import MaskedModel, fit_masked
 from tumorboard.tasks.prognosis.models.masked_training import MaskedSettings
 from tumorboard.tasks.prognosis.models.registry import FittedModel, fit_model
 from tumorboard.tasks.prognosis.patients import Patients, Training
@@ -94,7 +94,7 @@ def part(data: Path, centre: str) -> Cohort:
 
 
 def loris(data: Path, out: Path) -> list[Tested]:
-    """Chowell_train -> the other cohorts."""
+    """Chowell_train -> the other cohorts; a masked model is one fit for both endpoints."""
     train = part(data, TRAIN)
     variables = covariates_of(train, SHARED)
     wider = [row for centre in WIDER for row in part(data, centre).rows("patients")]
@@ -114,9 +114,11 @@ def loris(data: Path, out: Path) -> list[Tested]:
             for model in MODELS:
                 path = out / f"loris-{endpoint}-{centre}-{model.replace(' ', '-')}.json"
                 if not path.exists():
-                    key = f"{endpoint}-{model}"
+                    key = model if model in SETTINGS else f"{endpoint}-{model}"
                     fitted[key] = fitted.get(key) or fit(model, given, wider)
-                    keep(path, fitted[key].risk(Patients.encoded(rows, given.encoder)))
+                    asked = fitted[key]
+                    asked = asked.of(endpoint) if isinstance(asked, MaskedModel) else asked
+                    keep(path, asked.risk(Patients.encoded(rows, given.encoder)))
                 risks[model] = [np.array(json.loads(path.read_text(encoding="utf-8")))]
             biased = " (of the dead alone: biased)" if (centre, endpoint) == ("Vanguri_NSCLC", "OS") else ""
             title = f"LORIS {endpoint}, {TRAIN} (n {len(outcome)}) -> {centre}{biased}"
