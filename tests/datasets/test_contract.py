@@ -156,7 +156,7 @@ def test_readers_and_writers_have_the_agreed_form(name):
         assert all(p.kind is p.KEYWORD_ONLY for p in parameters[positional:]), reference
         assert all(p.default is not p.empty for p in parameters[positional:]), f"{reference}: options have defaults"
         settable = {option["name"] for option in described_options(resolve(reference), reserved=())}
-        assert {p.name for p in parameters[positional:]} - settable <= {"progress"}, reference
+        assert {p.name for p in parameters[positional:]} - settable <= {"progress", "map"}, reference
 
 
 @pytest.mark.parametrize("name", ROUND)

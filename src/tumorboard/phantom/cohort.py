@@ -102,7 +102,7 @@ def make_cohort(
     if region == "lung-ici":
         from tumorboard.phantom.ici_cohort import make_ici_cohort
 
-        _own_machines(centres)
+        _own_machines(centres, imaged)
         return make_ici_cohort(root, patients=patients, seed=seed, images=not tables_only, faults=faults, map=map)
     drawn = draw_patients(patients, seed=seed, centres=centres, exams=exams, followed=followed)
     if spread:
