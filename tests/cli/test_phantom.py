@@ -53,11 +53,13 @@ def test_every_layout_that_can_be_read_has_its_synthetic_twin(layout: str, tmp_p
     words = ["phantom", str(tmp_path / "p"), "--patients", "1", "--exams", "1", "--spacing", "9", "--layout", layout]
     if layout in GRAPHS:
         words += ["--region", "chest-xray", "--size", "96"]
+    if layout == "ici-nsclc":
+        words += ["--region", "lung-ici"]
     if layout == "deeplesion":
         words += ["--region", "body-ct", "--tables-only"]  # with pixels: the how-to page
     result = CliRunner().invoke(build_app(), words)
     assert result.exit_code == 0, result.output
-    source = next((tmp_path / "p").glob("*.toml"), tmp_path / "p")
+    source = next((tmp_path / "p").glob("*.toml")) if layout == "table" else tmp_path / "p"
     source = source / "reports.csv" if layout == "reports" else source
     result = CliRunner().invoke(build_app(), ["import", layout, str(source), str(tmp_path / "c"), "--json"])
     assert result.exit_code == 0, result.output
