@@ -5,7 +5,7 @@ Tumorboard.pane("outcomes", (root) => {
   const data = Tumorboard.data("filters");
   if (!data || !Object.keys(data.survival).length) return;
   const { element, svg } = Tumorboard;
-  const [LEFT, RIGHT, TOP, FLOOR] = [52, 468, 10, 190];
+  const [LEFT, RIGHT, TOP, FLOOR] = [66, 470, 10, 190];
   const DAYS = 365.25, MOST_GROUPS = 6;
   let members = data.rows.map((_, i) => i);
 
@@ -48,7 +48,7 @@ Tumorboard.pane("outcomes", (root) => {
       const half = steps.find((s) => s[1] <= 0.5);
       medians.push(`${word ? `${word}: m` : "M"}edian ${half ? `${(half[0] / DAYS).toFixed(1)} years` : "not reached"}`);
       const line = FLOOR + 48 + 15 * k;
-      parts.push(svg("text", { x: LEFT - 10, y: line, "text-anchor": "end", class: "risk-name" }, word ? (word.length > 9 ? `${word.slice(0, 8)}…` : word) : "at risk"));
+      parts.push(svg("text", { x: LEFT - 14, y: line, "text-anchor": "end", class: "risk-name" }, word ? (word.length > 9 ? `${word.slice(0, 8)}…` : word) : "at risk"));
       parts.push(...ticks.map((tick) => svg("text", { x: x(tick * DAYS), y: line, "text-anchor": "middle" }, String(pairs.filter((pair) => pair[0] >= tick * DAYS).length))));
     });
     const height = FLOOR + 56 + 15 * (groups.length - 1);
