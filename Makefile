@@ -25,7 +25,8 @@ demo: $(READY)
 	  --set segmentation.mirror=false --set segmentation.overlap=0.25 --set bodypart.steps=60 \
 	  --set prognosis.models=kaplan-meier,sign-sum,ridge-cox,survival-forest --set prognosis.trees=50 \
 	  --set prognosis.across_centres=kaplan-meier,ridge-cox --set prognosis.inner_folds=3 --set prognosis.resamples=200 \
-	  --set anomaly.steps=20 --set anomaly.folds=2 --set anomaly.insertions=false --set classification.trees=50 --set classification.inner_folds=3 --set classification.resamples=200
+	  --set classification.trees=50 --set classification.inner_folds=3 --set classification.resamples=200 \
+	  --set anomaly.steps=20 --set anomaly.folds=2 --set anomaly.insertions=false
 
 # Two test processes with one thread each: more threads than cores only get in each other's way.
 test: $(READY) lint

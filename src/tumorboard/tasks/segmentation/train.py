@@ -44,10 +44,7 @@ Progress = Callable[[int, int], None]
 _PARTS = 100
 _RESERVE = 0.01
 """Part of a time budget kept for what comes before and after the training: starting the program, saving the model."""
-_NOT_TRAINED = {"protocol", "folds", "members", "workers", "device"} | {
-    "mirror",
-    "overlap",
-    "inference",
+_NOT_TRAINED = {"protocol", "folds", "members", "workers", "device", "mirror", "overlap", "inference"} | {
     "uncertainty",
     "plan",
 }
@@ -103,8 +100,8 @@ def _train(cohort: Cohort, out: Path, config: SegmentationConfig, report: Progre
 
 def _train_side_by_side(job: TrainingJob, began: float) -> SegmentationModel:
     """The members of an ensemble in processes of one thread each; a single network, and everything under torchrun or on
-    a GPU, here. What is left
-    of a time budget since `began` (of `time.perf_counter`) is shared by those who must wait for each other."""
+    a GPU, here. What is left of a time budget since `began` (of `time.perf_counter`) is shared by those who must wait
+    for each other."""
     config = job.settings
     count = len(job.folders)
     reserve_s = _RESERVE * 60 * (config.budget_minutes or 0)
