@@ -71,7 +71,7 @@ def test_a_patch_without_lesion_can_be_answered_by_silence():
     """MONAI's own last layer cannot: its normalised logits have the same height in a patch of noise as in a lesion.
     A network taught to answer background everywhere in noise, once, is quiet in other noise."""
     with seeded(0):
-        network = build_segmentation_network("unet", inputs=2, outputs=2, channels=(4, 8), residual_units=1)
+        network = build_segmentation_network("headed-unet", inputs=2, outputs=2, channels=(4, 8), residual_units=1)
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.01)
     noise = torch.rand(3, 2, 8, 8, 8, generator=torch.Generator().manual_seed(1))
     for _ in range(20):

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 __all__ = ["CHANNELS", "NETWORKS", "NetworkName", "Size", "build_segmentation_network", "halvings"]
 
-NetworkName = Literal["unet", "segresnet", "residual-encoder", "swin-unetr"]
+NetworkName = Literal["unet", "headed-unet", "segresnet", "residual-encoder", "swin-unetr"]
 Size = Literal["S", "M", "L"]
-NETWORKS: tuple[NetworkName, ...] = ("unet", "segresnet", "residual-encoder", "swin-unetr")
+NETWORKS: tuple[NetworkName, ...] = ("unet", "headed-unet", "segresnet", "residual-encoder", "swin-unetr")
 
 CHANNELS: dict[Size, tuple[int, ...]] = {
     "S": (16, 32, 64, 128),
@@ -43,14 +43,18 @@ def build_segmentation_network(
     """A network from (batch, inputs, i, j, k) to logits (batch, outputs, i, j, k), background first.
 
     `channels` per level (SegResNet doubles the first one per level; SwinUNETR takes the first, rounded up to a
-    multiple of 12, as its feature size); `residual_units` of the UNet. With `deep_supervision`, the
+    multiple of 12, as its feature size); `residual_units` of the UNets. With `deep_supervision`, the
     residual encoder in training mode returns a list of logits, finest first; the others have one resolution.
 
-    The UNet is MONAI's with a head of our own (`models.headed_unet`); SegResNet (Myronenko 2018) and SwinUNETR
-    (Hatamizadeh et al. 2022) are MONAI's.
+    UNet, SegResNet (Myronenko 2018) and SwinUNETR (Hatamizadeh et al. 2022) are MONAI's; the headed UNet is MONAI's
+    with a head of our own (`models.headed_unet`).
     """
     network: Module
     if name == "unet":
+        from tumorboard.models.unet import build_unet
+
+        return build_unet(inputs=inputs, outputs=outputs, channels=channels, residual_units=residual_units)
+    if name == "headed-unet":
         from tumorboard.models.headed_unet import HeadedUNet
 
         return HeadedUNet(inputs=inputs, outputs=outputs, channels=channels, residual_units=residual_units)

@@ -31,9 +31,9 @@ PLAN_FILE = "plan.json"
 VERSION = 1
 _FIXED_GIB = 0.6
 """What a training takes before the first patch: libraries, sampler, allocator."""
-_TENSORS = {"unet": 4.6, "segresnet": 12.4, "residual-encoder": 17.5, "swin-unetr": 51.2}
+_TENSORS = {"unet": 4.6, "headed-unet": 4.6, "segresnet": 12.4, "residual-encoder": 17.5, "swin-unetr": 51.2}
 """Tensors of its width that a level keeps for the way back, counted by autograd's hooks at 32 and 48 voxels (S, M)."""
-_WEIGHTS = {"unet": 60, "segresnet": 340, "residual-encoder": 280, "swin-unetr": 580}
+_WEIGHTS = {"unet": 60, "headed-unet": 60, "segresnet": 340, "residual-encoder": 280, "swin-unetr": 580}
 """Weights per product of neighbouring widths, counted in the same networks; the larger of S and M."""
 _WAY_BACK = 1.5
 """What the way back itself needs, beside what was kept for it."""
