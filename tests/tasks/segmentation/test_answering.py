@@ -23,6 +23,7 @@ from tumorboard.tasks.segmentation.settle import choose_region, rules_from_drawn
 from tumorboard.tasks.segmentation.train import train
 
 EDGES_MM = np.full(3, 4.0)
+WINDOW_HU = (-160.0, 240.0)
 
 
 @pytest.fixture(scope="module")
@@ -31,18 +32,18 @@ def body() -> Prepared:
     person = draw_patients(3, seed=2, centres=("VB",), exams=1, followed=0)[1]
     images = scan(person, 0, ImagingOptions(region="whole-body", spacing_mm=5.0, dose=False)).volumes
     pet = resample_to(images["PT"].astype(np.float32), images["CT"].geometry, method="linear", fill=0.0)
-    preprocessing = Preprocessing(5.0, (-160.0, 240.0), ("GTVp", "GTVn"))
+    preprocessing = Preprocessing(5.0, WINDOW_HU, ("GTVp", "GTVn"))
     return preprocessing.forward(CaseVolumes(images["CT"].astype(np.float32), pet, images["mask"]))
 
 
 def test_the_head_and_neck_are_found_and_hold_every_lesion(body: Prepared) -> None:
     edges_mm = body.working.spacing_mm
-    region = find_region(body.inputs, edges_mm, "head-neck")
+    region = find_region(body.inputs, edges_mm, "head-neck", ct_window_hu=WINDOW_HU)
     assert region.name == "head-neck" and not region.remark
     assert coverage(body.target, region) == pytest.approx(1.0)
     length_mm = (region.box[1][2] - region.box[0][2]) * edges_mm[2]
     assert 340 < length_mm < 420
-    wider = find_region(body.inputs, edges_mm, "body")
+    wider = find_region(body.inputs, edges_mm, "body", ct_window_hu=WINDOW_HU)
     assert coverage(body.target, wider) == pytest.approx(1.0)
     assert wider.box[0][2] < region.box[0][2]
 
@@ -51,29 +52,39 @@ def test_a_shifted_table_moves_the_region_with_the_patient(body: Prepared) -> No
     """Never by voxel index: 60 mm of air above and beside the patient change no edge in the patient."""
     edges_mm = body.working.spacing_mm
     padded = np.pad(body.inputs, [(0, 0), (12, 0), (0, 7), (5, 12)])
-    here = find_region(body.inputs, edges_mm, "head-neck")
-    there = find_region(padded, edges_mm, "head-neck")
+    here = find_region(body.inputs, edges_mm, "head-neck", ct_window_hu=WINDOW_HU)
+    there = find_region(padded, edges_mm, "head-neck", ct_window_hu=WINDOW_HU)
     moved = np.clip(np.array(there.box) - np.array([12, 0, 5]), 0, body.inputs.shape[1:])
     np.testing.assert_allclose(moved, here.box, atol=1)
 
 
+def test_another_window_of_the_ct_finds_the_same_region(body: Prepared) -> None:
+    """Skin and bone are told by HU, not by a value of the channel."""
+    low_hu, high_hu = WINDOW_HU
+    wide = body.inputs.copy()
+    wide[0] = (wide[0] * (high_hu - low_hu) + low_hu + 1000) / 2000
+    for name in ("head-neck", "body"):
+        narrow = find_region(body.inputs, body.working.spacing_mm, name, ct_window_hu=WINDOW_HU)
+        assert find_region(wide, body.working.spacing_mm, name, ct_window_hu=(-1000.0, 1000.0)) == narrow
+
+
 def test_without_a_head_in_view_the_body_is_taken_and_it_is_said(body: Prepared) -> None:
     below = body.inputs[:, :, :, : body.inputs.shape[3] - 80]  # from 400 mm below the top of the scan
-    region = find_region(below, body.working.spacing_mm, "head-neck")
+    region = find_region(below, body.working.spacing_mm, "head-neck", ct_window_hu=WINDOW_HU)
     assert region.name != "head-neck" and "no skull" in region.remark
-    nothing = find_region(np.zeros((2, 20, 20, 20), np.float32), EDGES_MM, "body")
+    nothing = find_region(np.zeros((2, 20, 20, 20), np.float32), EDGES_MM, "body", ct_window_hu=WINDOW_HU)
     assert nothing.name == "whole" and "no body" in nothing.remark
 
 
 def test_the_choice_of_a_region_is_measured_and_a_lesion_outside_widens_it(body: Prepared) -> None:
     array = np.concatenate([body.inputs, body.target])
-    name, facts = choose_region([array], body.working.spacing_mm, ["A"])
+    name, facts = choose_region([array], body.working.spacing_mm, ["A"], ct_window_hu=WINDOW_HU)
     assert name == "head-neck" and facts["coverage"] == {"A": 1.0} and facts["kept"] < 0.5
     far = array.copy()
     places = np.argwhere(far[0] > 0.5)
     low = places[np.argsort(places[:, 2])[len(places) // 8]]
     far[(2, *(slice(a, a + 3) for a in low))] = 1.0
-    name, facts = choose_region([array, far], body.working.spacing_mm, ["A", "B"])
+    name, facts = choose_region([array, far], body.working.spacing_mm, ["A", "B"], ct_window_hu=WINDOW_HU)
     assert name == "body"
     assert facts["tried"]["head-neck"]["coverage"]["B"] < 1 == facts["coverage"]["B"]
 

@@ -150,7 +150,7 @@ def _answered(model: SegmentationModel, prepared: Prepared) -> tuple[NDArray[np.
     out."""
     answering = Answering.of(model)
     edges_mm = prepared.working.spacing_mm
-    region = find_region(prepared.inputs, edges_mm, answering.region)
+    region = find_region(prepared.inputs, edges_mm, answering.region, ct_window_hu=model.preprocessing.ct_window_hu)
     inputs = np.ascontiguousarray(prepared.inputs[(slice(None), *region.slices)])
     part = dataclasses.replace(prepared, inputs=inputs, target=None, working=prepared.working.crop(*region.box))
     sharp = model.preprocessing.sharpened(model.probabilities(part), part)

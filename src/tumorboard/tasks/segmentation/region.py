@@ -24,8 +24,9 @@ REGIONS: tuple[RegionName, ...] = ("head-neck", "body", "whole")
 
 _COARSE_MM = 5.0
 _UPTAKE = float(np.log1p(0.25))
-_BONE = 0.7
-"""Of the CT channel, about 120 HU: thin bone on a coarse grid is little denser than contrast in a vessel."""
+_BODY_HU = -150.0
+_BONE_HU = 120.0
+"""Thin bone on a coarse grid is little denser than contrast in a vessel."""
 _GAP_MM = 10.0
 """Gaps in bone up to this width are taken as closed."""
 _SKULL_CM2 = 35.0
@@ -52,11 +53,17 @@ class Region:
         return slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2])
 
 
-def find_region(inputs: NDArray[np.float32], spacing_mm: NDArray[np.float64], name: RegionName) -> Region:
+def find_region(
+    inputs: NDArray[np.float32],
+    spacing_mm: NDArray[np.float64],
+    name: RegionName,
+    *,
+    ct_window_hu: tuple[float, float],
+) -> Region:
     """The region `name` of a prepared exam.
 
-    `inputs` (2, i, j, k): CT channel (0 to 1 of its window) and PET channel (log(1 + SUV)) in RAS; a channel of zeros
-    is absent. Falls back to a wider region, and says why, where the anatomy is not in view.
+    `inputs` (2, i, j, k): CT channel (0 to 1 of `ct_window_hu`) and PET channel (log(1 + SUV)) in RAS; a channel of
+    zeros is absent. Falls back to a wider region, and says why, where the anatomy is not in view.
     """
     shape = inputs.shape[1:]
     whole = Region(((0, 0, 0), (shape[0], shape[1], shape[2])), "whole")
@@ -65,12 +72,14 @@ def find_region(inputs: NDArray[np.float32], spacing_mm: NDArray[np.float64], na
     steps = np.maximum(np.rint(_COARSE_MM / np.asarray(spacing_mm)), 1).astype(int)
     coarse = inputs[:, :: steps[0], :: steps[1], :: steps[2]]
     edges_mm = np.asarray(spacing_mm) * steps
-    body = _largest(coarse[0] > 0 if coarse[0].any() else coarse[1] > _UPTAKE)
+    low_hu, high_hu = ct_window_hu
+    skin, bone = (max((hu - low_hu) / (high_hu - low_hu), 0.0) for hu in (_BODY_HU, _BONE_HU))
+    body = _largest(coarse[0] > skin if coarse[0].any() else coarse[1] > _UPTAKE)
     if body is None:
         return Region(whole.box, "whole", "no body found: the whole scan is taken")
     remark, found = "", name
     if name == "head-neck":
-        top = _head_top(coarse[0], edges_mm, body)
+        top = _head_top(coarse[0] >= bone, edges_mm, body)
         if top is None:
             found, remark = "body", "no skull in view: the whole body is taken"
         else:
@@ -105,9 +114,9 @@ def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
     return np.asarray(largest & mask)
 
 
-def _head_top(ct: NDArray[np.float32], edges_mm: NDArray[np.float64], body: NDArray[np.bool_]) -> float | None:
+def _head_top(dense: NDArray[np.bool_], edges_mm: NDArray[np.float64], body: NDArray[np.bool_]) -> float | None:
     """Coarse index, along z, of the vertex: the top of the body above the cranium. None without a cranium in view."""
-    bone = (ct >= _BONE) & body
+    bone = dense & body
     area_cm2 = edges_mm[0] * edges_mm[1] / 100
     closed = np.zeros(bone.shape[2])
     thicker = max(round(_GAP_MM / 2 / float(edges_mm[:2].mean())), 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +76,8 @@ def settle(
     arrays = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
     edges_mm = np.full(3, model.preprocessing.spacing_mm)
     labels = list(names) or [str(number) for number in range(len(arrays))]
-    region, facts = choose_region(arrays, edges_mm, labels, wanted=model.config.region)
+    window_hu = model.preprocessing.ct_window_hu
+    region, facts = choose_region(arrays, edges_mm, labels, ct_window_hu=window_hu, wanted=model.config.region)
     structures = len(model.preprocessing.structures)
     rules, basis = (KEEP_ALL,) * structures, "setting"
     if model.config.postprocess == "auto":
@@ -92,13 +93,19 @@ def settle(
 
 
 def choose_region(
-    arrays: Sequence[NDArray[np.float32]], edges_mm: NDArray[np.float64], names: Sequence[str], *, wanted: str = "auto"
+    arrays: Sequence[NDArray[np.float32]],
+    edges_mm: NDArray[np.float64],
+    names: Sequence[str],
+    *,
+    ct_window_hu: tuple[float, float],
+    wanted: RegionName | Literal["auto"] = "auto",
 ) -> tuple[RegionName, dict[str, Any]]:
     """The narrowest region that holds every drawn lesion of every training case, is found in each, and is worth it;
     else the whole scan. With `wanted` other than ``auto`` that region, with what it covers."""
     tried: dict[str, Any] = {}
-    for name in REGIONS if wanted == "auto" else (wanted,):
-        found = [find_region(array[:2], edges_mm, name) for array in arrays]  # type: ignore[arg-type]
+    candidates: tuple[RegionName, ...] = REGIONS if wanted == "auto" else (wanted,)
+    for name in candidates:
+        found = [find_region(array[:2], edges_mm, name, ct_window_hu=ct_window_hu) for array in arrays]
         shares = [coverage(array[2:], region) for array, region in zip(arrays, found, strict=True)]
         kept = float(np.mean([_volume(r) / np.prod(a.shape[1:]) for a, r in zip(arrays, found, strict=True)]))
         remarks = {case: region.remark for case, region in zip(names, found, strict=True) if region.remark}
@@ -106,7 +113,7 @@ def choose_region(
         tried[name] = {"coverage": covered, "kept": round(kept, 4), "remarks": remarks}
         whole = all(share is None or share > 0.9995 for share in shares)
         if wanted != "auto" or name == "whole" or (whole and not remarks and kept <= _SAVES):
-            return name, tried[name] | {"tried": {k: v for k, v in tried.items() if k != name}}  # type: ignore[return-value]
+            return name, tried[name] | {"tried": {k: v for k, v in tried.items() if k != name}}
     raise AssertionError("the whole scan is always possible")
 
 
