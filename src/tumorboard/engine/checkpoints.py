@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tumorboard.core.errors import TumorboardError
+from tumorboard.core.errors import Code, TumorboardError
 from tumorboard.engine import codes
 from tumorboard.io.files import atomic_write_bytes
 
@@ -27,6 +27,7 @@ __all__ = [
     "load_weights",
     "pack_optimizer",
     "read_checkpoint",
+    "read_model",
     "snapshot",
     "write_checkpoint",
 ]
@@ -78,6 +79,20 @@ def read_checkpoint(path: Path) -> Checkpoint:
             codes.CHECKPOINT_MISMATCH, path, found=f"format version {version}", expected=str(FORMAT_VERSION)
         )
     return Checkpoint(tensors, state)
+
+
+def read_model(path: Path, wanted: Mapping[str, Any], *, unknown: Code) -> Checkpoint:
+    """`read_checkpoint` of a file whose state has the entries `wanted` (kind of model, version of its preparation ...).
+    The error `unknown` where one is another."""
+    checkpoint = read_checkpoint(path)
+    found = {name: checkpoint.state.get(name) for name in wanted}
+    if found != dict(wanted):
+        raise TumorboardError(unknown, path, found=_words(found), expected=_words(wanted))
+    return checkpoint
+
+
+def _words(entries: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in entries.items())
 
 
 def snapshot(module: Module) -> dict[str, Tensor]:

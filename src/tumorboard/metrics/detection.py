@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tumorboard.core.errors import TumorboardError
 from tumorboard.metrics import codes
-from tumorboard.metrics.intervals import Interval, PairedDifference
+from tumorboard.metrics.intervals import Interval, PairedDifference, percentile_interval
 
 __all__ = [
     "Boxes",
@@ -267,9 +267,9 @@ def froc(
     reached = int((~matched.is_hit).sum()) / max(float(matched.images.sum()), 1.0)
     return Froc(
         points,
-        tuple(_interval(value, draws[:, k], level) for k, value in enumerate(values.tolist())),
+        tuple(percentile_interval(value, draws[:, k], level=level) for k, value in enumerate(values.tolist())),
         tuple(reached >= rate for rate in points),
-        _interval(float(values.mean()), draws.mean(axis=1), level),
+        percentile_interval(float(values.mean()), draws.mean(axis=1), level=level),
         lesions=int(matched.lesions.sum()),
         images=int(matched.images.sum()),
         patients=n,
@@ -308,7 +308,7 @@ def compare_detectors(
     random = np.random.default_rng(seed)
     weights = random.multinomial(n, np.full(n, 1 / n), size=resamples).astype(float)
     draws = mean(a, weights) - mean(b, weights)
-    interval = _interval(value, draws, level)
+    interval = percentile_interval(value, draws, level=level)
     share = float((draws > 1e-12).mean() + (np.abs(draws) <= 1e-12).mean() / 2)
     swapped = random.integers(0, 2, (permutations, n)).astype(float)
     both = _joined(a, b)
@@ -378,14 +378,3 @@ def _require_scores(boxes: Boxes) -> Floats:
             codes.BOX_UNUSABLE, "prediction scores", found="none, or not numbers", expected="a finite score per box"
         )
     return boxes.score
-
-
-def _interval(value: float, draws: Floats, level: float) -> Interval:
-    if np.isnan(value):
-        return Interval(None, None, None)
-    defined = draws[~np.isnan(draws)]
-    if not len(draws) or len(defined) < 0.95 * len(draws):
-        return Interval(value, None, None)
-    tail = (1 - level) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    return Interval(value, float(low), float(high))

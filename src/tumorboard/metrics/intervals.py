@@ -17,7 +17,15 @@ from numpy.typing import ArrayLike, NDArray
 from tumorboard.core.errors import TumorboardError
 from tumorboard.metrics import codes
 
-__all__ = ["Interval", "PairedDifference", "bootstrap", "bootstrap_mean", "bootstrap_ratio", "paired_difference"]
+__all__ = [
+    "Interval",
+    "PairedDifference",
+    "bootstrap",
+    "bootstrap_mean",
+    "bootstrap_ratio",
+    "paired_difference",
+    "percentile_interval",
+]
 
 _WEIGHTS_AT_ONCE = 4_000_000
 _EXACT_UP_TO = 14
@@ -196,9 +204,17 @@ def _batches(total: int, n: int) -> list[int]:
 
 
 def _interval(value: float, draws: NDArray[np.float64], n: int, level: float) -> Interval:
+    return percentile_interval(value, draws, level=level) if n > 1 else Interval(value, None, None)
+
+
+def percentile_interval(value: float | None, draws: NDArray[np.float64], *, level: float = 0.95) -> Interval:
+    """A figure with the interval of its resamples `draws` (n,), NaN where a resample leaves it undefined: no interval
+    where more than 5 % are; nothing where the figure itself is None or NaN."""
+    if value is None or np.isnan(value):
+        return Interval(None, None, None)
     defined = draws[~np.isnan(draws)]
-    if n < 2 or 1 - len(defined) / len(draws) > _TOO_OFTEN_UNDEFINED:
-        return Interval(value, None, None)
+    if not len(defined) or 1 - len(defined) / len(draws) > _TOO_OFTEN_UNDEFINED:
+        return Interval(float(value), None, None)
     tail = (1 - level) / 2
     low, high = np.quantile(defined, [tail, 1 - tail])
-    return Interval(value, float(low), float(high))
+    return Interval(float(value), float(low), float(high))

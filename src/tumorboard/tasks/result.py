@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tumorboard import __version__
 
-__all__ = ["Evaluation", "Picture", "TaskResult", "run_row"]
+__all__ = ["Evaluation", "Picture", "TaskResult", "run_row", "score_row"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,31 @@ class Evaluation(TaskResult):
     cases: list[dict[str, Any]] = field(default_factory=list)
     missing: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+
+
+def score_row(
+    run: str,
+    *,
+    task: str,
+    metric: str,
+    interval: Sequence[float | None],
+    n: int,
+    label: str = "",
+    subset: str = "all",
+) -> dict[str, Any]:
+    """A row of scores; `interval` is value, low and high, None where undefined."""
+    value, low, high = interval
+    return {
+        "run": run,
+        "task": task,
+        "metric": metric,
+        "label": label,
+        "subset": subset,
+        "value": value,
+        "low": low,
+        "high": high,
+        "n": n,
+    }
 
 
 def run_row(

@@ -28,7 +28,7 @@ from tumorboard.tasks.anatomy.model import AnatomyModel, Prediction
 from tumorboard.tasks.anatomy.prepare import Sample
 from tumorboard.tasks.anatomy.rows import box_rows, mask_row, run_row
 from tumorboard.tasks.anatomy.train import Basis, learn, real_samples, virtual_basis
-from tumorboard.tasks.result import TaskResult
+from tumorboard.tasks.result import TaskResult, score_row
 from tumorboard.tasks.segmentation.folds import split_patients
 
 __all__ = ["CONSTANT", "FRACTIONS", "RULES", "benchmark"]
@@ -189,14 +189,4 @@ def _differences(cases: Sequence[Case], predicted: Mapping[str, Boxes], config: 
 def _score(
     run: str, metric: str, label: str, value: float | None, low: float | None, high: float | None, *, n: int
 ) -> dict[str, Any]:
-    return {
-        "run": run,
-        "task": "anatomy",
-        "metric": metric,
-        "label": label,
-        "subset": "all",
-        "value": value,
-        "low": low,
-        "high": high,
-        "n": n,
-    }
+    return score_row(run, task="anatomy", metric=metric, label=label, interval=(value, low, high), n=n)

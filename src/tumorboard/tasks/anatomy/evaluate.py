@@ -18,7 +18,7 @@ from tumorboard.metrics.intervals import Interval, bootstrap_mean
 from tumorboard.ops.radiograph import Hanging
 from tumorboard.tasks.anatomy.atlas import both_lungs
 from tumorboard.tasks.anatomy.cases import LUNGS, Box, Case, boxes_of_run, find_cases, load_lungs
-from tumorboard.tasks.result import Evaluation
+from tumorboard.tasks.result import Evaluation, score_row
 
 __all__ = ["GROUPS", "LARGE", "Evaluation", "evaluate", "mean_overlaps", "score_boxes"]
 
@@ -138,14 +138,4 @@ def _case_rows(cases: Sequence[Case], predicted: Predicted) -> list[dict[str, An
 
 
 def _row(run: str, metric: str, label: str, interval: Interval, n: int) -> dict[str, Any]:
-    return {
-        "run": run,
-        "task": "anatomy",
-        "metric": metric,
-        "label": label,
-        "subset": "all",
-        "value": interval.value,
-        "low": interval.low,
-        "high": interval.high,
-        "n": n,
-    }
+    return score_row(run, task="anatomy", metric=metric, label=label, interval=interval, n=n)

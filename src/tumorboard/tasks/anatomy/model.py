@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tumorboard.core.chest import BOX_LOCATIONS
 from tumorboard.core.errors import TumorboardError
-from tumorboard.engine.checkpoints import load_weights, read_checkpoint, write_checkpoint
+from tumorboard.engine.checkpoints import load_weights, read_model, write_checkpoint
 from tumorboard.models.lung_field import build_lung_field
 from tumorboard.ops.lungs import largest_part
 from tumorboard.ops.radiograph import Hanging, hanging_of, look_at, resized
@@ -114,11 +114,8 @@ class AnatomyModel:
         """Read `model.safetensors` of a run folder. ENG103 for foreign files, ANA104 for other models, ENG104 for
         weights of another network."""
         path = folder / MODEL_FILE
-        checkpoint = read_checkpoint(path)
+        checkpoint = read_model(path, {"kind": _KIND, "version": VERSION}, unknown=codes.MODEL_UNKNOWN)
         state = checkpoint.state
-        if (state.get("kind"), state.get("version")) != (_KIND, VERSION):
-            found = f"a {state.get('kind')} model of version {state.get('version')}"
-            raise TumorboardError(codes.MODEL_UNKNOWN, path, found=found, expected=f"{_KIND}, version {VERSION}")
         config = AnatomyConfig.model_validate(state["config"])
         network = build_network(config)
         load_weights(network, checkpoint.tensors, where=path)

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorboard.core.errors import TumorboardError
-from tumorboard.engine.checkpoints import load_weights, read_checkpoint, write_checkpoint
+from tumorboard.engine.checkpoints import load_weights, read_model, write_checkpoint
 from tumorboard.models.dual_autoencoder import build_dual_autoencoder
 from tumorboard.tasks.anomaly import codes
 from tumorboard.tasks.anomaly.channels import (
@@ -132,11 +131,8 @@ class AnomalyModel:
         """Read `model.safetensors` of a run folder. ENG103 for foreign files, ANO104 for other models, ENG104 for
         weights of another network."""
         path = folder / MODEL_FILE
-        checkpoint = read_checkpoint(path)
+        checkpoint = read_model(path, {"kind": _KIND, "version": VERSION}, unknown=codes.MODEL_UNKNOWN)
         state = checkpoint.state
-        if state.get("kind") != _KIND or state.get("version") != VERSION:
-            found = f"a {state.get('kind')} of version {state.get('version')}"
-            raise TumorboardError(codes.MODEL_UNKNOWN, path, found=found, expected=f"{_KIND}, version {VERSION}")
         config = AnomalyConfig.model_validate(state["config"])
         network = build_network(config)
         load_weights(network, checkpoint.tensors, where=path)

@@ -16,6 +16,7 @@ from tumorboard.metrics.intervals import bootstrap, bootstrap_mean, paired_diffe
 from tumorboard.metrics.official.autopet import AutopetRules
 from tumorboard.tasks.anomaly.exam import Exam
 from tumorboard.tasks.anomaly.masks import dilate
+from tumorboard.tasks.result import score_row
 
 __all__ = ["FROC_RATES", "ExamScore", "paired_rows", "peaks_of", "score_exam", "score_rows"]
 
@@ -243,15 +244,4 @@ def paired_rows(
 
 
 def _row(run: str, metric: str, subset: str, found: Sequence[Any], n: int, label: str = "tumour") -> Row:
-    value, low, high = found
-    return {
-        "run": run,
-        "task": "anomaly",
-        "metric": metric,
-        "label": label,
-        "subset": subset,
-        "value": value,
-        "low": low,
-        "high": high,
-        "n": n,
-    }
+    return score_row(run, task="anomaly", metric=metric, label=label, subset=subset, interval=found, n=n)

@@ -20,7 +20,7 @@ from tumorboard.tasks.bodypart import codes
 from tumorboard.tasks.bodypart.cases import find_cases, landmarks_of
 from tumorboard.tasks.bodypart.curve import DepthCurve
 from tumorboard.tasks.bodypart.rows import scored_images
-from tumorboard.tasks.result import Evaluation
+from tumorboard.tasks.result import Evaluation, score_row
 
 __all__ = ["ALL_REGIONS", "THREE_REGIONS", "Scored", "evaluate", "rank_correlation", "score_images", "true_regions"]
 
@@ -180,18 +180,7 @@ def _mean_row(
 
 
 def _row(run: str, metric: str, label: str, subset: str, found: Interval, n: int) -> dict[str, Any]:
-    value, low, high = found
-    return {
-        "run": run,
-        "task": "bodypart",
-        "metric": metric,
-        "label": label,
-        "subset": subset,
-        "value": value,
-        "low": low,
-        "high": high,
-        "n": n,
-    }
+    return score_row(run, task="bodypart", metric=metric, label=label, subset=subset, interval=found, n=n)
 
 
 def _case_rows(images: Sequence[Scored]) -> list[dict[str, Any]]:

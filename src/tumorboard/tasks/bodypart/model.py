@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorboard.core.errors import TumorboardError
 from tumorboard.core.volume import Volume
-from tumorboard.engine.checkpoints import load_weights, read_checkpoint, write_checkpoint
+from tumorboard.engine.checkpoints import load_weights, read_model, write_checkpoint
 from tumorboard.models.slice_regressor import build_slice_regressor, in_two
 from tumorboard.tasks.bodypart import codes
 from tumorboard.tasks.bodypart.anatomy import Anatomy
@@ -130,15 +129,9 @@ class BodyPartModel:
         """Read `model.safetensors` of a run folder. ENG103 for foreign files, BDP104 for other models, ENG104 for
         weights of another network."""
         path = folder / MODEL_FILE
-        checkpoint = read_checkpoint(path)
+        wanted = {"kind": _KIND, "form": _FORM, "preparation": VERSION}
+        checkpoint = read_model(path, wanted, unknown=codes.MODEL_UNKNOWN)
         state = checkpoint.state
-        if (state.get("kind"), state.get("form"), state.get("preparation")) != (_KIND, _FORM, VERSION):
-            raise TumorboardError(
-                codes.MODEL_UNKNOWN,
-                path,
-                found=f"{state.get('kind')} of form {state.get('form')} with preparation {state.get('preparation')}",
-                expected=f"{_KIND} of form {_FORM} with preparation {VERSION}",
-            )
         config = BodyPartConfig.model_validate(state["config"])
         network = build_network(config)
         load_weights(network, checkpoint.part("network"), where=path)

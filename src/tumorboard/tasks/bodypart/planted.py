@@ -12,6 +12,7 @@ from tumorboard.metrics.boxes import patient_means
 from tumorboard.metrics.intervals import bootstrap_mean
 from tumorboard.tasks.bodypart.answer import Answer
 from tumorboard.tasks.bodypart.slices import BodySlices
+from tumorboard.tasks.result import score_row
 
 __all__ = ["FAULTS", "cut", "planted", "score_flags"]
 
@@ -64,14 +65,6 @@ def _row(
 ) -> dict[str, Any]:
     means = patient_means([patient for patient, _ in pairs], [value for _, value in pairs])
     value, low, high = bootstrap_mean(list(means.values()), seed=seed)
-    return {
-        "run": run,
-        "task": "bodypart",
-        "metric": metric,
-        "label": label,
-        "subset": subset,
-        "value": value,
-        "low": low,
-        "high": high,
-        "n": len(means),
-    }
+    return score_row(
+        run, task="bodypart", metric=metric, label=label, subset=subset, interval=(value, low, high), n=len(means)
+    )

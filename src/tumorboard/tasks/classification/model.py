@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.variables import Variable
-from tumorboard.engine.checkpoints import read_checkpoint, write_checkpoint
+from tumorboard.engine.checkpoints import read_model, write_checkpoint
 from tumorboard.tasks.classification import codes
 from tumorboard.tasks.classification.answers import Answers
 from tumorboard.tasks.classification.calibration import Calibration
@@ -92,15 +92,8 @@ class ClassificationModel:
     def load(cls, folder: Path) -> ClassificationModel:
         """Read `model.safetensors` of a run folder. ENG103 for foreign files, CLS104 for other models."""
         path = folder / MODEL_FILE
-        checkpoint = read_checkpoint(path)
+        checkpoint = read_model(path, {"kind": _KIND, "version": _VERSION}, unknown=codes.MODEL_UNKNOWN)
         state = checkpoint.state
-        if (state.get("kind"), state.get("version")) != (_KIND, _VERSION):
-            raise TumorboardError(
-                codes.MODEL_UNKNOWN,
-                path,
-                found=f"a {state.get('kind')} model, version {state.get('version')}",
-                expected=f"a {_KIND} model, version {_VERSION}",
-            )
         arrays = {name: tensor.numpy() for name, tensor in checkpoint.tensors.items()}
         endpoints = tuple(_trained(record, number, arrays, path) for number, record in enumerate(state["endpoints"]))
         return cls(endpoints, ClassificationConfig.model_validate(state["config"]), state["facts"])

@@ -25,8 +25,10 @@ from tumorboard.metrics.classification.calibration import (
 )
 from tumorboard.metrics.classification.ranking import specificity_at_sensitivity
 from tumorboard.metrics.comparisons import against_reference
+from tumorboard.metrics.intervals import percentile_interval
 from tumorboard.tasks.classification.data import Problem
 from tumorboard.tasks.classification.protocol import FoldPrediction
+from tumorboard.tasks.result import score_row
 
 __all__ = ["Draws", "ModelScores", "difference_rows", "draws_of", "score_model"]
 
@@ -220,17 +222,7 @@ def _value(figure: Figure, parts: Sequence[_Part]) -> float:
 
 
 def _row(model: str, metric: str, problem: Problem, subset: str, value: float, draws: Floats, n: int) -> dict[str, Any]:
-    known = draws[~np.isnan(draws)]
-    sure = len(known) and not np.isnan(value) and len(known) >= 0.95 * len(draws)
-    low, high = np.quantile(known, [0.025, 0.975]) if sure else (None, None)
-    return {
-        "run": model,
-        "task": "classification",
-        "metric": metric,
-        "label": problem.endpoint,
-        "subset": subset,
-        "value": None if np.isnan(value) else float(value),
-        "low": None if low is None else float(low),
-        "high": None if high is None else float(high),
-        "n": n,
-    }
+    interval = percentile_interval(value, draws)
+    return score_row(
+        model, task="classification", metric=metric, label=problem.endpoint, subset=subset, interval=interval, n=n
+    )

@@ -23,7 +23,7 @@ from tumorboard.tasks.detection.prepare import Look, PreparedCache
 from tumorboard.tasks.detection.rows import box_rows, run_row
 from tumorboard.tasks.detection.scoring import Arranged, arrange, score_rows, score_sizes
 from tumorboard.tasks.detection.train import train_network, usable
-from tumorboard.tasks.result import TaskResult
+from tumorboard.tasks.result import TaskResult, score_row
 
 __all__ = ["benchmark", "split_patients"]
 
@@ -157,16 +157,13 @@ def _scores(arranged: dict[str, Arranged], config: DetectionConfig) -> list[Row]
     one, two = (arranged[name].match(rules) for name in (detector, BLOBS))
     found = compare_detectors(one, two, rules=rules, seed=seed)
     rows.append(
-        {
-            "run": detector,
-            "task": "detection",
-            "metric": f"froc_mean_sensitivity minus {BLOBS}",
-            "label": rules.criterion,
-            "subset": "all",
-            "value": found.mean,
-            "low": found.low,
-            "high": found.high,
-            "n": found.n,
-        }
+        score_row(
+            detector,
+            task="detection",
+            metric=f"froc_mean_sensitivity minus {BLOBS}",
+            label=rules.criterion,
+            interval=(found.mean, found.low, found.high),
+            n=found.n,
+        )
     )
     return rows

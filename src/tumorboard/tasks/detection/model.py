@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorboard.core.errors import TumorboardError
-from tumorboard.engine.checkpoints import load_weights, read_checkpoint, write_checkpoint
+from tumorboard.engine.checkpoints import load_weights, read_model, write_checkpoint
 from tumorboard.tasks.detection import codes
 from tumorboard.tasks.detection.config import DetectionConfig
 from tumorboard.tasks.detection.filters import FEATURES, filter_bank
@@ -76,15 +75,7 @@ class DetectionModel:
         """Read `model.safetensors` of a run folder. ENG103 for foreign files, DET102 for other models, ENG104 for
         weights of another network."""
         path = folder / MODEL_FILE
-        checkpoint = read_checkpoint(path)
-        kind, version = checkpoint.state.get("kind"), checkpoint.state.get("version")
-        if kind != _KIND or version != VERSION:
-            raise TumorboardError(
-                codes.MODEL_UNKNOWN,
-                path,
-                found=f"a {kind} of version {version}",
-                expected=f"a {_KIND} model of version {VERSION}",
-            )
+        checkpoint = read_model(path, {"kind": _KIND, "version": VERSION}, unknown=codes.MODEL_UNKNOWN)
         config = DetectionConfig.model_validate(checkpoint.state["config"])
         network = build_network(config)
         load_weights(network, checkpoint.tensors, where=path)

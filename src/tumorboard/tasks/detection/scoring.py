@@ -16,6 +16,7 @@ from tumorboard.metrics.detection import Boxes, DetectionRules, Froc, Matched, f
 from tumorboard.metrics.intervals import Interval, bootstrap_ratio
 from tumorboard.tasks.detection import codes
 from tumorboard.tasks.detection.cases import Case, Lesion
+from tumorboard.tasks.result import score_row
 
 __all__ = ["Arranged", "arrange", "index_boxes", "score_rows", "score_sizes"]
 
@@ -153,26 +154,20 @@ def score_sizes(arranged: Arranged, rules: DetectionRules, *, run: str, rate: fl
             interval = bootstrap_ratio(hits, [int((mine & (patient == one)).sum()) for one in of], seed=seed)
             words = f"lesions from {low_mm:g} mm" if high_mm == np.inf else f"lesions of {low_mm:g} to {high_mm:g} mm"
             rows.append(
-                {
-                    "run": run,
-                    "task": "detection",
-                    "metric": "froc_sensitivity",
-                    "label": f"{rate:g} FP/{unit}",
-                    "subset": words,
-                    **interval._asdict(),
-                    "n": int(mine.sum()),
-                }
+                score_row(
+                    run,
+                    task="detection",
+                    metric="froc_sensitivity",
+                    label=f"{rate:g} FP/{unit}",
+                    subset=words,
+                    interval=interval,
+                    n=int(mine.sum()),
+                )
             )
     return rows
 
 
 def _row(run: str, metric: str, label: str, subset: str, value: Interval, result: Froc) -> dict[str, Any]:
-    return {
-        "run": run,
-        "task": "detection",
-        "metric": metric,
-        "label": label,
-        "subset": subset,
-        **value._asdict(),
-        "n": result.patients,
-    }
+    return score_row(
+        run, task="detection", metric=metric, label=label, subset=subset, interval=value, n=result.patients
+    )

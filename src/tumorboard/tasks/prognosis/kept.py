@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tumorboard.core.errors import TumorboardError
 from tumorboard.core.variables import Variable
-from tumorboard.engine.checkpoints import read_checkpoint, write_checkpoint
+from tumorboard.engine.checkpoints import read_model, write_checkpoint
 from tumorboard.tasks.clinical.encoding import ClinicalEncoder
 from tumorboard.tasks.prognosis import codes
 from tumorboard.tasks.prognosis.config import PrognosisConfig
@@ -81,15 +80,8 @@ class PrognosisModel:
     def load(cls, folder: Path) -> PrognosisModel:
         """Read `model.safetensors` of a run folder. ENG103 for foreign files, PRG151 for other models, VAR104."""
         path = folder / MODEL_FILE
-        checkpoint = read_checkpoint(path)
+        checkpoint = read_model(path, {"kind": _KIND, "version": _VERSION}, unknown=codes.RUN_UNKNOWN)
         state = checkpoint.state
-        if (state.get("kind"), state.get("version")) != (_KIND, _VERSION):
-            raise TumorboardError(
-                codes.RUN_UNKNOWN,
-                path,
-                found=f"a {state.get('kind')} of version {state.get('version')}",
-                expected=f"a {_KIND} model of version {_VERSION}",
-            )
         endpoints = []
         for number, record in enumerate(state["endpoints"]):
             submodels = []

@@ -15,7 +15,7 @@ from tumorboard import __version__
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.outcome import Survival
-from tumorboard.engine.checkpoints import read_checkpoint, write_checkpoint
+from tumorboard.engine.checkpoints import read_checkpoint, read_model, write_checkpoint
 from tumorboard.tasks.clinical.variables import covariates_of, rows_of
 from tumorboard.tasks.features import codes as feature_codes
 from tumorboard.tasks.features.slab import SlabSettings
@@ -93,11 +93,8 @@ def holds_masked(folder: Path) -> bool:
 
 def load_masked(folder: Path) -> tuple[MaskedModel, Mapping[str, Any]]:
     """The model and its state. ENG103 for foreign files, PRG151 for other models."""
-    checkpoint = read_checkpoint(folder / MODEL_FILE)
+    checkpoint = read_model(folder / MODEL_FILE, {"kind": _KIND, "version": _VERSION}, unknown=codes.RUN_UNKNOWN)
     state = checkpoint.state
-    if (state.get("kind"), state.get("version")) != (_KIND, _VERSION):
-        found = f"a {state.get('kind')} of version {state.get('version')}"
-        raise TumorboardError(codes.RUN_UNKNOWN, folder, found=found, expected=f"a {_KIND} model of version {_VERSION}")
     said = dict(state["settings"])
     slab = SlabSettings(said["slab"]["rule"], tuple(said["slab"]["shape"]), tuple(said["slab"]["spacing_mm"]))
     settings = MaskedSettings(**{**said, "slab": slab, "patch": tuple(said["patch"])})

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from tumorboard.core.outcome import Survival
 from tumorboard.metrics.comparisons import against_reference
 from tumorboard.metrics.concordance import concordance
+from tumorboard.metrics.intervals import percentile_interval
 from tumorboard.metrics.survival.curves import Curve, censoring_curve, kaplan_meier
 from tumorboard.metrics.survival.discrimination import dynamic_auc
 from tumorboard.metrics.survival.error import brier_contributions, usable_horizons
 from tumorboard.metrics.survival.uno import uno_concordance
 from tumorboard.tasks.prognosis.bounds import missed
 from tumorboard.tasks.prognosis.protocol import FoldPrediction
+from tumorboard.tasks.result import score_row
 
 __all__ = ["ModelScores", "difference_rows", "score_model"]
 
@@ -197,18 +199,7 @@ def _mean(values: Any) -> float:
 def _row(
     model: str, metric: str, outcome: Survival, subset: str, value: float, draws: Floats, *, n: int
 ) -> dict[str, Any]:
-    tried = draws[::4] if metric.startswith(_SECONDARY) else draws
-    known = tried[~np.isnan(tried)]
-    sure = len(known) and not np.isnan(value) and len(known) >= 0.95 * len(tried)
-    low, high = np.quantile(known, [0.025, 0.975]) if sure else (None, None)
-    return {
-        "run": model,
-        "task": "prognosis",
-        "metric": metric,
-        "label": outcome.endpoint,
-        "subset": subset,
-        "value": None if np.isnan(value) else float(value),
-        "low": None if low is None else float(low),
-        "high": None if high is None else float(high),
-        "n": n,
-    }
+    interval = percentile_interval(value, draws[::4] if metric.startswith(_SECONDARY) else draws)
+    return score_row(
+        model, task="prognosis", metric=metric, label=outcome.endpoint, subset=subset, interval=interval, n=n
+    )

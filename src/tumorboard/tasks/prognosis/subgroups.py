@@ -12,8 +12,10 @@ from tumorboard.core.naming import words
 from tumorboard.core.outcome import Survival
 from tumorboard.core.variables import Kind, Variable
 from tumorboard.metrics.concordance import count_pairs
+from tumorboard.metrics.intervals import percentile_interval
 from tumorboard.tasks.clinical.encoding import MISSING, as_level, as_number
 from tumorboard.tasks.prognosis.protocol import FoldPrediction
+from tumorboard.tasks.result import score_row
 
 __all__ = ["groups_of", "subgroup_rows"]
 
@@ -73,20 +75,17 @@ def subgroup_rows(
             full = [fold for fold in folds if len(fold[0])]
             draws.append(_pooled([tuple(part[p] for part in f) for f, p in zip(full, picks, strict=True)]))
         value = _pooled(folds)
-        known = [draw for draw in draws if draw is not None]
-        low, high = np.quantile(known, [0.025, 0.975]) if len(known) >= 0.95 * len(draws) else (None, None)
+        interval = percentile_interval(value, np.array(draws, float))
         made.append(
-            {
-                "run": model,
-                "task": "prognosis",
-                "metric": "c_index",
-                "label": outcome.endpoint,
-                "subset": name,
-                "value": value,
-                "low": None if low is None else float(low),
-                "high": None if high is None else float(high),
-                "n": len(members),
-            }
+            score_row(
+                model,
+                task="prognosis",
+                metric="c_index",
+                label=outcome.endpoint,
+                subset=name,
+                interval=interval,
+                n=len(members),
+            )
         )
     return made
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorboard.core.errors import TumorboardError
 from tumorboard.core.lesion import LESION_TYPES
-from tumorboard.engine.checkpoints import load_weights, read_checkpoint, snapshot, write_checkpoint
+from tumorboard.engine.checkpoints import load_weights, read_model, snapshot, write_checkpoint
 from tumorboard.tasks.classification.calibration import Calibration
 from tumorboard.tasks.retrieval import codes
 from tumorboard.tasks.retrieval.config import RetrievalConfig
@@ -79,13 +78,8 @@ class LesionModel:
     def load(cls, folder: Path) -> LesionModel:
         """Read a run folder. ENG103 for foreign files, RET106 for other models."""
         path = folder / MODEL_FILE
-        checkpoint = read_checkpoint(path)
+        checkpoint = read_model(path, {"kind": _KIND, "version": _VERSION}, unknown=codes.MODEL_UNKNOWN)
         state = checkpoint.state
-        if (state.get("kind"), state.get("version")) != (_KIND, _VERSION):
-            found = f"a {state.get('kind')} model, version {state.get('version')}"
-            raise TumorboardError(
-                codes.MODEL_UNKNOWN, path, found=found, expected=f"a {_KIND} model, version {_VERSION}"
-            )
         config = RetrievalConfig.model_validate(state["config"])
         network = build_network(config)
         load_weights(network, checkpoint.tensors, where=path)

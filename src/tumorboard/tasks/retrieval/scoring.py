@@ -25,6 +25,7 @@ from tumorboard.metrics.retrieval import (
     size_and_location_errors,
 )
 from tumorboard.ops.search import VectorIndex, unit
+from tumorboard.tasks.result import score_row
 from tumorboard.tasks.retrieval.lesions import Lesions
 from tumorboard.tasks.retrieval.types import neighbouring_share
 
@@ -246,18 +247,7 @@ def type_difference_rows(
 
 def row(run: str, metric: str, label: str, subset: str, interval: Any, n: int) -> dict[str, Any]:
     """One score row."""
-    value, low, high = interval
-    return {
-        "run": run,
-        "task": TASK,
-        "metric": metric,
-        "label": label,
-        "subset": subset,
-        "value": value,
-        "low": low,
-        "high": high,
-        "n": n,
-    }
+    return score_row(run, task=TASK, metric=metric, label=label, subset=subset, interval=interval, n=n)
 
 
 def _tables(truth: NDArray[np.int64], told: NDArray[np.int64], patients: NDArray[np.str_]) -> Floats:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.metrics.intervals import paired_difference
+from tumorboard.tasks.result import score_row
 from tumorboard.tasks.segmentation.evaluate import evaluate
 from tumorboard.tasks.segmentation.subsets import patient_dice
 
@@ -49,12 +50,12 @@ def paired_rows(
 
 
 def _row(run: str, metric: str, label: str, subset: str, interval: Mapping[str, Any], n: int) -> Row:
-    return {
-        "run": run,
-        "task": "segmentation",
-        "metric": metric,
-        "label": label,
-        "subset": subset,
-        **{key: interval[key] for key in ("value", "low", "high")},
-        "n": n,
-    }
+    return score_row(
+        run,
+        task="segmentation",
+        metric=metric,
+        label=label,
+        subset=subset,
+        interval=[interval[key] for key in ("value", "low", "high")],
+        n=n,
+    )

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorboard.core.errors import TumorboardError
-from tumorboard.engine.checkpoints import load_weights, read_checkpoint, write_checkpoint
+from tumorboard.engine.checkpoints import load_weights, read_model, write_checkpoint
 from tumorboard.models.unet import build_unet
 from tumorboard.tasks.weakmask import codes
 from tumorboard.tasks.weakmask.config import WeakMaskConfig
@@ -79,12 +78,7 @@ class WeakMaskModel:
         """Read a run folder. ENG103 for foreign files, WKM103 for other models, ENG104 for weights of another
         network."""
         path = folder / MODEL_FILE
-        checkpoint = read_checkpoint(path)
-        found = (checkpoint.state.get("kind"), checkpoint.state.get("version"))
-        if found != (_KIND, _VERSION):
-            raise TumorboardError(
-                codes.MODEL_UNKNOWN, path, found=f"{found[0]} of version {found[1]}", expected=f"{_KIND} {_VERSION}"
-            )
+        checkpoint = read_model(path, {"kind": _KIND, "version": _VERSION}, unknown=codes.MODEL_UNKNOWN)
         config = WeakMaskConfig.model_validate(checkpoint.state["config"])
         network = build_network(config)
         load_weights(network, checkpoint.tensors, where=path)
