@@ -71,7 +71,7 @@ def main() -> None:
         runs = {OURS: config.network, **{name: name for name in (*THRESHOLDS, ELLIPSOID)}}
         folders |= {name: mask_path(out / OURS / "masks", cases[0], run).parent for name, run in runs.items()}
         own = next(row for row in result.rows["runs"] if row["run_id"] == config.network)["metrics"]
-        atomic_write_text(out / OURS / "facts.json", json.dumps(own, indent=1, default=str))
+        atomic_write_text(out / OURS / "facts.json", own)
     results = {name: evaluate(cohort, folder, seed=arguments.seed) for name, folder in folders.items()}
     text = page(results, facts_of(out, arguments), arguments, config)
     print(text)
