@@ -12,6 +12,7 @@ the rules of HECKTOR 2025. Finished folds below OUT are taken over. `--write` pu
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -111,7 +112,7 @@ def one_network(
     folders = {name: mask_path(out / "masks", cases[0], name).parent for name in names}
     scored = {name: evaluate(cohort, folder, rules=rules, seed=config.seed) for name, folder in folders.items()}
     run = next(row for row in result.rows["runs"] if row["run_id"] == network)
-    return scored, {"folds": run["metrics"]["folds"], "wall_minutes": (time.perf_counter() - start) / 60}
+    return scored, {"folds": json.loads(run["metrics"])["folds"], "wall_minutes": (time.perf_counter() - start) / 60}
 
 
 def heading(cohort: Cohort, arguments: argparse.Namespace) -> list[str]:
