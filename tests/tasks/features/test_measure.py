@@ -10,7 +10,7 @@ import pytest
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
-from tumorboard.metrics.radiomics.peak import sphere_means
+from tumorboard.metrics.radiomics.peak import peaks_near, sphere_means
 from tumorboard.tasks.features.measure import measure_mask
 
 CT = np.diag([1.0, 1.0, 1.0, 1.0])
@@ -53,6 +53,18 @@ def test_peak_is_the_mean_of_a_one_ml_sphere():
     assert sphere_means(uptake, (2, 2, 2))[7, 7, 7] == pytest.approx(10 / 123)
     flat = sphere_means(np.full((5, 6, 7), 3.0, np.float32), (2, 2, 2))
     np.testing.assert_allclose(flat, 3.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.003, 0.9])
+@pytest.mark.parametrize("steps", [(3.0, 3.0, 3.0), [[2.0, 0.3, 0.0], [-0.3, 2.0, 0.0], [0.0, 0.0, 5.0]]])
+def test_peaks_of_few_voxels_are_those_of_all(steps, share):
+    random = np.random.default_rng(3)
+    uptake = random.gamma(1.0, 1.0, (20, 17, 13)).astype(np.float32)
+    inside = random.random(uptake.shape) < share
+    inside[0, 0, 0] = inside[-1, -1, -1] = True
+    found = peaks_near(uptake, inside, steps)
+    np.testing.assert_allclose(found[inside], sphere_means(uptake, steps)[inside], rtol=1e-6)
+    assert not found[~inside].any()
 
 
 def test_a_lesion_between_pet_voxels_is_read_between_them_and_says_so():

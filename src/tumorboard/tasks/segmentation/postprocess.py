@@ -69,20 +69,10 @@ def pieces_of(
     if not count:
         return parts, []
     voxel_ml = float(np.prod(spacing_mm)) / 1000
-    numbers = np.arange(1, count + 1)
     volumes = np.bincount(parts.ravel(), minlength=count + 1)[1:] * voxel_ml
     peaks = np.zeros(count)
-    for n, box in zip(numbers, ndimage.find_objects(parts), strict=True):
-        low = [max(s.start - _near(mm), 0) for s, mm in zip(box, spacing_mm, strict=True)]
-        high = [s.stop + _near(mm) for s, mm in zip(box, spacing_mm, strict=True)]
-        around = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-        mine = parts[around] == n
-        peaks[n - 1] = float(peaks_near(suv[around], mine, spacing_mm)[mine].max())
-    return parts, [Piece(int(n), float(v), float(p)) for n, v, p in zip(numbers, volumes, peaks, strict=True)]
-
-
-def _near(spacing_mm: float) -> int:
-    return int(np.ceil(6.5 / spacing_mm))
+    np.maximum.at(peaks, parts[inside] - 1, peaks_near(suv, inside, spacing_mm)[inside])
+    return parts, [Piece(n, float(v), float(p)) for n, v, p in zip(range(1, count + 1), volumes, peaks, strict=True)]
 
 
 def apply_rules(
