@@ -54,6 +54,7 @@ class SegmentationConfig(BaseModel):
     prior_run: str | None = Field(
         None, description="Run of the cohort that has the maps; a benchmark without one makes them itself, out of fold."
     )
+    prior_steps: int = Field(200, ge=1, description="Updates of each network that makes maps for a benchmark.")
     prior_dropout: float = Field(
         0.25,
         ge=0,

@@ -70,7 +70,7 @@ def with_fold_maps(
 
         run_id = f"prior maps of {folder.name}"
         sides = [sorted({case.patient_id for case in side}) for side in (training, held_out)]
-        settings = AnomalyConfig(seed=config.seed)
+        settings = AnomalyConfig(seed=config.seed, steps=config.prior_steps)
         rows = nested_maps(cohort, folder, training=sides[0], held_out=sides[1], run_id=run_id, config=settings)
         cohort = cohort.without_run(run_id).with_rows(**rows)
         config = config.model_copy(update={"prior_run": run_id})

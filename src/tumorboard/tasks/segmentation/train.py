@@ -49,8 +49,9 @@ _NOT_TRAINED = {"protocol", "folds", "members", "workers", "device", "mirror", "
     "uncertainty",
     "plan",
     "prior_run",
+    "prior_steps",
 }
-"""Settings that do not shape the weights (the maps of `prior_run` do, by their digests in the names of cases)."""
+"""Settings that do not shape the weights (maps of a prior do, by their digests in the names of cases)."""
 _OF_PRIORS = {"prior", "prior_dropout"}
 """Settings that shape nothing without a prior: trainings of before there were any are still taken over."""
 
