@@ -43,7 +43,7 @@ from tumorboard.tasks.segmentation.train import identity_of
 ARMS: tuple[PriorName, ...] = ("anomaly", *CONTROLS)
 CURVE: tuple[PriorName, ...] = ("none", "smoothed-suv", "anomaly")
 SHORT = {
-    "steps": 200,
+    "steps": 150,
     "patch_voxels": 32,
     "batch": 2,
     "spacing_mm": 4.0,
