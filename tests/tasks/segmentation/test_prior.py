@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from tumorboard.core.units import Modality, Role, Unit
 from tumorboard.core.volume import Volume
 from tumorboard.io.images import describe_image
 from tumorboard.io.nifti import write_nifti
+from tumorboard.tasks.anomaly.config import AnomalyConfig
+from tumorboard.tasks.anomaly.prior import learnt_from
 from tumorboard.tasks.result import run_row
 from tumorboard.tasks.segmentation.augmentation import drop_prior
 from tumorboard.tasks.segmentation.benchmark import benchmark
@@ -64,7 +67,7 @@ def with_run(cohort, folder, *, inputs, name="uptake", patients=None):
 
 
 def wanting(tiny, prior, **settings):
-    return tiny.model_copy(update={"prior": prior, **settings})
+    return tiny.model_copy(update={"prior": prior, "inference": "torch", **settings})
 
 
 def error_of(call, *arguments, **named):
@@ -317,6 +320,28 @@ def test_a_map_of_the_whole_exam_says_more_than_the_part_that_is_scored(spheres,
     training, held_out = sides(told)
     error = error_of(require_blind, told, training, held_out, run_id="uptake")
     assert error.code.id == "SGM110" and "a part is scored" in error.found
+
+
+def test_a_benchmark_makes_the_maps_of_its_folds(spheres, tiny, tmp_path, monkeypatch):
+    """Without `prior_run`: both sides get maps, the network sees them, and a second fold does not take the first's."""
+    small = {"widths": (4, 4, 4, 4), "patch_voxels": 16, "batch": 2, "threshold_patients": 1, "warmup_steps": 1}
+    light = partial(AnomalyConfig, **small)
+    monkeypatch.setattr("tumorboard.tasks.anomaly.config.AnomalyConfig", light)
+    config = wanting(tiny, "anomaly", prior_steps=2)
+    training, held_out = sides(spheres)
+    told, one, other = with_fold_maps(spheres, training, held_out, tmp_path / "prior-0", config=config)
+    assert {case.prior_id for case in (*one, *other)} == {f"P{n}.0.anomaly.prior maps of prior-0" for n in range(6)}
+    teachers_of = {case.patient_id: learnt_from(told, "prior maps of prior-0", case.patient_id) for case in one}
+    assert all(not teachers & {"P0", "P1"} for teachers in teachers_of.values())
+    preprocessing = Preprocessing(4.0, WINDOW, ("GTV",), "anomaly")
+    cache = CaseCache(tmp_path / "cache", told)
+    seen, whole = np.load(cache.evaluation(other[0], preprocessing)), np.load(cache.training(one[0], preprocessing))
+    assert seen.shape[0] == 3 and whole.shape[0] == 4
+    for prior in (seen[2], whole[2]):
+        assert prior.min() >= 0 and 0 < prior.max() <= 1
+    np.testing.assert_array_equal(
+        seen[:2], np.load(cache.evaluation(held_out[0], Preprocessing(4.0, WINDOW, ("GTV",))))
+    )
 
 
 def test_another_patient_is_one_of_the_same_side(make_cohort, volumes, tmp_path, tiny):
