@@ -15,7 +15,7 @@ import numpy as np
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.tasks.anomaly.config import AnomalyConfig
-from tumorboard.tasks.anomaly.exam import Case, Exams, find_cases
+from tumorboard.tasks.anomaly.exam import Case, Exams, draw_cases, find_cases
 from tumorboard.tasks.anomaly.maps import network_maps
 from tumorboard.tasks.anomaly.model import AnomalyModel
 from tumorboard.tasks.anomaly.normal import normal_slices, require_other_patients
@@ -61,6 +61,7 @@ def nested_maps(
     groups = [*((f"inner-{number}", mine) for number, mine in enumerate(inner)), ("outer", list(held_out))]
     for number, (name, mine) in enumerate(groups):
         others = [case for case in lessons if case.patient_id not in mine]
+        others = draw_cases(others, config.most_exams, seed=config.seed + number)
         learnt = sorted({case.patient_id for case in others})
         require_other_patients(learnt, mine, where=f"{run_id}, {name}")
         model = maker.train(others, name, seed=config.seed + number)
