@@ -8,8 +8,7 @@ cohort of whole bodies as benchmarks/anomaly.py makes it (made where the folder 
 once into `--folds`; each is scored by networks of the other folds. Of the training side, 1, 2, 4, 8 and all patients
 are annotated (`--counts`), the same for every prior, in `--draws` nested draws; every fit has the same steps. Finished
 fits below OUT are taken over (the time printed counts them, but not maps made before). `--set` are settings of the
-segmentation. `--write` puts the part and its picture into
-benchmarks/results/anomaly_prior.md.
+segmentation. `--write` puts the part and its picture into benchmarks/results/anomaly_prior.md.
 """
 
 from __future__ import annotations
