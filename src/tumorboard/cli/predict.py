@@ -33,9 +33,13 @@ def command(
         result = resolve(spec.predict)(run, open_cohort(cohort), out=target, run_id=run_id, progress=report)
     update_cohort(cohort, lambda newest: newest.without_run(run_id).with_rows(**result.rows))
     counts = {table: len(rows) for table, rows in result.rows.items()}
-    refused = json.loads(result.rows["runs"][0]["metrics"]).get("refused", {})
+    facts = json.loads(result.rows["runs"][0]["metrics"])
+    refused = facts.get("refused", {})
     for message in refused.values():
         say(message)
+    for where, remark in list(facts.get("remarks", {}).items())[:1]:
+        words = remark if isinstance(remark, str) else "; ".join(remark)
+        say(f"{len(facts['remarks'])} with a remark, kept in the run; the first: {where}: {words}")
     if as_json:
         print_json(
             {"run": run_id, "task": spec.name, "cohort": str(cohort.resolve()), "rows": counts, "refused": refused}

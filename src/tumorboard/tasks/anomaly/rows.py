@@ -25,7 +25,7 @@ from tumorboard.tasks import result
 from tumorboard.tasks.anomaly.exam import Case, Exam
 from tumorboard.tasks.anomaly.model import AnomalyModel
 
-__all__ = ["CANDIDATE", "candidate_rows", "map_id", "probability_of", "run_row", "write_map"]
+__all__ = ["CANDIDATE", "candidate_rows", "map_id", "probability_of", "run_row", "write_map", "write_part_map"]
 
 CANDIDATE = "anomaly candidate"
 """Label of a finding (kind ``box``) that is a piece of the map above the threshold."""
@@ -43,10 +43,23 @@ def write_map(cohort: Cohort, exam: Exam, score: NDArray[Any], folder: Path, *, 
     native: Geometry = cohort.geometry(exam.case.pet_id)
     volume = Volume(np.ascontiguousarray(score, np.float32), exam.grid.affine, Unit.ZSCORE)
     there = resample_to(volume, native, method="linear", fill=0.0, allow_empty=True)
+    row = _written(there, exam, folder, run_id=run_id, reference_image_id=exam.case.pet_id)
+    return row | {"affine": native.affine.ravel().tolist()}
+
+
+def write_part_map(cohort: Cohort, exam: Exam, score: NDArray[Any], folder: Path, *, run_id: str) -> dict[str, Any]:
+    """As `write_map`, of a part of an exam, on the grid of that part: there is nothing outside it."""
+    volume = Volume(np.ascontiguousarray(score, np.float32), exam.grid.affine, Unit.ZSCORE)
+    return _written(volume, exam, folder, run_id=run_id, reference_image_id=None)
+
+
+def _written(
+    volume: Volume, exam: Exam, folder: Path, *, run_id: str, reference_image_id: str | None
+) -> dict[str, Any]:
     path = folder / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', exam.case.exam_id).strip('-.') or 'exam'}.nii.gz"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_nifti(there, path)
-    row = describe_image(
+    write_nifti(volume, path)
+    return describe_image(
         path,
         image_id=map_id(exam.case, run_id),
         exam_id=exam.case.exam_id,
@@ -54,9 +67,8 @@ def write_map(cohort: Cohort, exam: Exam, score: NDArray[Any], folder: Path, *, 
         role=Role.MAP,
         unit=Unit.ZSCORE,
         run_id=run_id,
-        reference_image_id=exam.case.pet_id,
+        reference_image_id=reference_image_id,
     )
-    return row | {"affine": native.affine.ravel().tolist()}
 
 
 def probability_of(model: AnomalyModel, z: NDArray[Any]) -> NDArray[np.float32] | None:

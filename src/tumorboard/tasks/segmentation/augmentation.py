@@ -16,7 +16,7 @@ from scipy import ndimage
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["drop_modality", "misalignment_mm", "varied"]
+__all__ = ["drop_modality", "drop_prior", "misalignment_mm", "varied"]
 
 _PET_SCALE = 3.0
 """log(1 + SUV) of SUV 19: round it, gamma leaves uptake alone."""
@@ -59,6 +59,11 @@ def drop_modality(inputs: NDArray[np.float32], random: np.random.Generator, *, s
         inputs = inputs.copy()
         inputs[int(random.integers(len(inputs)))] = 0.0
     return inputs
+
+
+def drop_prior(prior: NDArray[np.float32], random: np.random.Generator, *, share: float) -> NDArray[np.float32]:
+    """In a `share` of the patches there is no prior: zeros."""
+    return np.zeros_like(prior) if share > 0 and random.random() < share else prior
 
 
 def _gamma(image: NDArray[np.float32], random: np.random.Generator, *, scale: float) -> NDArray[np.float32]:

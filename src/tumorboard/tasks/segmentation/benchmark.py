@@ -40,6 +40,7 @@ from tumorboard.tasks.segmentation.folds import FoldJob, HeldOut, run_fold, spli
 from tumorboard.tasks.segmentation.gallery import gallery
 from tumorboard.tasks.segmentation.members import TrainingJob, resolved, run_member
 from tumorboard.tasks.segmentation.predict import measured_rows
+from tumorboard.tasks.segmentation.prior_maps import with_fold_maps
 from tumorboard.tasks.segmentation.progress import Watch
 from tumorboard.tasks.segmentation.rows import mask_path, mask_row, run_row, write_mask
 from tumorboard.tasks.segmentation.train import fit_preprocessing
@@ -60,7 +61,8 @@ def benchmark(
     Resumable: finished folds of the same data and settings are taken over, a stopped one continues. Scores are means
     over patients with bootstrap intervals, out of fold, for all patients and per centre, and paired differences
     between the network and each baseline. With `protocol` leave-one-centre-out, a fold is a centre. SGM102 with fewer
-    patients than folds need, SGM105 without centres to leave out.
+    patients than folds need, SGM105 without centres to leave out; SGM109, SGM110, ANO102, ANO106 for the maps of a
+    prior (`prior_maps.with_fold_maps`).
     """
     began = time.perf_counter()
     config = config or SegmentationConfig()
@@ -120,7 +122,6 @@ def _jobs(
     watch: Watch,
 ) -> list[FoldJob]:
     """One job per fold, with everything it needs in the cache."""
-    cache = CaseCache(out / "cache", cohort)
     fingerprints: dict[str, Fingerprint] = {}
     for case in cases:
         fingerprints[case.case_id] = take_fingerprint(cohort, case)
@@ -128,8 +129,11 @@ def _jobs(
     for number, patients in enumerate(held_out):
         training = [case for case in cases if case.patient_id not in patients]
         preprocessing = fit_preprocessing([fingerprints[c.case_id] for c in training], structures, config)
+        unseen = [case for case in cases if case.patient_id in patients]
+        told, training, unseen = with_fold_maps(cohort, training, unseen, out / f"prior-{number}", config=config)
+        cache = CaseCache(out / "cache", told)
         tests = []
-        for case in (case for case in cases if case.patient_id in patients):
+        for case in unseen:
             whole = cohort.geometry(case.ct_id)
             native = whole.crop(*case.evaluation)
             target = mask_path(out / "masks", case, config.network)

@@ -45,7 +45,7 @@ class CaseCache:
         self._digests = {row["image_id"]: row["sha256"] for row in cohort.rows("images")}
 
     def training(self, case: Case, preprocessing: Preprocessing) -> Path:
-        """The whole exam: float32 array (2 + structures, i, j, k), inputs then target shares."""
+        """The whole exam: float32 array (inputs + structures, i, j, k), inputs then target shares."""
         path = self._path(case, preprocessing, "whole")
         if not path.exists():
             volumes = load_case(self._cohort, case, structures=preprocessing.structures)
@@ -55,7 +55,7 @@ class CaseCache:
         return path
 
     def evaluation(self, case: Case, preprocessing: Preprocessing) -> Path:
-        """The part of the exam that may be seen when it is predicted for a score: float32 inputs (2, i, j, k)."""
+        """The part of the exam that may be seen when it is predicted for a score: float32 inputs (2 or 3, i, j, k)."""
         path = self._path(case, preprocessing, f"part {case.evaluation}")
         if not path.exists():
             volumes = load_case(self._cohort, case).crop(case.evaluation)
@@ -65,6 +65,8 @@ class CaseCache:
     def _path(self, case: Case, preprocessing: Preprocessing, part: str) -> Path:
         ids = (case.ct_id, case.pet_id, case.mask_id)
         what = [[self._digests.get(i) for i in ids], ids, dict(case.labels), preprocessing.to_json(), part]
+        if case.prior_id:
+            what.append([self._digests[case.prior_id], case.prior_id])
         digest = hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:20]
         return self._folder / f"{digest}.npy"
 

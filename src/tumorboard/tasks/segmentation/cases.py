@@ -29,7 +29,8 @@ Box = tuple[tuple[int, int, int], tuple[int, int, int]]
 @dataclass(frozen=True)
 class Case:
     """One exam. `evaluation` is the part of the CT on which scores are taken (all of it unless the cohort cuts).
-    `ct_id` or `pet_id` is empty where the exam lacks that image (only in exams to predict)."""
+    `ct_id` or `pet_id` is empty where the exam lacks that image (only in exams to predict); `prior_id` is the map of
+    abnormal uptake that it brings, this exam's or another's, empty for none."""
 
     case_id: str
     patient_id: str
@@ -39,6 +40,7 @@ class Case:
     mask_id: str | None
     labels: Mapping[int, str]
     evaluation: Box
+    prior_id: str = ""
 
     @property
     def frame_id(self) -> str:
@@ -49,11 +51,12 @@ class Case:
 @dataclass(frozen=True)
 class CaseVolumes:
     """CT, PET brought onto the CT's grid, and the expert's label map (None where there is none). To be predicted, one
-    of CT and PET may be None."""
+    of CT and PET may be None. `prior`: a map of abnormal uptake (z-score) on the grid it was made on."""
 
     ct: Volume | None
     pet: Volume | None
     mask: Volume | None
+    prior: Volume | None = None
 
     @property
     def grid(self) -> Geometry:
@@ -63,7 +66,7 @@ class CaseVolumes:
         return frame.geometry
 
     def crop(self, box: Box) -> CaseVolumes:
-        return CaseVolumes(*(v and v.crop(*box) for v in (self.ct, self.pet, self.mask)))
+        return CaseVolumes(*(v and v.crop(*box) for v in (self.ct, self.pet, self.mask)), prior=self.prior)
 
 
 def missing(cohort: Cohort) -> list[str]:
@@ -129,7 +132,7 @@ def structures_of(cases: Sequence[Case]) -> tuple[str, ...]:
 def load_case(cohort: Cohort, case: Case, *, structures: Sequence[str] = ()) -> CaseVolumes:
     """Read a case. PET is sampled at the CT's voxel centres; mask values become 1 + index into `structures`.
 
-    Errors: UNT101 for other units, SGM103 when CT and PET lie apart.
+    Errors: UNT101 for other units (of a prior: other than z-scores), SGM103 when CT and PET lie apart.
     """
     ct = pet = None
     if case.ct_id:
@@ -151,7 +154,8 @@ def load_case(cohort: Cohort, case: Case, *, structures: Sequence[str] = ()) -> 
         for value, name in case.labels.items():
             values[drawn.array == value] = structures.index(name) + 1
         mask = Volume(values, ct.affine, Unit.LABEL)
-    return CaseVolumes(ct, on_ct, mask)
+    prior = cohort.image(case.prior_id).require(Unit.ZSCORE, where=f"map {case.prior_id}") if case.prior_id else None
+    return CaseVolumes(ct, on_ct, mask, prior)
 
 
 def _acquired(images: Sequence[Mapping[str, Any]], modality: Modality) -> Mapping[str, Any] | None:

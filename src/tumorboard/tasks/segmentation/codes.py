@@ -50,3 +50,15 @@ PLAN = define(
     why="A plan is edited by hand; a value that is not understood would be replaced by a default without a word.",
     fix="start from the `plan.json` beside a trained model, and change values only",
 )
+NO_PRIOR = define(
+    "SGM109",
+    "No map of abnormal uptake where the segmentation wants one",
+    why="A network that learnt to look where a map points is lost, or worse, wrong, without one.",
+    fix="map the exams (`tumorboard predict MODEL COHORT --task anomaly --name NAME`) and name the run (`prior_run`)",
+)
+PRIOR_KNOWS = define(
+    "SGM110",
+    "A map of abnormal uptake that knows who is held out",
+    why="Scores are too good when what a network is given was learnt from the patients it is scored on.",
+    fix="leave out `prior_run`: the benchmark then makes its own maps, by networks of the training patients alone",
+)

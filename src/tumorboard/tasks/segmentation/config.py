@@ -10,6 +10,7 @@ from tumorboard.engine.executors import cores
 from tumorboard.engine.schedule import TrainingPlan
 from tumorboard.models.segmentation_networks import CHANNELS, NetworkName, Size, halvings
 from tumorboard.tasks.segmentation.losses import LossName
+from tumorboard.tasks.segmentation.prior import FROM_MAPS, PriorName
 
 __all__ = ["SegmentationConfig"]
 
@@ -45,6 +46,20 @@ class SegmentationConfig(BaseModel):
     misalignment_mm: float = Field(3.0, ge=0, description="Standard deviation of a shift of PET against CT.")
     modality_dropout: float = Field(
         0.0, ge=0, lt=1, description="Share of patches without CT or without PET, so that either can be missing later."
+    )
+
+    prior: PriorName = Field(
+        "none", description="A third channel: a map of abnormal uptake (anomaly), or a control that it has to beat."
+    )
+    prior_run: str | None = Field(
+        None, description="Run of the cohort that has the maps; a benchmark without one makes them itself, out of fold."
+    )
+    prior_steps: int = Field(200, ge=1, description="Updates of each network that makes maps for a benchmark.")
+    prior_dropout: float = Field(
+        0.25,
+        ge=0,
+        lt=1,
+        description="Share of patches without the prior, so that exams without it can be predicted.",
     )
 
     network: NetworkName = "unet"
@@ -109,7 +124,7 @@ class SegmentationConfig(BaseModel):
         """`16,32,64` of the command line."""
         return [part.strip() for part in value.split(",")] if isinstance(value, str) and "," in value else value
 
-    @field_validator("spacing_mm", "steps", "budget_minutes", "ema_decay", "channels", mode="before")
+    @field_validator("spacing_mm", "steps", "budget_minutes", "ema_decay", "channels", "prior_run", mode="before")
     @classmethod
     def _none_word(cls, value: Any) -> Any:
         return None if isinstance(value, str) and value.casefold() == "none" else value
@@ -132,7 +147,14 @@ class SegmentationConfig(BaseModel):
             raise ValueError("patience needs validation patients: set validation, for example to 0.15")
         if self.ct_window_hu[0] >= self.ct_window_hu[1]:
             raise ValueError("ct_window_hu must rise")
+        if self.prior_run is not None and self.prior not in FROM_MAPS:
+            raise ValueError(f"prior_run is for prior={' or '.join(FROM_MAPS)}")
         return self
+
+    @property
+    def inputs(self) -> int:
+        """Channels that the network is given: CT, PET and, if wanted, the prior."""
+        return 2 + (self.prior != "none")
 
     @property
     def widths(self) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Predictor", "busiest", "choose_predictor"]
 
 Predictor = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""(1, 2, *window) -> class probabilities (1, 1 + structures, *window)."""
+"""(1, inputs, *window) -> class probabilities (1, 1 + structures, *window)."""
 
 _SAME_CLASS = 0.998
 _LARGEST_DIFFERENCE = 0.15
@@ -34,8 +34,8 @@ def choose_predictor(
     """The way to predict windows, and the facts that decided.
 
     `inference` ``torch``: float32 by torch. ``openvino``: compiled, bfloat16 where the processor has it, float32 where
-    bfloat16 disagrees on `example` (1, 2, *window); SGM106 when that disagrees too. ``auto``: as openvino where it is
-    installed and agrees, else torch.
+    bfloat16 disagrees on `example` (1, inputs, *window); SGM106 when that disagrees too. ``auto``: as openvino where it
+    is installed and agrees, else torch.
     """
     import torch
 
@@ -85,7 +85,7 @@ def choose_predictor(
 
 
 def busiest(image: NDArray[np.float32], window: tuple[int, ...]) -> NDArray[np.float32]:
-    """The window of `image` (2, i, j, k) with most uptake among those side by side, (1, 2, *window)."""
+    """The window of `image` (inputs, i, j, k) with most uptake among those side by side, (1, inputs, *window)."""
     wanted = tuple(max(n, w) for n, w in zip(image.shape[1:], window, strict=True))
     padded = np.pad(image, [(0, 0), *((0, big - n) for big, n in zip(wanted, image.shape[1:], strict=True))])
     starts = [sorted({*range(0, n - w + 1, w), n - w}) for n, w in zip(wanted, window, strict=True)]

@@ -29,13 +29,13 @@ _KIND = "segmentation"
 
 
 def build_network(config: SegmentationConfig, structures: int) -> Module:
-    """The configured network: CT and PET in, background and structures out. Initial weights come from torch's
-    generator (see `engine.loop.seeded`)."""
+    """The configured network: CT, PET and, if wanted, a prior in; background and structures out. Initial weights come
+    from torch's generator (see `engine.loop.seeded`)."""
     import torch
 
     network = build_segmentation_network(
         config.network,
-        inputs=2,
+        inputs=config.inputs,
         outputs=structures + 1,
         channels=config.widths,
         residual_units=config.residual_units,

@@ -21,17 +21,21 @@ from tumorboard.ops.resample import resample_to
 from tumorboard.tasks.features.measure import measure_mask
 from tumorboard.tasks.features.spread import add_sides
 from tumorboard.tasks.result import TaskResult
+from tumorboard.tasks.segmentation import codes
 from tumorboard.tasks.segmentation.cases import Case, CaseVolumes, find_cases, load_case
 from tumorboard.tasks.segmentation.model import SegmentationModel
 from tumorboard.tasks.segmentation.plausible import refuse_broken
 from tumorboard.tasks.segmentation.postprocess import apply_rules
 from tumorboard.tasks.segmentation.preprocess import Prepared
+from tumorboard.tasks.segmentation.prior import FROM_MAPS
+from tumorboard.tasks.segmentation.prior_maps import with_available_maps
 from tumorboard.tasks.segmentation.region import Region, find_region
 from tumorboard.tasks.segmentation.rows import map_row, mask_id, mask_path, mask_row, run_row, write_mask
 from tumorboard.tasks.segmentation.settle import Answering
 
 SMALLEST_LISTED_ML = 0.1
 """Predicted pieces below it get no finding of their own: an unsure network leaves thousands of single voxels."""
+NO_MAP = "answered without the map of abnormal uptake that the model was trained with"
 
 __all__ = [
     "SMALLEST_LISTED_ML",
@@ -47,12 +51,14 @@ __all__ = [
 @dataclass(frozen=True)
 class Answer:
     """Label map (uint8) on the grid of the CT; probability of the most probable structure on the part of that grid that
-    holds all labels (None without any); doubt on the whole grid, where it is wanted; the region that was looked at."""
+    holds all labels (None without any); doubt on the whole grid, where it is wanted; the region that was looked at;
+    what was otherwise than the model expects."""
 
     labels: Volume
     certainty: Volume | None
     doubt: Volume | None
     region: Region
+    remarks: tuple[str, ...] = ()
 
 
 def predict(
@@ -74,7 +80,10 @@ def predict(
     a lesion's `score` is the mean probability of its voxels. An exam that cannot be predicted (SGM101 without CT or PET
     unless the network learnt to do without, UNT101 with a PET not in SUVbw, SGM103, SGM107, unreadable files) gets no
     mask; the run's `metrics` name it under ``refused``, and its error is raised where no exam could be predicted.
-    Errors: SGM104, ENG103, ENG104 for the model.
+
+    A model with a prior from maps takes those of the run `prior_run` of `cohort`. An exam without one is answered
+    without, and ``remarks`` say so, if the model learnt to do without (`prior_dropout`), else refused (SGM109).
+    Errors: SGM104, ENG103, ENG104 for the model; ANO106 for maps made in fold.
     """
     model = SegmentationModel.load(run)
     name = run_id or run.resolve().name
@@ -83,16 +92,19 @@ def predict(
     refused: list[TumorboardError] = []
     remarks: dict[str, str] = {}
     cases = find_cases(cohort, labelled=False, refused=refused, one_is_enough=learnt_to_do_without(model))
+    cases = with_available_maps(cohort, cases, model.config)
+    may_lack = model.config.prior_dropout > 0
     for done, case in enumerate(cases, start=1):
         if progress is not None:
             progress(done, len(cases))
         try:
-            found = answer_case(model, load_case(cohort, case), where=f"exam {case.case_id}")
+            volumes = load_case(cohort, case)
+            found = answer_case(model, volumes, where=f"exam {case.case_id}", may_lack_prior=may_lack)
         except TumorboardError as error:
             refused.append(error)
             continue
-        if found.region.remark:
-            remarks[case.case_id] = found.region.remark
+        if found.remarks:
+            remarks[case.case_id] = "; ".join(found.remarks)
         rows["images"] += _written(found, cohort, case, folder, name, model.preprocessing.structures)
         rows["findings"] += measured_rows(
             cohort, case, found.labels, name, model.preprocessing.structures, certainty=found.certainty
@@ -117,7 +129,8 @@ def learnt_to_do_without(model: SegmentationModel) -> bool:
 
 
 def predict_volumes(model: SegmentationModel, volumes: CaseVolumes, *, where: str = "exam") -> Volume:
-    """Label map (uint8) on the grid of the CT. SGM107 for images that show nothing."""
+    """Label map (uint8) on the grid of the CT. SGM107 for images that show nothing, SGM109 without the map that the
+    model wants."""
     return answer_case(model, volumes, where=where).labels
 
 
@@ -127,13 +140,21 @@ def predict_prepared(model: SegmentationModel, prepared: Prepared) -> Volume:
     return model.preprocessing.inverse(probabilities, prepared, sharp=True)
 
 
-def answer_case(model: SegmentationModel, volumes: CaseVolumes, *, where: str = "exam") -> Answer:
-    """Labels, certainty and (with the setting `uncertainty`) doubt of an exam. SGM107 for images that show nothing.
+def answer_case(
+    model: SegmentationModel, volumes: CaseVolumes, *, where: str = "exam", may_lack_prior: bool = False
+) -> Answer:
+    """Labels, certainty and (with the setting `uncertainty`) doubt of an exam. SGM107 for images that show nothing,
+    SGM109 without the map that the model wants, unless it `may_lack_prior`: then a remark says that it did.
 
     Doubt is the entropy of the mean probabilities of members and mirrors over its highest value: 0 decided, 1 level;
     0 outside the region that was looked at.
     """
     refuse_broken(volumes, where=where)
+    lacking = model.preprocessing.prior in FROM_MAPS and volumes.prior is None
+    if lacking and not may_lack_prior:
+        raise TumorboardError(
+            codes.NO_PRIOR, where, found="no map", expected=f"a map of the run {model.config.prior_run!r}"
+        )
     prepared = model.preprocessing.forward(volumes)
     probabilities, region = _answered(model, prepared)
     labels = model.preprocessing.inverse(probabilities, prepared, sharp=True)
@@ -142,7 +163,8 @@ def answer_case(model: SegmentationModel, volumes: CaseVolumes, *, where: str = 
         None if box is None else _on(prepared.native.crop(*box), np.clip(probabilities.max(axis=0), 0, 1), prepared)
     )
     doubt = _on(prepared.native, _entropy(probabilities), prepared) if model.config.uncertainty else None
-    return Answer(labels, certainty, doubt, region)
+    remarks = (region.remark, NO_MAP if lacking else "")
+    return Answer(labels, certainty, doubt, region, tuple(remark for remark in remarks if remark))
 
 
 def _answered(model: SegmentationModel, prepared: Prepared) -> tuple[NDArray[np.float32], Region]:

@@ -20,6 +20,7 @@ from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
 from tumorboard.ops.resample import resample_to
 from tumorboard.tasks.segmentation.cases import Box, CaseVolumes
+from tumorboard.tasks.segmentation.prior import PriorName, prior_channel
 
 __all__ = ["Prepared", "Preprocessing", "choose_spacing", "lesion_volumes_ml"]
 
@@ -31,8 +32,8 @@ VERSION = 1
 class Prepared:
     """A case on the working grid.
 
-    `inputs` float32 (2, i, j, k): CT and PET as the network sees them; `target` float32 (structures, i, j, k), the
-    share of each voxel that a structure fills, or None; `working` and `native` grids.
+    `inputs` float32 (2 or 3, i, j, k): CT, PET and prior as the network sees them; `target` float32 (structures, i, j,
+    k), the share of each voxel that a structure fills, or None; `working` and `native` grids.
     """
 
     inputs: NDArray[np.float32]
@@ -46,20 +47,25 @@ class Preprocessing:
     """Settings that belong to a model as much as its weights.
 
     `spacing_mm` wanted voxel edge; `ct_window_hu` maps to 0..1 and is clipped; SUV is kept as SUV, on the scale
-    log(1 + SUV), never scaled by anything measured in the field of view.
+    log(1 + SUV), never scaled by anything measured in the field of view; `prior`: what the third channel is.
     """
 
     spacing_mm: float
     ct_window_hu: tuple[float, float]
     structures: tuple[str, ...]
+    prior: PriorName = "none"
 
     def to_json(self) -> dict[str, Any]:
-        return {"version": VERSION, **asdict(self)}
+        record = {"version": VERSION, **asdict(self)}
+        if self.prior == "none":  # files of before there were priors say the same, and are still found
+            del record["prior"]
+        return record
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Preprocessing:
         window = record["ct_window_hu"]
-        return cls(record["spacing_mm"], (window[0], window[1]), tuple(record["structures"]))
+        known = record["spacing_mm"], (window[0], window[1]), tuple(record["structures"])
+        return cls(*known, record.get("prior", "none"))
 
     def working_grid(self, native: Geometry) -> Geometry:
         """The grid over the same box as `native`, near to RAS, with voxels of about `spacing_mm`."""
@@ -75,11 +81,13 @@ class Preprocessing:
         native = volumes.grid
         working = self.working_grid(native)
         low, high = self.ct_window_hu
-        inputs = np.zeros((2, *working.shape), np.float32)
+        inputs = np.zeros((2 + (self.prior != "none"), *working.shape), np.float32)
         if volumes.ct is not None:
             np.clip((_onto(volumes.ct, working).array - low) / (high - low), 0.0, 1.0, out=inputs[0])
         if volumes.pet is not None:
             np.log1p(np.maximum(_onto(volumes.pet, working).array, 0.0), out=inputs[1])
+        if self.prior != "none":
+            inputs[2] = prior_channel(self.prior, inputs, working, prior_map=volumes.prior)
         target = None if volumes.mask is None else self._target(volumes.mask, working)
         return Prepared(inputs, target, working, native)
 

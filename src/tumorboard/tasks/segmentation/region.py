@@ -62,8 +62,8 @@ def find_region(
 ) -> Region:
     """The region `name` of a prepared exam.
 
-    `inputs` (2, i, j, k): CT channel (0 to 1 of `ct_window_hu`) and PET channel (log(1 + SUV)) in RAS; a channel of
-    zeros is absent. Falls back to a wider region, and says why, where the anatomy is not in view.
+    `inputs` (2 or more, i, j, k): CT channel (0 to 1 of `ct_window_hu`) and PET channel (log(1 + SUV)) in RAS; a
+    channel of zeros is absent. Falls back to a wider region, and says why, where the anatomy is not in view.
     """
     shape = inputs.shape[1:]
     whole = Region(((0, 0, 0), (shape[0], shape[1], shape[2])), "whole")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorboard.tasks.segmentation.augmentation import drop_modality, misalignment_mm, varied
+from tumorboard.tasks.segmentation.augmentation import drop_modality, drop_prior, misalignment_mm, varied
 from tumorboard.tasks.segmentation.config import SegmentationConfig
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "PatchSampler"]
 
-INPUTS, PET = 2, 1
+IMAGES, PET = 2, 1
+"""CT and PET, which channels of their own kind of variation may follow; a prior comes after them."""
 _PLACES = 2000
 """Voxels remembered per lesion."""
 _CUT_SHARE = 0.3
@@ -30,14 +31,14 @@ _CUT_SHARE = 0.3
 
 @dataclass(frozen=True)
 class Batch:
-    """`inputs` (n, 2, p, p, p), `target` (n, structures, p, p, p): share of each voxel."""
+    """`inputs` (n, 2 or 3, p, p, p), `target` (n, structures, p, p, p): share of each voxel."""
 
     inputs: Tensor
     target: Tensor
 
 
 class PatchSampler:
-    """Draws batches from cases held as arrays (2 + structures, i, j, k), which may be memory-mapped."""
+    """Draws batches from cases held as arrays (inputs + structures, i, j, k), which may be memory-mapped."""
 
     def __init__(self, arrays: Sequence[NDArray[np.float32]], config: SegmentationConfig, *, spacing_mm: float) -> None:
         self._arrays, self._config = arrays, config
@@ -56,17 +57,20 @@ class PatchSampler:
     def _patch(self, index: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
         import torch
 
-        array, size = self._arrays[index], self._config.patch_voxels
+        array, size, inputs = self._arrays[index], self._config.patch_voxels, self._config.inputs
         low, high = self._random_box(np.array(array.shape[1:]), random)
         centre = self._centre(index, low, high, random)
         matrix = _random_matrix(random)
         moved = misalignment_mm(random, self._config.misalignment_mm) / self._spacing_mm
         turned = _cut_and_sampled(array, (low, high), matrix, centre, size)
         if moved.any():
-            turned[PET] = _cut_and_sampled(array[PET : PET + 1], (low, high), matrix, centre + moved, size)[0]
-        changed = varied(turned[:INPUTS].numpy(), random)
+            turned[PET:inputs] = _cut_and_sampled(array[PET:inputs], (low, high), matrix, centre + moved, size)
+        changed = varied(turned[:IMAGES].numpy(), random)
         changed = drop_modality(changed, random, share=self._config.modality_dropout)
-        return torch.from_numpy(changed), turned[INPUTS:]
+        if inputs > IMAGES:
+            prior = turned[IMAGES:inputs].numpy() * np.float32(changed[PET].any())  # made of the PET: missing with it
+            changed = np.concatenate([changed, drop_prior(prior, random, share=self._config.prior_dropout)])
+        return torch.from_numpy(changed), turned[inputs:]
 
     def _random_box(self, shape: NDArray[Any], random: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
         most = np.minimum(self._cut_voxels, _CUT_SHARE * shape)
@@ -78,7 +82,7 @@ class PatchSampler:
         """Middle of the patch, so that it stays in the box where the box is large enough."""
         half = self._config.patch_voxels / 2
         if index not in self._places:  # looked for when a case is drawn first: a large cohort would start late
-            self._places[index] = _lesion_places(self._arrays[index][INPUTS:])
+            self._places[index] = _lesion_places(self._arrays[index][self._config.inputs :])
         structures = [lesions for lesions in self._places[index] if lesions]
         if structures and random.random() < self._config.foreground:
             lesions = structures[int(random.integers(len(structures)))]

@@ -67,9 +67,9 @@ def settle(
 ) -> SegmentationModel:
     """The model with its region and rules (in `facts`), chosen on training cases.
 
-    `paths`: cached training cases, arrays (2 + structures, i, j, k). `unseen`: those among the training patients that
-    this network has not learnt from; where there are any, thresholds are those that do best on them, else they follow
-    from the drawn lesions alone. `names` of the cases, for the report of coverage; default their numbers.
+    `paths`: cached training cases, arrays (inputs + structures, i, j, k). `unseen`: those among the training patients
+    that this network has not learnt from; where there are any, thresholds are those that do best on them, else they
+    follow from the drawn lesions alone. `names` of the cases, for the report of coverage; default their numbers.
     """
     import dataclasses
 
@@ -77,15 +77,18 @@ def settle(
     edges_mm = np.full(3, model.preprocessing.spacing_mm)
     labels = list(names) or [str(number) for number in range(len(arrays))]
     window_hu = model.preprocessing.ct_window_hu
-    region, facts = choose_region(arrays, edges_mm, labels, ct_window_hu=window_hu, wanted=model.config.region)
+    inputs = model.config.inputs
+    region, facts = choose_region(
+        arrays, edges_mm, labels, ct_window_hu=window_hu, wanted=model.config.region, inputs=inputs
+    )
     structures = len(model.preprocessing.structures)
     rules, basis = (KEEP_ALL,) * structures, "setting"
     if model.config.postprocess == "auto":
-        rules, basis = rules_from_drawn(arrays, edges_mm), "drawn lesions of the training patients"
+        rules, basis = rules_from_drawn(arrays, edges_mm, inputs=inputs), "drawn lesions of the training patients"
         if unseen:
             held = [np.load(path, mmap_mode="r", allow_pickle=False) for path in unseen]
             answers = [_answer(model, array, edges_mm) for array in held]
-            rules = rules_from_unseen(answers, held, edges_mm, base=rules)
+            rules = rules_from_unseen(answers, held, edges_mm, base=rules, inputs=inputs)
             basis = f"{len(held)} training patients that the network has not seen"
     answering = Answering(region, rules, facts, basis)
     settled = {**model.facts, FACT: answering.to_json(model.preprocessing.structures)}
@@ -99,6 +102,7 @@ def choose_region(
     *,
     ct_window_hu: tuple[float, float],
     wanted: RegionName | Literal["auto"] = "auto",
+    inputs: int = 2,
 ) -> tuple[RegionName, dict[str, Any]]:
     """The narrowest region that holds every drawn lesion of every training case, is found in each, and is worth it;
     else the whole scan. With `wanted` other than ``auto`` that region, with what it covers."""
@@ -106,7 +110,7 @@ def choose_region(
     candidates: tuple[RegionName, ...] = REGIONS if wanted == "auto" else (wanted,)
     for name in candidates:
         found = [find_region(array[:2], edges_mm, name, ct_window_hu=ct_window_hu) for array in arrays]
-        shares = [coverage(array[2:], region) for array, region in zip(arrays, found, strict=True)]
+        shares = [coverage(array[inputs:], region) for array, region in zip(arrays, found, strict=True)]
         kept = float(np.mean([_volume(r) / np.prod(a.shape[1:]) for a, r in zip(arrays, found, strict=True)]))
         remarks = {case: region.remark for case, region in zip(names, found, strict=True) if region.remark}
         covered = {case: round(share, 4) for case, share in zip(names, shares, strict=True) if share is not None}
@@ -121,14 +125,16 @@ def _volume(region: Region) -> int:
     return int(np.prod(np.subtract(region.box[1], region.box[0])))
 
 
-def rules_from_drawn(arrays: Sequence[NDArray[np.float32]], edges_mm: NDArray[np.float64]) -> tuple[PieceRules, ...]:
+def rules_from_drawn(
+    arrays: Sequence[NDArray[np.float32]], edges_mm: NDArray[np.float64], *, inputs: int = 2
+) -> tuple[PieceRules, ...]:
     """Cautious rules: half of what the smallest of the drawn lesions have (their 5 % quantile), at most 0.5 ml and SUV
     2. Holes are filled where no drawn lesion has one."""
     rules = []
-    for index in range(arrays[0].shape[0] - 2):
+    for index in range(arrays[0].shape[0] - inputs):
         pieces, filled, present = [], True, 0
         for array in arrays:
-            inside = np.asarray(array[2 + index]) > 0.5
+            inside = np.asarray(array[inputs + index]) > 0.5
             present += bool(inside.any())
             if inside.any():
                 pieces += pieces_of(inside, np.expm1(array[1]), edges_mm)[1]
@@ -155,6 +161,7 @@ def rules_from_unseen(
     edges_mm: NDArray[np.float64],
     *,
     base: Sequence[PieceRules],
+    inputs: int = 2,
 ) -> tuple[PieceRules, ...]:
     """Of all pairs of thresholds, those with the highest mean of Dice (per patient) and F1 of pieces (pooled); of
     equals, the most lenient. `answers`: label maps of cases whose truth is in `arrays`; `base` says the rest."""
@@ -164,7 +171,7 @@ def rules_from_unseen(
     chosen = []
     for index, rule in enumerate(base):
         cases = [
-            _judged(answer == index + 1, np.asarray(array[2 + index]) > 0.5, np.expm1(array[1]), edges_mm)
+            _judged(answer == index + 1, np.asarray(array[inputs + index]) > 0.5, np.expm1(array[1]), edges_mm)
             for answer, array in zip(answers, arrays, strict=True)
         ]
         pairs = list(itertools.product(_VOLUMES_ML, _PEAKS_SUV))
@@ -214,5 +221,5 @@ def _value(cases: Sequence[_Judged], rule: PieceRules) -> float:
 def _answer(model: SegmentationModel, array: NDArray[np.float32], edges_mm: NDArray[np.float64]) -> NDArray[np.uint8]:
     shape = array.shape[1:]
     grid = Geometry((shape[0], shape[1], shape[2]), np.diag([*edges_mm, 1.0]))
-    prepared = Prepared(np.asarray(array[:2]), None, grid, grid)
+    prepared = Prepared(np.asarray(array[: model.config.inputs]), None, grid, grid)
     return labels_of(model.preprocessing.sharpened(model.probabilities(prepared), prepared))

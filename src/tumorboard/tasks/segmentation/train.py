@@ -30,6 +30,7 @@ from tumorboard.tasks.segmentation.members import TrainingJob, resolved, run_mem
 from tumorboard.tasks.segmentation.model import MODEL_FILE, SegmentationModel, build_network
 from tumorboard.tasks.segmentation.plan import fit_to_memory, write_plan
 from tumorboard.tasks.segmentation.preprocess import Preprocessing, choose_spacing
+from tumorboard.tasks.segmentation.prior_maps import with_training_maps
 from tumorboard.tasks.segmentation.progress import followed
 from tumorboard.tasks.segmentation.sampling import Batch, PatchSampler
 from tumorboard.tasks.segmentation.validation import inner_split, scorer
@@ -47,8 +48,12 @@ _RESERVE = 0.01
 _NOT_TRAINED = {"protocol", "folds", "members", "workers", "device", "mirror", "overlap", "inference"} | {
     "uncertainty",
     "plan",
+    "prior_run",
+    "prior_steps",
 }
-"""Settings that do not shape the weights."""
+"""Settings that do not shape the weights (maps of a prior do, by their digests in the names of cases)."""
+_OF_PRIORS = {"prior", "prior_dropout"}
+"""Settings that shape nothing without a prior: trainings of before there were any are still taken over."""
 
 
 def train(
@@ -57,7 +62,8 @@ def train(
     """Train on every exam of `cohort` with CT, PET and mask; the model is written to `out`. Resumes a training that
     was stopped there.
 
-    Started by `torchrun`, its processes train together (`engine.distributed`). Errors: SGM102 without such an exam.
+    Started by `torchrun`, its processes train together (`engine.distributed`). Errors: SGM102 without such an exam;
+    SGM109 and ANO106 for the maps of a prior (`prior_maps.with_training_maps`).
     """
     with joined(choose_device(config.device)):
         return _train(cohort, out, resolved(config), progress or (lambda done, total: None))
@@ -69,6 +75,7 @@ def _train(cohort: Cohort, out: Path, config: SegmentationConfig, report: Progre
     if not cases:
         raise TumorboardError(codes.NOTHING_TO_LEARN, cohort.name, found="no exam with all three", expected="one")
     structures = structures_of(cases)
+    cases = with_training_maps(cohort, cases, config)
     cache = CaseCache(out / "cache", cohort)
     total = len(cases) + _PARTS
     fingerprints = [take_fingerprint(cohort, case) for case in cases]
@@ -129,7 +136,7 @@ def fit_preprocessing(
     spacing_mm = config.spacing_mm or choose_spacing(
         [ml for print_ in fingerprints for ml in print_.lesions_ml], [print_.spacing_mm for print_ in fingerprints]
     )
-    return Preprocessing(spacing_mm, config.ct_window_hu, tuple(structures))
+    return Preprocessing(spacing_mm, config.ct_window_hu, tuple(structures), config.prior)
 
 
 def train_network(
@@ -156,6 +163,10 @@ def train_network(
         [np.load(path, mmap_mode="r", allow_pickle=False) for path in files] for files in (paths, validation)
     )
     structures, spacing_mm = preprocessing.structures, preprocessing.spacing_mm
+    score = None
+    if choosing:
+        edge = config.window_voxels
+        score = scorer(choosing, structures, spacing_mm=spacing_mm, window=edge, inputs=config.inputs)
     with seeded(plan.seed):
         network = build_network(config, len(structures))
     fitted = fit(
@@ -163,7 +174,7 @@ def train_network(
         plan,
         draw=PatchSampler(arrays, config, spacing_mm=spacing_mm),
         loss_of=partial(_loss_of, loss=config.loss),
-        score=scorer(choosing, structures, spacing_mm=spacing_mm, window=config.window_voxels) if choosing else None,
+        score=score,
         folder=folder,
         identity=identity,
         log=RunLog(folder / "log.jsonl"),
@@ -214,7 +225,8 @@ def identity_of(
 ) -> str:
     """Digest of the data (cache names carry the digests of their images) and of everything that shapes the training of
     one network. Where the cache lies, what else is trained beside it and how predictions are made do not."""
-    settings = config.model_dump(mode="json", exclude=_NOT_TRAINED)
+    unused = _OF_PRIORS if config.prior == "none" else set()
+    settings = config.model_dump(mode="json", exclude=_NOT_TRAINED | unused)
     whole = {
         "cases": [path.name for path in paths],
         "validation": [path.name for path in validation],

@@ -16,7 +16,6 @@ from tumorboard.metrics.official.hecktor2025 import SegmentationRules2025
 from tumorboard.metrics.overlap import dice_of_counts
 from tumorboard.ops.sliding import slide
 from tumorboard.tasks.segmentation.cases import Case
-from tumorboard.tasks.segmentation.sampling import INPUTS
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -59,18 +58,18 @@ def challenge_score(pairs: Sequence[tuple[Labels, Labels]], structures: Sequence
 
 
 def scorer(
-    arrays: Sequence[NDArray[np.float32]], structures: Sequence[str], *, spacing_mm: float, window: int
+    arrays: Sequence[NDArray[np.float32]], structures: Sequence[str], *, spacing_mm: float, window: int, inputs: int = 2
 ) -> Callable[[Module], float]:
-    """`challenge_score` of a network on whole cases (2 + structures, i, j, k), on their working grid, in windows of
-    `window` voxels that touch each other."""
+    """`challenge_score` of a network on whole cases (inputs + structures, i, j, k), on their working grid, in windows
+    of `window` voxels that touch each other."""
 
     def score(network: Module) -> float:
         pairs = []
         for array in arrays:
             answer = _predictor(network)
             edges = (window,) * 3
-            found = slide(answer, np.asarray(array[:INPUTS]), window=edges, overlap=0, outputs=len(structures) + 1)
-            pairs.append((_labels(np.asarray(array[INPUTS:])), found.argmax(0).astype(np.uint8)))
+            found = slide(answer, np.asarray(array[:inputs]), window=edges, overlap=0, outputs=len(structures) + 1)
+            pairs.append((_labels(np.asarray(array[inputs:])), found.argmax(0).astype(np.uint8)))
         return challenge_score(pairs, structures, spacing_mm)
 
     return score
