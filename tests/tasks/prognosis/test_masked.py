@@ -25,7 +25,7 @@ from tumorboard.tasks.prognosis.config import PrognosisConfig
 from tumorboard.tasks.prognosis.kept import PrognosisModel
 from tumorboard.tasks.prognosis.masked_pictures import draw_graph, draw_looks
 from tumorboard.tasks.prognosis.models.masked import MaskedModel, fit_masked, settings_of
-from tumorboard.tasks.prognosis.models.masked_inputs import Cells, inputs_of
+from tumorboard.tasks.prognosis.models.masked_inputs import Cells, Inputs, _patches, inputs_of
 from tumorboard.tasks.prognosis.models.masked_training import MaskedSettings, hidden_tokens, random_lattice
 from tumorboard.tasks.prognosis.models.registry import fit_model, lacks
 from tumorboard.tasks.prognosis.patients import Patients, Training
@@ -293,3 +293,24 @@ def test_a_withheld_channel_is_not_the_image() -> None:
     cells = Cells.fit([{"x": 1.0}, {"x": 2.0}], [Variable("x", Kind.NUMERIC)], rare_below=1)
     inputs, scaling = inputs_of(rows, None, cells=cells, slab=None)
     assert inputs.has.tolist() == [[0.0, 1.0]] and scaling is None
+
+
+def test_mirrored_images_are_the_same_voxels_the_other_way_round() -> None:
+    random, grid, patch = np.random.default_rng(0), (3, 2, 2), (2, 4, 4)
+    volumes = random.normal(size=(40, 1, 6, 8, 8)).astype(np.float16)
+    inside = np.tile([False, True, True], (40, 1))
+    blank = np.zeros((40, 1), np.float32)
+    given = Inputs(
+        _patches(volumes, patch), inside, blank, blank, blank.astype(np.int64), np.zeros((40, 2), np.float32)
+    )
+    turned = given.mirrored(np.random.default_rng(5), grid, patch)
+    again = given.mirrored(np.random.default_rng(5), grid, patch)
+    assert turned.patches is not None and np.array_equal(turned.patches, again.patches)
+    seen = set()
+    for i in range(40):
+        ways = {(a, b, c): volumes[i : i + 1, :, ::a, ::b, ::c] for a in (1, -1) for b in (1, -1) for c in (1, -1)}
+        mine = [way for way, volume in ways.items() if np.array_equal(_patches(volume, patch)[0], turned.patches[i])]
+        assert len(mine) == 1
+        assert turned.inside[i].tolist() == inside[i, :: mine[0][0]].tolist()
+        seen.add(mine[0])
+    assert len(seen) == 8 and given.inside.tolist() == inside.tolist()

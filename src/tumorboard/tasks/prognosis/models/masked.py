@@ -124,7 +124,7 @@ class MaskedModel:
                 part = inputs.part(np.arange(start, min(start + _BATCH, n)))
                 tokens, known = pair.image_tokens(picture_of(part))
                 known = known & torch.from_numpy(part.has[:, :1] > 0)
-                shares = module.network.looks(tokens, known).double().numpy()
+                shares = pair.looks(tokens, known).mean(dim=2).double().numpy()
                 looks[start : start + len(part)] = shares.reshape(len(part), *grid)
         risks = np.column_stack([self._risk_with(inputs, np.array(kept)) for kept in ((1, 1), (1, 0), (0, 1))])
         return Explanation(names, looks, edges, readings, risks)

@@ -62,7 +62,7 @@ class MaskedSettings:
     visible_places: float = 0.5
     intact: float = 0.5
     cells_masked: float = 0.4
-    hide_all: float = 0.2
+    hide_all: float = 0.3
     no_other: float = 0.15
     predicted_patches: int = 48
     batch: int = 24
@@ -71,6 +71,7 @@ class MaskedSettings:
     withhold: float = 0.15
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
+    mirror: bool = True
     likelihood: Literal["hazard", "cox"] = "hazard"
 
 
@@ -156,8 +157,10 @@ def pretrain(network: Any, inputs: Inputs, settings: MaskedSettings, *, seed: in
     def draw(random: np.random.Generator) -> Any:
         kind = kinds[int(random.integers(len(kinds)))]
         index = random.choice(able[kind], size=min(settings.batch, len(able[kind])), replace=False)
-        mine = inputs.part(index)
-        theirs = inputs.part(random.permutation(index)) if settings.pairing == "shuffled" else mine
+        mine = _seen_anew(inputs.part(index), network, settings, random)
+        theirs = mine
+        if settings.pairing == "shuffled":
+            theirs = _seen_anew(inputs.part(random.permutation(index)), network, settings, random)
         return kind, mine, theirs, random
 
     def loss_of(module: Any, batch: Any) -> Any:
@@ -170,6 +173,11 @@ def pretrain(network: Any, inputs: Inputs, settings: MaskedSettings, *, seed: in
         warmup_steps=20, schedule="cosine", precision="float32", ema_decay=None,
     )  # fmt: skip
     network.load_state_dict(fit(network, plan, draw=draw, loss_of=loss_of).weights)
+
+
+def _seen_anew(inputs: Inputs, network: Any, settings: MaskedSettings, random: np.random.Generator) -> Inputs:
+    encoder = network.pair.image
+    return inputs.mirrored(random, encoder.grid, settings.patch) if settings.mirror and encoder is not None else inputs
 
 
 def _absences(
@@ -216,7 +224,7 @@ def _complete_table(
     if pair.image is not None and theirs.patches is not None and not alone.all():
         grid = (pair.image.slices, pair.image.places)
         lattice = random_lattice(random, len(mine), grid=grid, shares=(1.0, settings.intact))
-        tokens, seen = pair.image_tokens(picture_of(theirs), lattice)
+        tokens, seen = pair.views(*pair.image_tokens(picture_of(theirs), lattice), lattice)
         seen = seen & torch.from_numpy(~alone)[:, None]
     values, hidden = torch.from_numpy(mine.values), torch.from_numpy(masked)
     nodes = pair.complete_table(values, torch.from_numpy(states), other=tokens, other_seen=seen)
@@ -235,7 +243,7 @@ def learn_outcomes(
 
     def draw(random: np.random.Generator) -> Any:
         index = _balanced(random, usable, truth, settings)
-        mine = inputs.part(index)
+        mine = _seen_anew(inputs.part(index), network, settings, random)
         has = _withheld(random, mine.has, settings.withhold)
         return index, mine, has, random
 
@@ -249,7 +257,7 @@ def learn_outcomes(
             picture = picture_of(mine)
             share = settings.seen_in_training
             grid = (encoder.slices, encoder.places)
-            lattice = random_lattice(random, len(index), grid=grid, shares=(share, share)) if module.training else None
+            lattice = random_lattice(random, len(index), grid=grid, shares=(1.0, share)) if module.training else None
         outputs = module.network(
             picture, torch.from_numpy(mine.values), torch.from_numpy(mine.states), torch.from_numpy(has), lattice
         )
