@@ -164,9 +164,11 @@ def run_fold(setting: Setting, number: int, kept: Path) -> None:
             training = setting.training(number, volume=volume)
             for endpoint in setting.outcomes:
                 found[f"{name}|{endpoint}"] = cox_risks(setting, number, training, endpoint)
+            model = fit_model("ridge-cox", training)
             for without in WITHHELD:
                 for share in SHARES:
-                    found[f"{name}|PFS|{without}|{share}"] = imputed(setting, number, training, without, share)
+                    filled = imputed(setting, number, training, without, share)
+                    found[f"{name}|PFS|{without}|{share}"] = model.risk(filled)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"risks": {k: v.tolist() for k, v in found.items()}}), encoding="utf-8")
 
@@ -205,17 +207,14 @@ def cox_risks(setting: Setting, number: int, training: Training, endpoint: str) 
     return fit_model("ridge-cox", mine).risk(setting.tested(number, training))
 
 
-def imputed(setting: Setting, number: int, training: Training, without: str, share: float) -> Floats:
-    """Ridge Cox on means for what is withheld (standardised covariates: 0; the volume is the image's)."""
+def imputed(setting: Setting, number: int, training: Training, without: str, share: float) -> Patients:
+    """The tested, with training means where something is withheld; the volume is the image's."""
     tested = setting.tested(number, training, without=without, share=share)
     lost = np.array([bool(row.get("withheld")) for row in tested.rows])
     volume = np.array([source == "mask_log_volume" for source in tested.sources])
-    x = tested.x.copy()
-    x[np.ix_(lost, volume if without == "image" else ~volume)] = 0.0
-    fill = training.patients.x.mean(axis=0)
-    columns = np.flatnonzero(volume if without == "image" else ~volume)
-    x[np.ix_(lost, columns)] = fill[columns]
-    return fit_model("ridge-cox", training).risk(tested.with_x(x))
+    x, columns = tested.x.copy(), np.flatnonzero(volume if without == "image" else ~volume)
+    x[np.ix_(lost, columns)] = training.patients.x.mean(axis=0)[columns]
+    return tested.with_x(x)
 
 
 # ---- the page -------------------------------------------------------------------------------------------------------

@@ -198,13 +198,21 @@ class SurvivalFusion(nn.Module):
         lattice: Lattice | None = None,
     ) -> Tensor:
         """`has` (n, 2) of 0 and 1: whether image and table are there. What is not there does not change the outputs."""
+        views = None
+        if self.pair.image is not None and picture is not None:
+            there = picture.there & (has[:, :1] > 0)
+            shown = Picture(picture.patches, there, picture.channels)
+            views, _ = self.pair.views(*self.pair.image_tokens(shown, lattice), lattice)
+        return self.from_views(views, values, states, has)
+
+    def from_views(self, views: Tensor | None, values: Tensor, states: Tensor, has: Tensor) -> Tensor:
+        """The same from an image's views (`CrossCompletion.views`)."""
         pair, seen_image, seen_table = self.pair, has[:, :1], has[:, 1:]
         total = has @ self.presence
-        image = views = seen = None
-        if pair.image is not None and picture is not None:
-            there = picture.there & (seen_image > 0)
-            tokens, known = pair.image_tokens(Picture(picture.patches, there, picture.channels), lattice)
-            views, seen = pair.views(tokens, known, lattice)
+        image = seen = None
+        if views is not None:
+            seen = (seen_image > 0).expand(-1, views.shape[1])
+            views = torch.where(seen[:, :, None], views, torch.zeros_like(views))
             image = self.gather(views.flatten(1))
             total = total + self.from_image(self.drop(image)) * seen_image
         if pair.table is not None:

@@ -22,14 +22,13 @@ from tumorboard.tasks.prognosis.cox import CoxFit, with_coefficients
 from tumorboard.tasks.prognosis.models.discrete import curve
 from tumorboard.tasks.prognosis.models.joint import Endpoints
 from tumorboard.tasks.prognosis.models.masked_inputs import Cells, Inputs, Scaling, inputs_of
+from tumorboard.tasks.prognosis.models.masked_outcomes import learn_outcomes, with_start
 from tumorboard.tasks.prognosis.models.masked_training import (
     MaskedSettings,
     Truth,
     build_network,
-    learn_outcomes,
     picture_of,
     pretrain,
-    with_start,
 )
 from tumorboard.tasks.prognosis.models.registry import add_model
 from tumorboard.tasks.prognosis.patients import Patients, Training
