@@ -276,6 +276,27 @@ def test_the_registered_model_takes_the_task_s_settings(cohort) -> None:
     assert isinstance(model, MaskedModel) and model.scaling is None
 
 
+@pytest.mark.parametrize("fate", ["nobody", "one", "everybody"])
+@pytest.mark.parametrize("likelihood", ["hazard", "cox"])
+def test_trap_9_training_patients_of_one_fate_give_values_or_a_named_refusal(fate: str, likelihood: Any) -> None:
+    """Reference A.d, trap 9: events in nobody, in one, in everybody."""
+    random = np.random.default_rng(2)
+    rows = [{"patient_id": str(i), "a": random.normal()} for i in range(20)]
+    event = {"nobody": np.zeros(20, bool), "one": np.arange(20) == 3, "everybody": np.ones(20, bool)}[fate]
+    variables = [Variable("a", Kind.NUMERIC, baseline=True)]
+    given = Training.of(rows, event, random.exponential(300, 20) + 1, variables=variables, config=CONFIG)
+    settings = replace(TINY, likelihood=likelihood)
+    if fate == "nobody":
+        with pytest.raises(TumorboardError, match="PRG103"):
+            fit_masked(given, settings)
+        return
+    tested = Patients.encoded(rows, given.encoder)
+    model = fit_masked(given, settings)
+    curves = model.survival(tested, GRID)
+    assert np.isfinite(model.risk(tested)).all() and np.isfinite(curves).all()
+    assert ((curves >= 0) & (curves <= 1)).all() and (np.diff(curves, axis=1) <= 1e-12).all()
+
+
 def test_lattices_and_what_they_hide() -> None:
     random = np.random.default_rng(0)
     lattice = random_lattice(random, 5, grid=(6, 8), shares=(0.5, 0.25))

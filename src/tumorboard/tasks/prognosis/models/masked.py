@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorboard.core.cohort import Cohort
+from tumorboard.core.errors import TumorboardError
 from tumorboard.core.units import Modality, Role
 from tumorboard.tasks.clinical.variables import rows_of
 from tumorboard.tasks.features.slab import SlabSettings
+from tumorboard.tasks.prognosis import codes
 from tumorboard.tasks.prognosis.cox import CoxFit, with_coefficients
 from tumorboard.tasks.prognosis.models.discrete import curve
 from tumorboard.tasks.prognosis.models.joint import Endpoints
@@ -192,9 +194,14 @@ def fit_masked(
     Stage 1 also completes the rows `also` (records of further patients, whose images are looked up in the cohort of
     `training`): other cohorts' tables, whose missing columns are missing cells, or, transductively, the tested
     patients. Their outcomes are never read.
+
+    Errors: PRG103 for patients without any event.
     """
     from tumorboard.engine.loop import seeded
 
+    if not training.event.any():
+        where = training.endpoint or "event"
+        raise TumorboardError(codes.TOO_FEW_EVENTS, where, found="0 events in training", expected="1 or more")
     settings = settings or settings_of(training)
     inputs, learned, cells, scaling = _prepared(training, settings, also)
     known = {training.endpoint or "event": (training.event, training.time_days)}
