@@ -160,7 +160,7 @@ def test_a_mask_of_another_grid_is_no_mask_of_the_series(folder: Path) -> None:
 def test_later_studies_are_later_exams_and_other_modalities_are_left_out(folder: Path, order: Sequence[str]) -> None:
     for number, date in enumerate(order):
         series(folder / "ct" / "P1" / f"s{number}", date=date, study=f"1.2.{number}")
-    series(folder / "ct" / "P1" / "pet", kind="PT", study="1.2.0")
+    series(folder / "ct" / "P1" / "pet", kind="PT", date=order[0], study="1.2.0")
     mask(folder / "mask" / "P1.nii.gz")
     cohort = read(folder)
     exams = {row["exam_id"]: row for row in cohort.rows("exams")}
