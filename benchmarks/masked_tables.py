@@ -44,9 +44,13 @@ TRAIN, TESTS, WIDER = "Chowell_train", ("Ravi_NSCLC", "MSK1", "Vanguri_NSCLC"), 
 CONFIG = PrognosisConfig(seed=0)
 REFERENCE = "ridge-cox"
 SETTINGS = {
-    "masked": MaskedSettings(width=24, pretraining_steps=150, steps=120, learning_rate=2e-3),
-    "masked, no pretraining": MaskedSettings(width=24, pretraining_steps=0, steps=120, learning_rate=2e-3),
-    "masked, wider completion": MaskedSettings(width=24, pretraining_steps=150, steps=120, learning_rate=2e-3),
+    "masked": MaskedSettings(width=24, depth=2, heads=4, pretraining_steps=150, steps=120, learning_rate=2e-3),
+    "masked, no pretraining": MaskedSettings(
+        width=24, depth=2, heads=4, pretraining_steps=0, steps=120, learning_rate=2e-3
+    ),
+    "masked, wider completion": MaskedSettings(
+        width=24, depth=2, heads=4, pretraining_steps=150, steps=120, learning_rate=2e-3
+    ),
 }
 MODELS = (REFERENCE, "survival-forest", "boosted-hazard", *SETTINGS)
 RESAMPLES = 1000

@@ -136,3 +136,19 @@ def test_a_table_of_numbers_alone_works() -> None:
     numbers = ClinicalGraph([Node("a", "numeric"), Node("b", "numeric")], width=8, depth=1, heads=2)
     nodes = numbers(torch.randn(3, 2), torch.zeros(3, 2, dtype=torch.long))
     assert nodes.shape == (3, 3, 8) and nodes.isfinite().all()
+
+
+def test_cells_on_a_scale_and_what_is_guessed_of_them(net) -> None:
+    """Numbers as they are, steps from their middle, levels without an order left out."""
+    assert [NODES[j].kind for j in net.scaled] == [n.kind for n in NODES if n.kind != "categorical"]
+    values, states = cells()
+    states[1, 3], values[1, 3] = MISSING, float("nan")
+    place = {NODES[j].name: i for i, j in enumerate(net.scaled)}
+    found, guessed = net.on_scale(values, states), net.guesses(net(values, states)[:, :-1])
+    assert found.shape == guessed.shape == (2, len(net.scaled)) and guessed.isfinite().all()
+    for j in net.scaled:
+        i, middle = place[NODES[j].name], (NODES[j].levels - 1) / 2 if NODES[j].levels else 0.0
+        assert found[0, i] == values[0, j] - middle
+        if NODES[j].levels:
+            assert guessed[:, i].abs().max() <= middle
+    assert found[1, place[NODES[3].name]] == 0

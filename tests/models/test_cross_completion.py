@@ -146,6 +146,51 @@ def test_where_it_looked_adds_up_to_one_over_what_is_there(net) -> None:
     there = picture.there.clone()
     there[0, 2] = False
     tokens, known = net.pair.image_tokens(Picture(picture.patches, there, picture.channels))
-    looks = net.looks(tokens, known)
-    torch.testing.assert_close(looks.sum(1), torch.ones(N))
-    assert not looks.reshape(N, S, P)[0, 2].any()
+    looks = net.pair.looks(tokens, known)
+    torch.testing.assert_close(looks.sum(1), torch.ones(N, 4))
+    assert not looks.reshape(N, S, P, 4)[0, 2].any()
+    some = net.pair.image_tokens(picture, lattice())
+    there = net.pair.look_there[[0, 0, 2, 2], [1, 2, 1, 2]]
+    expected = torch.softmax(net.pair.look(some[0]) + there, dim=1)
+    torch.testing.assert_close(net.pair.looks(*some, lattice()), expected)  # each token has the place it stands at
+
+
+def test_looks_begin_in_the_middle_of_the_crop_and_widen() -> None:
+    image = SliceDepthEncoder(shape=(8, 16, 16), patch=(2, 4, 4), width=16, depth=1, heads=2)
+    pair = CrossCompletion(image=image, nodes=(), width=16, depth=1, heads=2)
+    with torch.no_grad():
+        pair.look.weight.zero_()
+    looks = pair.looks(torch.randn(1, 64, 16), torch.ones(1, 64, dtype=torch.bool))[0].reshape(4, 4, 4, 4)
+    middle = looks[1:3, 1:3, 1:3].sum(dim=(0, 1, 2))
+    assert middle[0] > 0.9 and (middle.diff() < 0).all()
+    torch.testing.assert_close(looks[..., -1], torch.full((4, 4, 4), 1 / 64))
+
+
+def test_what_the_image_says_of_the_table_does_not_read_the_table(net) -> None:
+    """Only views of the image go in, so a recorded cell cannot come back as its own guess; without an image it is the
+    same for everybody."""
+    picture, values, states = people()
+    views, seen = net.pair.views(*net.pair.image_tokens(picture))
+    guesses = net.pair.guesses(views, seen)
+    assert guesses.shape == (N, 3) and guesses.std(dim=0).min() > 0
+    hidden = net.pair.complete_table(values * 0 + 1e6, torch.full_like(states, MASKED), other=views, other_seen=seen)
+    torch.testing.assert_close(net.pair.table.guesses(hidden[:, :-1]), guesses)
+    nobody = net.pair.guesses(views, torch.zeros_like(seen))
+    assert torch.equal(nobody, nobody[:1].expand(N, -1))
+
+
+def test_pairs_are_a_guess_times_a_recorded_cell_where_both_are_there() -> None:
+    torch.manual_seed(2)
+    image = SliceDepthEncoder(shape=(6, 8, 8), patch=(2, 4, 4), width=16, depth=1, heads=2)
+    pair = CrossCompletion(image=image, nodes=NODES, width=16, depth=1, heads=2)
+    fresh = SurvivalFusion(pair, outputs=6, width=16).eval()
+    with torch.no_grad():
+        fresh.from_pairs[0, 2, 4] = 1.0  # age as the image would complete it, PD-L1 as recorded, output 4
+    picture, values, states = people()
+    states[3, 2] = MISSING
+    has = torch.tensor([[1.0, 1.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    found = fresh(picture, values, states, has)
+    guess = pair.guesses(*pair.views(*pair.image_tokens(picture)))[0, 0]
+    expected = torch.zeros(N, 6)
+    expected[0, 4] = guess * values[0, 2]
+    torch.testing.assert_close(found, expected)

@@ -112,3 +112,9 @@ def test_attention_by_hand() -> None:
 def test_patches_must_divide_the_volume() -> None:
     with pytest.raises(ValueError, match="do not divide"):
         SliceDepthEncoder(shape=(5, 8, 8), patch=(2, 4, 4))
+
+
+def test_a_patch_tells_its_mean_and_spread_by_channel() -> None:
+    built = SliceDepthEncoder(channels=2, shape=(1, 2, 2), patch=(1, 2, 2), width=4, depth=1, heads=2)
+    patch = torch.tensor([1.0, 3.0, 1.0, 3.0, 5.0, 5.0, 5.0, 9.0])
+    torch.testing.assert_close(built.levels(patch), torch.tensor([2.0, 6.0, 1.0, 3.0**0.5]))

@@ -109,6 +109,9 @@ class ClinicalGraph(nn.Module):
         self.register_buffer("first", torch.tensor(first), persistent=False)
         self.register_buffer("is_number", torch.tensor([n.kind == "numeric" for n in self.nodes]), persistent=False)
         self.register_buffer("climb", torch.block_diag(*kinds) if total else torch.zeros(0, 0), persistent=False)
+        self.scaled = [j for j, node in enumerate(self.nodes) if node.kind != "categorical"]
+        middle = torch.tensor([(n.levels - 1) / 2 if n.kind == "ordinal" else 0.0 for n in self.nodes])
+        self.register_buffer("middle", middle, persistent=False)
         self.slope = nn.Parameter(0.3 * torch.randn(m, width))
         self.steps = nn.Parameter(0.3 * torch.randn(total, width))
         self.column = nn.Parameter(0.3 * torch.randn(m, width))
@@ -159,6 +162,22 @@ class ClinicalGraph(nn.Module):
                 logits = self.level_logits(nodes[rows, j], j)
                 total = total + nn.functional.cross_entropy(logits, clean[rows, j].long(), reduction="sum")
         return total / masked.sum().clamp(min=1)
+
+    def on_scale(self, values: Tensor, states: Tensor) -> Tensor:
+        """(n, scaled) the cells that are numbers or steps, steps counted from their middle; 0 where not known."""
+        clean = torch.where(states == KNOWN, values - self.middle, torch.zeros_like(values))
+        return clean[:, self.scaled]
+
+    def guesses(self, nodes: Tensor) -> Tensor:
+        """(n, scaled) what completed nodes (n, m, width) say of the same cells: of steps, the expected one."""
+        numbers = (nodes * self.number_heads).sum(-1) + self.number_bias
+        found = []
+        for j in self.scaled:
+            levels = self.nodes[j].levels
+            steps = torch.arange(levels, dtype=nodes.dtype)
+            of_steps = torch.softmax(self.level_logits(nodes[:, j], j), dim=-1) @ steps if levels else numbers[:, j]
+            found.append(of_steps - self.middle[j])
+        return torch.stack(found, dim=1) if found else numbers[:, :0]
 
     def level_logits(self, node: Tensor, j: int) -> Tensor:
         """(n, levels) of the variable j from its node (n, width)."""

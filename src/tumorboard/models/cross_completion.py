@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tumorboard.models.clinical_graph import ClinicalGraph, Node
+from tumorboard.models.clinical_graph import MASKED, MISSING, ClinicalGraph, Node
 from tumorboard.models.slice_depth import Lattice, SliceDepthEncoder, attend
 
 __all__ = ["CrossCompletion", "Picture", "SurvivalFusion"]
@@ -70,6 +70,7 @@ class CrossCompletion(nn.Module):
         depth: int = 2,
         heads: int = 4,
         dropout: float = 0.1,
+        looks: int = 4,
     ) -> None:
         super().__init__()
         self.image = image
@@ -79,6 +80,9 @@ class CrossCompletion(nn.Module):
             self.no_channel = nn.Parameter(torch.zeros(image.channels, width))
             self.image_reads = _Reading(width, heads)
             self.to_voxels = nn.Linear(width, image.voxels)
+            self.look = nn.Linear(width, looks)
+            self.look_there = nn.Parameter(_middle_first(image.grid, looks))
+            self.view_names = nn.Parameter(0.3 * torch.randn(looks + 1, width))
         if self.table is not None:
             self.table_reads = _Reading(width, heads, dropout)
 
@@ -89,6 +93,31 @@ class CrossCompletion(nn.Module):
         tokens = self.image.encode(picture.patches, there=picture.there, lattice=lattice, offset=offset)
         seen = picture.there if lattice is None else picture.there.gather(1, lattice.slices)
         return tokens.flatten(1, 2), seen.repeat_interleave(tokens.shape[2], dim=1)
+
+    def looks(self, tokens: Tensor, known: Tensor, lattice: Lattice | None = None) -> Tensor:
+        """(n, k, looks) where the image is looked at: shares of the tokens that are there, each look's adding up to 1
+        (0 where there is none)."""
+        there = self.look_there[None]
+        if lattice is not None:
+            there = self.look_there[lattice.slices[:, :, None], lattice.places[:, None, :]]
+        scores = (self.look(tokens) + there.flatten(1, 2)).masked_fill(~known[:, :, None], -1e4)
+        return torch.softmax(scores, dim=1) * known[:, :, None]
+
+    def views(self, tokens: Tensor, known: Tensor, lattice: Lattice | None = None) -> tuple[Tensor, Tensor]:
+        """What of an image is read: its tokens as each look sees them and their plain mean, (n, looks + 1, width), and
+        which of these there are (n, looks + 1)."""
+        looked = self.looks(tokens, known, lattice).transpose(1, 2) @ tokens
+        count = known.sum(dim=1)[:, None, None].clamp(min=1)
+        mean = torch.where(known[:, :, None], tokens, torch.zeros_like(tokens)).sum(dim=1, keepdim=True) / count
+        views = torch.cat([looked, mean], dim=1) + self.view_names
+        return views, known.any(dim=1, keepdim=True).expand(-1, views.shape[1])
+
+    def guesses(self, views: Tensor, seen: Tensor) -> Tensor:
+        """(n, scaled cells) the table as stage 1 would complete it from the image alone: every cell masked."""
+        assert self.table is not None
+        values = views.new_zeros(len(views), len(self.table.nodes))
+        nodes = self.complete_table(values, torch.full(values.shape, MASKED), other=views, other_seen=seen)
+        return self.table.guesses(nodes[:, :-1])
 
     def complete_image(
         self,
@@ -127,7 +156,12 @@ class CrossCompletion(nn.Module):
 
 class SurvivalFusion(nn.Module):
     """A `CrossCompletion` and outputs (n, outputs) from it: what the image says, what the table says (also cell by
-    cell, additively), and their products, each switched off where its side is missing. Outputs start at 0."""
+    cell, additively), and both together, each switched off where its side is missing. Outputs start at 0.
+
+    Together: the image's own factors times the table's, what the table's reader takes from the image, and pairs of
+    cells on a scale, one as the image alone would complete it, one as recorded. In stage 1 a completion stays at the
+    mean where an image says nothing of a cell; so few pairs matter, and few patients suffice to weigh them.
+    """
 
     def __init__(
         self, pair: CrossCompletion, *, outputs: int, width: int = 48, rank: int = 12, dropout: float = 0.2
@@ -138,15 +172,17 @@ class SurvivalFusion(nn.Module):
         self.presence = nn.Parameter(torch.zeros(2, outputs))
         both = pair.image is not None and pair.table is not None
         if pair.image is not None:
-            self.look = nn.Linear(width, 1)
-            self.gather = nn.Linear(2 * width, width)
+            self.gather = nn.Linear(pair.view_names.numel(), width)
             self.from_image = nn.Linear(width, outputs)
         if pair.table is not None:
             self.from_table = nn.Linear(width, outputs)
             self.from_cells = nn.Parameter(torch.zeros(len(pair.table.nodes), width, outputs))
         if both:
+            scaled = len(pair.table.scaled)
             self.image_factor, self.table_factor = nn.Linear(width, rank), nn.Linear(width, rank)
             self.from_both = nn.Linear(rank + width, outputs)
+            self.from_guesses = nn.Parameter(torch.zeros(scaled, outputs))
+            self.from_pairs = nn.Parameter(torch.zeros(scaled, scaled, outputs))
         for name in ("from_image", "from_table", "from_both"):
             layer = getattr(self, name, None)
             if layer is not None:
@@ -162,36 +198,47 @@ class SurvivalFusion(nn.Module):
         lattice: Lattice | None = None,
     ) -> Tensor:
         """`has` (n, 2) of 0 and 1: whether image and table are there. What is not there does not change the outputs."""
+        views = None
+        if self.pair.image is not None and picture is not None:
+            there = picture.there & (has[:, :1] > 0)
+            shown = Picture(picture.patches, there, picture.channels)
+            views, _ = self.pair.views(*self.pair.image_tokens(shown, lattice), lattice)
+        return self.from_views(views, values, states, has)
+
+    def from_views(self, views: Tensor | None, values: Tensor, states: Tensor, has: Tensor) -> Tensor:
+        """The same from an image's views (`CrossCompletion.views`)."""
         pair, seen_image, seen_table = self.pair, has[:, :1], has[:, 1:]
         total = has @ self.presence
-        image = tokens = known = None
-        if pair.image is not None and picture is not None:
-            there = picture.there & (seen_image > 0)
-            tokens, known = pair.image_tokens(Picture(picture.patches, there, picture.channels), lattice)
-            image = self.summary(tokens, known)
+        image = seen = None
+        if views is not None:
+            seen = (seen_image > 0).expand(-1, views.shape[1])
+            views = torch.where(seen[:, :, None], views, torch.zeros_like(views))
+            image = self.gather(views.flatten(1))
             total = total + self.from_image(self.drop(image)) * seen_image
         if pair.table is not None:
-            embedded = pair.table.embedded(values, torch.where(seen_table > 0, states, torch.ones_like(states)))
+            states = torch.where(seen_table > 0, states, torch.full_like(states, MISSING))
+            embedded = pair.table.embedded(values, states)
             total = total + torch.einsum("nmw,mwo->no", embedded, self.from_cells) * seen_table
             nodes = pair.table.exchange(embedded)
             total = total + self.from_table(self.drop(nodes[:, -1])) * seen_table
-            if image is not None and tokens is not None and known is not None:
-                read = pair.table_reads(nodes[:, -1:], tokens, known)[:, 0]
+            if image is not None and views is not None and seen is not None:
+                guesses = pair.guesses(views, seen)
+                total = total + guesses @ self.from_guesses * seen_image
+                read = pair.table_reads(nodes[:, -1:], views, seen)[:, 0]
                 product = self.image_factor(image) * self.table_factor(nodes[:, -1])
                 together = self.from_both(self.drop(torch.cat([product, read], dim=1)))
+                cells = pair.table.on_scale(values, states)
+                together = together + torch.einsum("ng,nc,gco->no", guesses, cells, self.from_pairs)
                 total = total + together * seen_image * seen_table
         outputs: Tensor = total
         return outputs
 
-    def looks(self, tokens: Tensor, known: Tensor) -> Tensor:
-        """(n, k) where the image was looked at, adding up to 1 over the tokens that are there (0 where none is)."""
-        scores = self.look(tokens)[..., 0].masked_fill(~known, -1e4)
-        return torch.softmax(scores, dim=1) * known
 
-    def summary(self, tokens: Tensor, known: Tensor) -> Tensor:
-        """(n, width) of an image: its tokens as they were looked at, and their plain mean."""
-        looked = (self.looks(tokens, known)[:, :, None] * tokens).sum(dim=1)
-        count = known.sum(dim=1, keepdim=True).clamp(min=1)
-        mean = torch.where(known[:, :, None], tokens, torch.zeros_like(tokens)).sum(dim=1) / count
-        gathered: Tensor = self.gather(torch.cat([looked, mean], dim=1))
-        return gathered
+def _middle_first(grid: tuple[int, int, int], looks: int) -> Tensor:
+    """(slices, places, looks) where looks begin: the first in the patches round the middle of the crop, which is where
+    a box round a lesion has it, each further one over twice the distance, the last everywhere."""
+    axes = [torch.arange(size) - (size - 1) / 2 for size in grid]
+    deep, high, wide = torch.meshgrid(*axes, indexing="ij")
+    away = (deep.square() + high.square() + wide.square()).flatten(1)
+    widths = [0.5 * 2.0**k for k in range(looks - 1)]
+    return torch.stack([*(-away / (2 * width**2) for width in widths), torch.zeros_like(away)], dim=-1)

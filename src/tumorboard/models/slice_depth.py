@@ -107,6 +107,7 @@ class SliceDepthEncoder(nn.Module):
         self.grid = (shape[0] // patch[0], shape[1] // patch[1], shape[2] // patch[2])
         self.voxels = channels * patch[0] * patch[1] * patch[2]
         self.embed = nn.Linear(self.voxels, width)
+        self.level = nn.Linear(2 * channels, width)
         self.slice_position = nn.Parameter(_waves(self.grid[0], width))
         rows, columns = _waves(self.grid[1], width // 2), _waves(self.grid[2], width - width // 2)
         plane = [torch.cat([row, column]) for row in rows for column in columns]
@@ -131,6 +132,14 @@ class SliceDepthEncoder(nn.Module):
         deep, high, wide = self.patch
         x = volumes.reshape(n, channels, slices // deep, deep, rows // high, high, columns // wide, wide)
         return x.permute(0, 2, 4, 6, 1, 3, 5, 7).reshape(n, slices // deep, -1, channels * deep * high * wide)
+
+    def levels(self, patches: Tensor) -> Tensor:
+        """Mean and spread of every channel in a patch, (..., 2 channels): how dense it is need not be found among the
+        voxels' weights."""
+        parts = patches.unflatten(-1, (self.channels, -1))
+        mean = parts.mean(dim=-1)
+        square = parts.square().mean(dim=-1)
+        return torch.cat([mean, (square - mean.square()).clamp(min=1e-6).sqrt()], dim=-1)
 
     def positions(self, slices: Tensor, places: Tensor) -> Tensor:
         """Position vectors (..., width) of tokens by their slice and place."""
@@ -161,9 +170,9 @@ class SliceDepthEncoder(nn.Module):
             there = there.gather(1, lattice.slices)
         clean = torch.where(there[:, :, None, None], patches, torch.zeros_like(patches))
         there = there | ~there.any(dim=1, keepdim=True)
-        x = self.embed(clean.to(self.embed.weight.dtype)) + self.positions(
-            chosen.slices[:, :, None], chosen.places[:, None, :]
-        )
+        values = clean.to(self.embed.weight.dtype)
+        x = self.embed(values) + self.level(self.levels(values))
+        x = x + self.positions(chosen.slices[:, :, None], chosen.places[:, None, :])
         if offset is not None:
             x = x + offset[:, None, None]
         for block in self.blocks:

@@ -25,7 +25,7 @@ from tumorboard.tasks.prognosis.config import PrognosisConfig
 from tumorboard.tasks.prognosis.kept import PrognosisModel
 from tumorboard.tasks.prognosis.masked_pictures import draw_graph, draw_looks
 from tumorboard.tasks.prognosis.models.masked import MaskedModel, fit_masked, settings_of
-from tumorboard.tasks.prognosis.models.masked_inputs import Cells, inputs_of
+from tumorboard.tasks.prognosis.models.masked_inputs import Cells, Inputs, _patches, inputs_of
 from tumorboard.tasks.prognosis.models.masked_training import MaskedSettings, hidden_tokens, random_lattice
 from tumorboard.tasks.prognosis.models.registry import fit_model, lacks
 from tumorboard.tasks.prognosis.patients import Patients, Training
@@ -276,6 +276,27 @@ def test_the_registered_model_takes_the_task_s_settings(cohort) -> None:
     assert isinstance(model, MaskedModel) and model.scaling is None
 
 
+@pytest.mark.parametrize("fate", ["nobody", "one", "everybody"])
+@pytest.mark.parametrize("likelihood", ["hazard", "cox"])
+def test_trap_9_training_patients_of_one_fate_give_values_or_a_named_refusal(fate: str, likelihood: Any) -> None:
+    """Reference A.d, trap 9: events in nobody, in one, in everybody."""
+    random = np.random.default_rng(2)
+    rows = [{"patient_id": str(i), "a": random.normal()} for i in range(20)]
+    event = {"nobody": np.zeros(20, bool), "one": np.arange(20) == 3, "everybody": np.ones(20, bool)}[fate]
+    variables = [Variable("a", Kind.NUMERIC, baseline=True)]
+    given = Training.of(rows, event, random.exponential(300, 20) + 1, variables=variables, config=CONFIG)
+    settings = replace(TINY, likelihood=likelihood)
+    if fate == "nobody":
+        with pytest.raises(TumorboardError, match="PRG103"):
+            fit_masked(given, settings)
+        return
+    tested = Patients.encoded(rows, given.encoder)
+    model = fit_masked(given, settings)
+    curves = model.survival(tested, GRID)
+    assert np.isfinite(model.risk(tested)).all() and np.isfinite(curves).all()
+    assert ((curves >= 0) & (curves <= 1)).all() and (np.diff(curves, axis=1) <= 1e-12).all()
+
+
 def test_lattices_and_what_they_hide() -> None:
     random = np.random.default_rng(0)
     lattice = random_lattice(random, 5, grid=(6, 8), shares=(0.5, 0.25))
@@ -293,3 +314,24 @@ def test_a_withheld_channel_is_not_the_image() -> None:
     cells = Cells.fit([{"x": 1.0}, {"x": 2.0}], [Variable("x", Kind.NUMERIC)], rare_below=1)
     inputs, scaling = inputs_of(rows, None, cells=cells, slab=None)
     assert inputs.has.tolist() == [[0.0, 1.0]] and scaling is None
+
+
+def test_mirrored_images_are_the_same_voxels_the_other_way_round() -> None:
+    random, grid, patch = np.random.default_rng(0), (3, 2, 2), (2, 4, 4)
+    volumes = random.normal(size=(40, 1, 6, 8, 8)).astype(np.float16)
+    inside = np.tile([False, True, True], (40, 1))
+    blank = np.zeros((40, 1), np.float32)
+    given = Inputs(
+        _patches(volumes, patch), inside, blank, blank, blank.astype(np.int64), np.zeros((40, 2), np.float32)
+    )
+    turned = given.mirrored(np.random.default_rng(5), grid, patch)
+    again = given.mirrored(np.random.default_rng(5), grid, patch)
+    assert turned.patches is not None and np.array_equal(turned.patches, again.patches)
+    seen = set()
+    for i in range(40):
+        ways = {(a, b, c): volumes[i : i + 1, :, ::a, ::b, ::c] for a in (1, -1) for b in (1, -1) for c in (1, -1)}
+        mine = [way for way, volume in ways.items() if np.array_equal(_patches(volume, patch)[0], turned.patches[i])]
+        assert len(mine) == 1
+        assert turned.inside[i].tolist() == inside[i, :: mine[0][0]].tolist()
+        seen.add(mine[0])
+    assert len(seen) == 8 and given.inside.tolist() == inside.tolist()

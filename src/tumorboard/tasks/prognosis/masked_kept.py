@@ -32,7 +32,7 @@ from tumorboard.tasks.result import TaskResult
 
 __all__ = ["holds_masked", "load_masked", "predict_masked", "save_masked", "train_masked"]
 
-_KIND, _VERSION = "masked-crossmodal", 1
+_KIND, _VERSION = "masked-crossmodal", 2
 _FIT = ("coefficients", "covariance", "centre", "times", "cumulative_hazard")
 
 
@@ -52,7 +52,7 @@ def train_masked(cohort: Cohort, outcomes: list[Survival], out: Path, *, config:
     model = fit_masked(training)
     facts = {
         "patients": sorted(first.patient_ids),
-        "steps": model.settings.pretraining_steps + model.settings.steps,
+        "steps": model.settings.pretraining_steps + model.settings.steps + model.settings.together_steps,
         "seconds": round(time.perf_counter() - started, 1),
         "model": _KIND,
     }

@@ -15,21 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorboard.core.cohort import Cohort
+from tumorboard.core.errors import TumorboardError
 from tumorboard.core.units import Modality, Role
 from tumorboard.tasks.clinical.variables import rows_of
 from tumorboard.tasks.features.slab import SlabSettings
+from tumorboard.tasks.prognosis import codes
 from tumorboard.tasks.prognosis.cox import CoxFit, with_coefficients
 from tumorboard.tasks.prognosis.models.discrete import curve
 from tumorboard.tasks.prognosis.models.joint import Endpoints
 from tumorboard.tasks.prognosis.models.masked_inputs import Cells, Inputs, Scaling, inputs_of
+from tumorboard.tasks.prognosis.models.masked_outcomes import learn_outcomes, with_start
 from tumorboard.tasks.prognosis.models.masked_training import (
     MaskedSettings,
     Truth,
     build_network,
-    learn_outcomes,
     picture_of,
     pretrain,
-    with_start,
 )
 from tumorboard.tasks.prognosis.models.registry import add_model
 from tumorboard.tasks.prognosis.patients import Patients, Training
@@ -124,7 +125,7 @@ class MaskedModel:
                 part = inputs.part(np.arange(start, min(start + _BATCH, n)))
                 tokens, known = pair.image_tokens(picture_of(part))
                 known = known & torch.from_numpy(part.has[:, :1] > 0)
-                shares = module.network.looks(tokens, known).double().numpy()
+                shares = pair.looks(tokens, known).mean(dim=2).double().numpy()
                 looks[start : start + len(part)] = shares.reshape(len(part), *grid)
         risks = np.column_stack([self._risk_with(inputs, np.array(kept)) for kept in ((1, 1), (1, 0), (0, 1))])
         return Explanation(names, looks, edges, readings, risks)
@@ -193,9 +194,14 @@ def fit_masked(
     Stage 1 also completes the rows `also` (records of further patients, whose images are looked up in the cohort of
     `training`): other cohorts' tables, whose missing columns are missing cells, or, transductively, the tested
     patients. Their outcomes are never read.
+
+    Errors: PRG103 for patients without any event.
     """
     from tumorboard.engine.loop import seeded
 
+    if not training.event.any():
+        where = training.endpoint or "event"
+        raise TumorboardError(codes.TOO_FEW_EVENTS, where, found="0 events in training", expected="1 or more")
     settings = settings or settings_of(training)
     inputs, learned, cells, scaling = _prepared(training, settings, also)
     known = {training.endpoint or "event": (training.event, training.time_days)}

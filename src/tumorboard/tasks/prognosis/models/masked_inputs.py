@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -173,6 +173,20 @@ class Inputs:
             self.states[index],
             self.has[index],
         )
+
+    def mirrored(self, random: np.random.Generator, grid: tuple[int, int, int], patch: tuple[int, int, int]) -> Inputs:
+        """Each image as it is or mirrored along any of its axes, by chance; `grid` of patches, voxels of a `patch`."""
+        if self.patches is None:
+            return self
+        n, channels = len(self), self.channels.shape[1]
+        whole = self.patches.reshape(n, *grid, channels, *patch)
+        patches, inside = np.empty_like(whole), self.inside.copy()
+        for i, chosen in enumerate(random.random((n, 3)) < 0.5):
+            axes = [axis + k for axis in np.flatnonzero(chosen) for k in (0, 4)]
+            patches[i] = np.flip(whole[i], axes)
+            if chosen[0]:
+                inside[i] = inside[i, ::-1]
+        return replace(self, patches=patches.reshape(self.patches.shape), inside=inside)
 
 
 def inputs_of(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tumorboard.engine.schedule import TrainingPlan
 from tumorboard.tasks.features.slab import SlabSettings
-from tumorboard.tasks.prognosis.models.joint import Endpoints, cox_loss, endpoint_loss
+from tumorboard.tasks.prognosis.models.joint import Endpoints
 from tumorboard.tasks.prognosis.models.masked_inputs import KNOWN, Inputs
 
 if TYPE_CHECKING:
@@ -25,14 +25,12 @@ __all__ = [
     "MaskedSettings",
     "Truth",
     "build_network",
-    "learn_outcomes",
     "picture_of",
     "pretrain",
     "random_lattice",
-    "with_start",
+    "seen_anew",
 ]
 
-Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 MASKED = 2
 """As in `models.clinical_graph`."""
@@ -45,16 +43,19 @@ class MaskedSettings:
     `pairing`: in stage 1 the other modality is the patient's own (``paired``), nobody's (``none``: each modality by
     itself) or another patient's (``shuffled``, a control). `hide_all`: chance that the completed modality is hidden
     whole, `no_other`: that the intact one is; never both. `intact`: share of an intact image's places that one step
-    looks at. `withhold`: chance that stage 2 does without the image, or without the table.
+    looks at. `mirror`: images are also learned from in mirror image. Stage 2: `steps` on views of whole images, then
+    the share `together` of as many in which the image's branch learns too, at `together_rate` of the learning rate,
+    from the share `seen_in_training` of its places. `withhold`: chance that stage 2 does without the image, or without
+    the table.
     """
 
     slab: SlabSettings = field(default_factory=SlabSettings)
     image: bool = True
     table: bool = True
-    patch: tuple[int, int, int] = (2, 16, 16)
-    width: int = 48
-    depth: int = 2
-    heads: int = 4
+    patch: tuple[int, int, int] = (4, 8, 8)
+    width: int = 32
+    depth: int = 1
+    heads: int = 2
     dropout: float = 0.1
     pairing: Literal["paired", "none", "shuffled"] = "paired"
     pretraining_steps: int = 200
@@ -62,16 +63,23 @@ class MaskedSettings:
     visible_places: float = 0.5
     intact: float = 0.5
     cells_masked: float = 0.4
-    hide_all: float = 0.2
+    hide_all: float = 0.3
     no_other: float = 0.15
     predicted_patches: int = 48
     batch: int = 24
-    steps: int = 160
-    seen_in_training: float = 0.7
+    steps: int = 250
+    together: float = 0.2
+    together_rate: float = 0.3
+    seen_in_training: float = 0.5
     withhold: float = 0.15
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 0.05
+    mirror: bool = True
     likelihood: Literal["hazard", "cox"] = "hazard"
+
+    @property
+    def together_steps(self) -> int:
+        return round(self.together * self.steps) if self.image else 0
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ class Truth:
     """Outcomes of n patients for several endpoints: (event, time_days) by name, NaN where unknown."""
 
     endpoints: Endpoints
-    known: Mapping[str, tuple[Bools, Floats]]
+    known: Mapping[str, tuple[Bools, NDArray[np.float64]]]
 
 
 def build_network(nodes: list[Node], *, channels: int, outputs: int, settings: MaskedSettings) -> Any:
@@ -156,8 +164,10 @@ def pretrain(network: Any, inputs: Inputs, settings: MaskedSettings, *, seed: in
     def draw(random: np.random.Generator) -> Any:
         kind = kinds[int(random.integers(len(kinds)))]
         index = random.choice(able[kind], size=min(settings.batch, len(able[kind])), replace=False)
-        mine = inputs.part(index)
-        theirs = inputs.part(random.permutation(index)) if settings.pairing == "shuffled" else mine
+        mine = seen_anew(inputs.part(index), network, settings, random)
+        theirs = mine
+        if settings.pairing == "shuffled":
+            theirs = seen_anew(inputs.part(random.permutation(index)), network, settings, random)
         return kind, mine, theirs, random
 
     def loss_of(module: Any, batch: Any) -> Any:
@@ -170,6 +180,11 @@ def pretrain(network: Any, inputs: Inputs, settings: MaskedSettings, *, seed: in
         warmup_steps=20, schedule="cosine", precision="float32", ema_decay=None,
     )  # fmt: skip
     network.load_state_dict(fit(network, plan, draw=draw, loss_of=loss_of).weights)
+
+
+def seen_anew(inputs: Inputs, network: Any, settings: MaskedSettings, random: np.random.Generator) -> Inputs:
+    encoder = network.pair.image
+    return inputs.mirrored(random, encoder.grid, settings.patch) if settings.mirror and encoder is not None else inputs
 
 
 def _absences(
@@ -216,135 +231,9 @@ def _complete_table(
     if pair.image is not None and theirs.patches is not None and not alone.all():
         grid = (pair.image.slices, pair.image.places)
         lattice = random_lattice(random, len(mine), grid=grid, shares=(1.0, settings.intact))
-        tokens, seen = pair.image_tokens(picture_of(theirs), lattice)
+        tokens, seen = pair.views(*pair.image_tokens(picture_of(theirs), lattice), lattice)
         seen = seen & torch.from_numpy(~alone)[:, None]
     values, hidden = torch.from_numpy(mine.values), torch.from_numpy(masked)
     nodes = pair.complete_table(values, torch.from_numpy(states), other=tokens, other_seen=seen)
     loss: Tensor = pair.table.completion_loss(nodes[:, :-1], values, hidden)
     return loss
-
-
-def learn_outcomes(
-    network: Any, inputs: Inputs, truth: Truth, settings: MaskedSettings, *, seed: int
-) -> Mapping[str, NDArray[Any]]:
-    """Stage 2: the weights that predict `truth`, hazards' start values (`start`, (hazards, k)) among them."""
-    from tumorboard.engine.loop import fit
-
-    usable = np.flatnonzero(inputs.has.sum(axis=1) > 0)
-    module, loss = _to_learn(network, truth, settings)
-
-    def draw(random: np.random.Generator) -> Any:
-        index = _balanced(random, usable, truth, settings)
-        mine = inputs.part(index)
-        has = _withheld(random, mine.has, settings.withhold)
-        return index, mine, has, random
-
-    def loss_of(module: Any, batch: Any) -> Any:
-        import torch
-
-        index, mine, has, random = batch
-        picture = lattice = None
-        encoder = module.network.pair.image
-        if encoder is not None and mine.patches is not None:
-            picture = picture_of(mine)
-            share = settings.seen_in_training
-            grid = (encoder.slices, encoder.places)
-            lattice = random_lattice(random, len(index), grid=grid, shares=(share, share)) if module.training else None
-        outputs = module.network(
-            picture, torch.from_numpy(mine.values), torch.from_numpy(mine.states), torch.from_numpy(has), lattice
-        )
-        return loss(module, outputs, index)
-
-    plan = TrainingPlan(
-        settings.steps, seed, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay,
-        warmup_steps=10, schedule="cosine", precision="float32", ema_decay=0.97,
-    )  # fmt: skip
-    fitted = fit(module, plan, draw=draw, loss_of=loss_of)
-    return {name: value.numpy() for name, value in fitted.weights.items()}
-
-
-def _to_learn(network: Any, truth: Truth, settings: MaskedSettings) -> tuple[Any, Any]:
-    """The network with the hazards of nobody in particular, and the loss of outputs and patients' numbers."""
-    import torch
-
-    endpoints = truth.endpoints
-    marks = {n: endpoints.intervals(event, time) for n, (event, time) in truth.known.items()}
-    if settings.likelihood == "cox":
-        module = with_start(network, np.zeros((0, 0)))
-        times = {n: (torch.from_numpy(e.copy()), torch.from_numpy(t.copy())) for n, (e, t) in truth.known.items()}
-
-        def partial(_: Any, outputs: Any, index: Any) -> Any:
-            total = outputs.sum() * 0.0
-            for place, name in enumerate(endpoints.names):
-                event, time = (part[index] for part in times[name])
-                kept = time.isfinite()
-                total = total + (cox_loss(outputs[kept, place], event[kept], time[kept]) if kept.sum() > 1 else 0.0)
-            return total / len(endpoints.names)
-
-        return module, partial
-    module = with_start(network, start_logits(truth))
-    tensors = {n: tuple(torch.from_numpy(np.asarray(a)) for a in pair) for n, pair in marks.items()}
-
-    def likelihood(module: Any, outputs: Any, index: Any) -> Any:
-        curves = endpoints.survival(outputs, module.start)
-        losses = [endpoint_loss(curves[n], *(part[index] for part in tensors[n])) for n in endpoints.names]
-        return sum(losses) / len(losses)
-
-    return module, likelihood
-
-
-def with_start(network: Any, start: Floats) -> Any:
-    """A module of `network` and the parameter `start`."""
-    import torch
-
-    module = torch.nn.Module()
-    module.network = network
-    module.start = torch.nn.Parameter(torch.from_numpy(start.astype(np.float32)))
-    return module
-
-
-def start_logits(truth: Truth) -> Floats:
-    """(hazards, k) logits of each interval's observed hazard; deaths without the event, and after it, are guessed from
-    survival where endpoints share a chain."""
-    endpoints = truth.endpoints
-    k = len(endpoints.edges)
-    hazards = {}
-    for name, (event, time) in truth.known.items():
-        completed, happened = endpoints.intervals(event, time)
-        at_risk = np.array([(completed > j).sum() + ((completed == j) & happened).sum() for j in range(k)])
-        hit = np.array([((completed == j) & happened).sum() for j in range(k)])
-        hazards[name] = np.clip((hit + 0.5) / (at_risk + 1.0), 0.01, 0.9)
-    rows, chained = [], endpoints.chained
-    if chained:
-        first, death = hazards[chained], hazards["OS"]
-        without = np.minimum(0.25 * death, 0.5 * first)
-        stay = 1 - first
-        rows += [np.log((first - without) / stay), np.log(without / stay)]
-        after = np.clip(1.5 * death, 0.01, 0.9)
-        rows.append(np.log(after / (1 - after)))
-    rows += [np.log(h / (1 - h)) for n, h in hazards.items() if not (chained and n in (chained, "OS"))]
-    return np.array(rows)
-
-
-def _balanced(
-    random: np.random.Generator, usable: NDArray[np.int64], truth: Truth, settings: MaskedSettings
-) -> NDArray[np.int64]:
-    """A batch; for the partial likelihood four times as large, with the cohort's share of events."""
-    if settings.likelihood != "cox":
-        return random.choice(usable, size=min(settings.batch, len(usable)), replace=False)
-    size = min(4 * settings.batch, len(usable))
-    event = truth.known[truth.endpoints.names[0]][0][usable]
-    parts = [usable[event], usable[~event]]
-    counts = [round(size * len(part) / len(usable)) for part in parts]
-    drawn = [random.choice(part, size=min(c, len(part)), replace=False) for part, c in zip(parts, counts, strict=True)]
-    return np.concatenate(drawn)
-
-
-def _withheld(random: np.random.Generator, has: NDArray[np.float32], rate: float) -> NDArray[np.float32]:
-    """`has` (n, 2) with the image or the table taken from some who have both."""
-    chance = random.random(len(has))
-    left = has.copy()
-    both = has.sum(axis=1) == 2
-    left[both & (chance < rate), 0] = 0
-    left[both & (chance > 1 - rate), 1] = 0
-    return left
