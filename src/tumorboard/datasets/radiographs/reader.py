@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tumorboard.datasets.assembly import Progress, files_below, import_entry, pa
 from tumorboard.datasets.identifiers import natural_key, require_safe
 from tumorboard.datasets.radiographs.table import ImageEntry, read_entries
 from tumorboard.io.dicom.files import is_dicom, read_header
+from tumorboard.io.dicom.identity import DIRECT, count_identifying
 from tumorboard.io.dicom.radiograph import MODALITIES, RadiographFacts, radiograph_facts
 from tumorboard.io.files import sha256_of
 from tumorboard.io.images import load_image
@@ -86,7 +88,7 @@ def read(
         exams=list(rows.exams.values()),
         images=rows.images,
         findings=rows.findings,
-        provenance=[import_entry("radiographs", source, notes=rows.notes, **options)],
+        provenance=[import_entry("radiographs", source, notes=rows.notes, identifying=_identifying(paths), **options)],
         loader=load_image,
     )
 
@@ -229,6 +231,16 @@ def _box_rows(labels: Any, names: Mapping[int, str], image_id: str, affine: Any)
         for side, mask in masks.items()
         if (box := box_of(mask)) is not None
     ]
+
+
+def _identifying(paths: Sequence[Path]) -> dict[str, int]:
+    """DICOM attributes that identify persons, by number of files; files that cannot be read are told elsewhere."""
+    headers = []
+    for path in paths:
+        with suppress(TumorboardError):
+            if is_dicom(path):
+                headers.append(read_header(path, tags=("PatientID", *DIRECT)))
+    return count_identifying(headers)
 
 
 def _pictures(folder: Path) -> list[Path]:
