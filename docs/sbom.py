@@ -33,8 +33,10 @@ SPDX = {
 }  # fmt: skip
 """Words of older metadata -> SPDX. A "BSD" without a number is the three-clause one in every package listed here."""
 PERMISSIVE = frozenset(
-    ("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "ISC", "LicenseRef-Public-Domain")
-    + ("MIT", "MIT-CMU", "PSF-2.0", "Zlib", "LLVM-exception")
+    (
+        *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "ISC", "LLVM-exception"),
+        *("LicenseRef-Public-Domain", "MIT", "MIT-CMU", "PSF-2.0", "Zlib"),
+    )
 )
 WEAK = frozenset(("LGPL-3.0-or-later", "MPL-2.0"))
 """Copyleft of the library's own files: fine beside Apache-2.0 as a separate package that users can replace."""
