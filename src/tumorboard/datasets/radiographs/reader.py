@@ -110,10 +110,12 @@ class _Rows:
     images: list[dict[str, Any]] = field(default_factory=list)
     findings: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    """Pictures of an exam so far."""
 
     def add_image(self, path: Path, exam: _Exam, entry: ImageEntry, mask: Path | None) -> None:
-        count = sum(row["exam_id"] == exam.exam_id and row["role"] == Role.IMAGE for row in self.images)
-        image_id = f"{exam.exam_id}.DX" + (f"-{count + 1}" if count else "")
+        count = self.counts[exam.exam_id] = self.counts.get(exam.exam_id, 0) + 1
+        image_id = f"{exam.exam_id}.DX" + (f"-{count}" if count > 1 else "")
         row: dict[str, Any] = {
             "image_id": image_id,
             "exam_id": exam.exam_id,
