@@ -79,7 +79,7 @@ def _peak(start):
 """
 
 
-def row(name: str, peer: str, timing: dict[str, float], *, goal: float | None, note: str = "") -> dict[str, Any]:
+def row(name: str, peer: str, timing: dict[str, Any], *, goal: float | None, note: str = "") -> dict[str, Any]:
     """One line of the table in the form that `run.py` collects."""
     return {"name": name, "peer": peer, **timing, "goal": goal, "note": note}
 

@@ -207,3 +207,21 @@ def test_a_coded_error_crosses_processes() -> None:
     error = refused("COH101", patients=[{"patient_id": "A"}, {"patient_id": "A"}])
     twin = pickle.loads(pickle.dumps(error))
     assert str(twin) == str(error) and twin.code == error.code
+
+
+def test_a_row_is_found_by_its_key_as_by_looking_at_all() -> None:
+    """Also with maps in it, after a change of the table, and not where there is none."""
+    patients = [{"patient_id": f"P{n}"} for n in range(50)]
+    exams = [{"exam_id": f"P{n}.0", "patient_id": f"P{n}", "order": 0} for n in range(50)]
+    images = [{"image_id": f"P{n}.0.mask", "exam_id": f"P{n}.0", "modality": "SEG", "role": "image", "unit": "label",
+               "labels": {1: f"L{n}"}} for n in range(50)]  # fmt: skip
+    cohort = Cohort.build("c", patients=patients, exams=exams, images=images)
+    for n in (0, 31, 49):
+        (expected,) = cohort.rows("images", image_id=f"P{n}.0.mask")
+        assert cohort.row("images", image_id=f"P{n}.0.mask") == expected
+        assert expected["labels"] == {1: f"L{n}"}
+    smaller = cohort.subset(["P49", "P31"])
+    assert smaller.row("exams", exam_id="P31.0")["patient_id"] == "P31"
+    for wrong in ("P0.0", None):
+        with pytest.raises(TumorboardError, match="COH107"):
+            smaller.row("exams", exam_id=wrong)

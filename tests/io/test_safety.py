@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import pickle
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from tumorboard.core.errors import TumorboardError
+from tumorboard.core.units import Unit
 from tumorboard.io.archives import list_zip, read_zip_member, unpack_zip
 from tumorboard.io.confine import confined, refuse_pickle
 from tumorboard.io.jsonfile import parse_json, read_json
@@ -218,3 +220,29 @@ def test_plain_arrays_and_weights_pass(tmp_path: Path) -> None:
     crafted(tmp_path / "c.safetensors", (2).to_bytes(8, "little") + b"{}")
     for path in tmp_path.iterdir():
         refuse_pickle(path)
+
+
+def test_a_small_file_takes_little_whatever_may_be_read(tmp_path: Path) -> None:
+    """Room for the largest file allowed must not be taken for a small one; nor for a length that a PNG claims."""
+    import resource
+    import struct
+
+    from PIL import Image
+
+    from tumorboard.io.radiograph import read_radiograph
+
+    (tmp_path / "a.json").write_text('{"a": 1}')
+    Image.fromarray(np.full((64, 64), 7, np.uint8)).save(tmp_path / "a.png")
+    data = bytearray((tmp_path / "a.png").read_bytes())
+    at = data.index(b"IDAT")
+    data[at - 4 : at] = struct.pack(">I", 2**30)
+    (tmp_path / "long.png").write_bytes(data)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmSize"))
+    resource.setrlimit(resource.RLIMIT_AS, (int(line.split()[1]) * 1024 + 2**28, before[1]))
+    try:
+        assert read_json(tmp_path / "a.json", max_bytes=2**33)[0] == {"a": 1}
+        with contextlib.suppress(TumorboardError):
+            assert read_radiograph(tmp_path / "long.png", unit=Unit.GREY8).array[0, 0, 0] == 7
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)

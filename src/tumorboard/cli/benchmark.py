@@ -59,10 +59,12 @@ def command(
 
 
 def _as_csv(scores: Sequence[Mapping[str, Any]]) -> str:
+    from tumorboard.datasets.spreadsheet import safe_cell
+
     text = io.StringIO()
     writer = csv.DictWriter(text, list(scores[0]) if scores else ["run"], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(scores)
+    writer.writerows({key: safe_cell(value) for key, value in row.items()} for row in scores)
     return text.getvalue()
 
 

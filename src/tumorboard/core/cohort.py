@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -214,16 +215,14 @@ class Cohort:
             cells = found[column]
             keep = pc.is_null(cells) if value is None else pc.fill_null(pc.equal(cells, value), False)
             found = found.filter(keep)
-        listed: list[dict[str, Any]] = found.to_pylist()
-        for row in listed:  # Arrow hands maps out as lists of pairs
-            for name in ("labels", "measurements", "probabilities"):
-                if row.get(name) is not None:
-                    row[name] = dict(row[name])
-        return listed
+        return _dictionaries(found)
 
     def row(self, table: str, **equal: Any) -> dict[str, Any]:
-        """The one row with the given column values; COH107 when there is none or more than one."""
-        found = self.rows(table, **equal)
+        """The one row with the given column values; COH107 when there is none or more than one. By its key a row is
+        found without looking at the others."""
+        key = TABLES[table].key
+        place = self._place(table, equal[key[0]]) if len(key) == 1 and tuple(equal) == key else None
+        found = self.rows(table, **equal) if place is None else _dictionaries(self.tables[table].slice(place, 1))
         if len(found) != 1:
             raise TumorboardError(
                 codes.COHORT_UNKNOWN,
@@ -232,6 +231,17 @@ class Cohort:
                 expected="one",
             )
         return found[0]
+
+    @cached_property
+    def _places(self) -> dict[str, dict[Any, int]]:
+        """Table -> key -> row, for the tables that were asked."""
+        return {}
+
+    def _place(self, table: str, key: Any) -> int | None:
+        if table not in self._places:
+            column = self.tables[table][TABLES[table].key[0]].to_pylist()
+            self._places[table] = {value: row for row, value in enumerate(column)}
+        return self._places[table].get(key)
 
     def image(self, image_id: str) -> Volume:
         """Read one image (lazy until now). COH107 when it does not exist or the cohort cannot read images."""
@@ -323,3 +333,13 @@ class PatientView:
 
     def outcomes(self, *, run_id: str = EXPERT) -> list[dict[str, Any]]:
         return self.cohort.rows("outcomes", run_id=run_id)
+
+
+def _dictionaries(table: pa.Table) -> list[dict[str, Any]]:
+    """Rows as dictionaries; Arrow hands maps out as lists of pairs."""
+    listed: list[dict[str, Any]] = table.to_pylist()
+    for row in listed:
+        for name in ("labels", "measurements", "probabilities"):
+            if row.get(name) is not None:
+                row[name] = dict(row[name])
+    return listed

@@ -185,8 +185,16 @@ def image_suffix(path: Path) -> str | None:
     return None
 
 
-def import_entry(layout: str, source: Path, *, notes: Sequence[str] = (), **options: Any) -> dict[str, Any]:
-    """The line that an import leaves in a cohort's provenance: every option with its value, defaults included."""
+def import_entry(
+    layout: str,
+    source: Path,
+    *,
+    notes: Sequence[str] = (),
+    identifying: Mapping[str, int] | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """The line that an import leaves in a cohort's provenance: every option with its value, defaults included.
+    `identifying`: DICOM attributes that identify persons -> files of the source in which they are filled in."""
     from tumorboard import __version__
 
     entry: dict[str, Any] = {
@@ -199,6 +207,8 @@ def import_entry(layout: str, source: Path, *, notes: Sequence[str] = (), **opti
     for folder in (source, source.parent):
         if (folder / SYNTHETIC_FILE).is_file():
             entry["synthetic"] = (folder / SYNTHETIC_FILE).read_text(encoding="utf-8")[:200].strip()
+    if identifying:
+        entry["identifying"] = dict(identifying)
     return {**entry, "notes": list(notes)} if notes else entry
 
 

@@ -11,7 +11,8 @@ from typing import Any
 __all__ = ["CsvTable", "plain_cell", "safe_cell"]
 
 _RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?(, ?[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)*")
+"""A number, or several with commas between them, as windows of grey values are published."""
 
 
 def safe_cell(value: Any) -> Any:

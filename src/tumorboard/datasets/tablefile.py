@@ -15,11 +15,24 @@ from typing import Any
 
 from tumorboard.core.errors import TumorboardError
 from tumorboard.datasets import codes
+from tumorboard.datasets.spreadsheet import plain_cell, safe_cell
 
-__all__ = ["MAX_TABLE_BYTES", "Sheet", "heading", "read_sheet", "sheet_names", "write_csv", "write_xlsx"]
+__all__ = [
+    "MAX_TABLE_BYTES",
+    "Sheet",
+    "heading",
+    "read_sheet",
+    "sheet_names",
+    "workbook",
+    "worksheet_rows",
+    "write_csv",
+    "write_xlsx",
+]
 
 MAX_TABLE_BYTES = 64 * 2**20
 """A table of patients is small; a larger file is not one."""
+MAX_CELLS = 5_000_000
+"""Cells of a worksheet, empty ones among others counted: minutes of reading, and no table of patients."""
 _SEPARATORS = (",", ";", "\t")
 
 
@@ -57,8 +70,9 @@ def read_sheet(path: Path, *, sheet: str | None = None) -> Sheet:
     """The table in a CSV (comma, semicolon or tab, UTF-8 with or without byte order mark) or XLSX file.
 
     Cells keep their published form: text from CSV; text, numbers, truth values or dates from XLSX; None where
-    empty. `sheet` names the worksheet (default: the only one). LAY103 when the file is no such table: another
-    encoding, no clear separator, doubled headings, rows longer than the heading, or larger than 64 MiB.
+    empty; an apostrophe that keeps a spreadsheet from running a cell is taken off. `sheet` names the worksheet
+    (default: the only one). LAY103 when the file is no such table: another encoding, no clear separator, doubled
+    headings, rows longer than the heading, or larger than 64 MiB.
     """
     try:
         if path.stat().st_size > MAX_TABLE_BYTES:
@@ -70,11 +84,12 @@ def read_sheet(path: Path, *, sheet: str | None = None) -> Sheet:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a UTF-8 comma-separated table with Unix line ends."""
+    """Write a UTF-8 comma-separated table with Unix line ends; no cell can become a formula (`spreadsheet.safe_cell`,
+    undone by `read_sheet`)."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
+        writer.writerow([safe_cell(column) for column in columns])
+        writer.writerows([safe_cell(cell) for cell in row] for row in rows)
 
 
 def write_xlsx(path: Path, sheets: Mapping[str, Sequence[Sequence[Any]]]) -> None:
@@ -87,6 +102,8 @@ def write_xlsx(path: Path, sheets: Mapping[str, Sequence[Sequence[Any]]]) -> Non
         page = book.create_sheet(title)
         for row in rows:
             page.append(list(row))
+        for cell in (cell for row in page.iter_rows() for cell in row if cell.data_type == "f"):
+            cell.data_type = "s"  # text that begins with "=" stays text
     buffer = io.BytesIO()
     book.save(buffer)
     with zipfile.ZipFile(buffer) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
@@ -115,7 +132,7 @@ def _csv_lines(path: Path) -> list[tuple[int, list[Any]]]:
                 cells = next(reader)
             except StopIteration:
                 return lines
-            lines.append((start, [cell if cell.strip() else None for cell in cells]))
+            lines.append((start, [plain_cell(cell) if cell.strip() else None for cell in cells]))
     except csv.Error as error:
         raise _form(path, f"{error} near line {reader.line_num}", "well-formed CSV") from error
 
@@ -136,10 +153,9 @@ def _separator(path: Path, text: str) -> str:
 
 
 @contextmanager
-def _workbook(path: Path) -> Iterator[Any]:
+def workbook(path: Path) -> Iterator[Any]:
     """The workbook, opened for reading alone; LAY103 when it is none or unpacks to more than a table can be."""
     import openpyxl
-    from openpyxl.utils.exceptions import InvalidFileException
 
     try:
         with zipfile.ZipFile(path) as archive:
@@ -153,23 +169,35 @@ def _workbook(path: Path) -> Iterator[Any]:
                 yield book
             finally:
                 book.close()
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, TypeError, SyntaxError, OSError) as error:
-        raise _form(path, f"{type(error).__name__}: {error}", "an XLSX workbook") from error
+    except (TumorboardError, MemoryError):
+        raise
+    except Exception as error:  # openpyxl believes every entry: its faults are of every type there is
+        raise _form(path, f"{type(error).__name__}: {error}"[:200], "an XLSX workbook") from error
 
 
 def sheet_names(path: Path) -> list[str]:
     """Names of the worksheets of a workbook. LAY103 when it is none."""
-    with _workbook(path) as book:
+    with workbook(path) as book:
         return list(book.sheetnames)
 
 
 def _xlsx_lines(path: Path, sheet: str | None) -> list[tuple[int, list[Any]]]:
-    with _workbook(path) as book:
+    with workbook(path) as book:
         page = _worksheet(path, book, sheet)
         return [
             (number, [None if _blank(cell) else cell for cell in row])
-            for number, row in enumerate(page.iter_rows(values_only=True), 1)
+            for number, row in enumerate(worksheet_rows(path, page), 1)
         ]
+
+
+def worksheet_rows(path: Path, page: Any) -> Iterator[tuple[Any, ...]]:
+    """The cells of a worksheet, row by row. LAY103 for more than `MAX_CELLS`."""
+    cells = 0
+    for row in page.iter_rows(values_only=True):
+        cells += len(row) + 1
+        if cells > MAX_CELLS:
+            raise _form(path, f"more than {MAX_CELLS:,} cells", "a table of patients")
+        yield row
 
 
 def _worksheet(path: Path, book: Any, sheet: str | None) -> Any:

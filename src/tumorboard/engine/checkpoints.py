@@ -72,7 +72,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise _foreign(path, f"{_kind(path)} ({error})") from error
     if record is None:
         raise _foreign(path, "safetensors written by another program")
-    state = json.loads(record)
+    try:
+        state = dict(json.loads(record))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _foreign(path, f"a state that is no record ({error})") from error
     version = state.pop("format_version", None)
     if version != FORMAT_VERSION:
         raise TumorboardError(

@@ -20,7 +20,8 @@ def read_json(path: Path, *, max_bytes: int = MAX_JSON_BYTES) -> tuple[Any, list
     if not path.is_file():
         raise TumorboardError(codes.FILE_MISSING, path, found="no such file", expected="a JSON file")
     with path.open("rb") as file:
-        data = file.read(max_bytes + 1)
+        # A read of n bytes reserves n first, however small the file.
+        data = file.read(min(max_bytes, path.stat().st_size) + 1)
     return parse_json(data, path, max_bytes=max_bytes)
 
 

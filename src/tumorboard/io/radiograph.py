@@ -7,11 +7,12 @@ that it is unknown. Which way the patient really lies is for `ops.radiograph` an
 
 from __future__ import annotations
 
+import mmap
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,13 +104,15 @@ def _opened(path: Path, max_pixels: int) -> Iterator[Image]:
 
     if not path.is_file():
         raise TumorboardError(codes.FILE_MISSING, path, found="no such file", expected="a picture")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound below is our own
-            picture = Image.open(path, formats=_FORMATS)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise TumorboardError(codes.FILE_FORMAT, path, found=_words(error), expected="PNG or JPEG") from error
-    with picture:
+    with path.open("rb") as file, ExitStack() as opened:
+        try:
+            # A read of n bytes from a map returns what there is; from a file it reserves n first, however large.
+            mapped = opened.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound below is our own
+                picture = opened.enter_context(Image.open(cast("IO[bytes]", mapped), formats=_FORMATS))
+        except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+            raise TumorboardError(codes.FILE_FORMAT, path, found=_words(error), expected="PNG or JPEG") from error
         columns, rows = picture.size
         if columns * rows > max_pixels:
             raise TumorboardError(
@@ -122,12 +125,17 @@ def _exif_turn(picture: Image, exif: str, path: Path) -> int:
     """The turn for display (1 none, 5 to 8 exchange the axes) that is to be applied. IMG106 when nobody decided."""
     if exif not in _EXIF_WORDS:
         raise TumorboardError(codes.FILE_FORMAT, path, found=f"exif={exif!r}", expected="apply or ignore")
+    if exif == "ignore":
+        return 1
     from PIL.Image import Exif
 
     tags = Exif()
-    tags.load(picture.info.get("exif") or b"")  # `picture.getexif()` would decode a whole PNG to look behind its pixels
-    stated = int(tags.get(_EXIF_ORIENTATION, 1) or 1)
-    if stated == 1 or exif == "ignore":
+    try:
+        tags.load(picture.info.get("exif") or b"")  # `picture.getexif()` would decode a PNG to look behind its pixels
+        stated = int(tags.get(_EXIF_ORIENTATION, 1) or 1)
+    except Exception as error:  # the parser of TIFF directories has faults of every type there is
+        raise TumorboardError(codes.FILE_HEADER, path, found=_words(error), expected="EXIF, or exif=ignore") from error
+    if stated == 1:
         return 1
     if exif != "apply":
         raise TumorboardError(codes.PICTURE_TURNED, path, found=f"EXIF orientation {stated}", expected="1")
@@ -139,7 +147,10 @@ def _turned(picture: Image, exif: str, path: Path) -> Image:
         return picture
     from PIL import ImageOps
 
-    return ImageOps.exif_transpose(picture)
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception as error:  # it decodes the pixels, and writes the EXIF block anew
+        raise TumorboardError(codes.FILE_TRUNCATED, path, found=_words(error), expected="whole pixels") from error
 
 
 def _pixels(picture: Image, path: Path) -> NDArray[Any]:

@@ -6,6 +6,7 @@ back. There is no position in space, so the frame is the series' own: pixel (0, 
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import struct
@@ -124,7 +125,8 @@ def read_slice(path: Path, *, shape: tuple[int, int] | None = None) -> NDArray[n
             codes.FILE_FORMAT, path, found=f"{columns} x {rows} pixels", expected=f"{shape[1]} x {shape[0]} as before"
         )
     try:
-        with Image.open(path, formats=("PNG",)) as picture:
+        # From memory: a read of n bytes from a file reserves n first, and a damaged length may say gigabytes.
+        with Image.open(io.BytesIO(path.read_bytes()), formats=("PNG",)) as picture:
             pixels = np.asarray(picture, dtype=np.uint16)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
         found = f"{type(error).__name__}: {error}"[:200]

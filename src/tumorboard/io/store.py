@@ -135,7 +135,7 @@ def _read_index(root: Path) -> dict[str, Any]:
         version = index["schema_version"]
         if version == SCHEMA_VERSION and not {"name", "provenance", "dictionary", "tables"} <= index.keys():
             raise KeyError("name, provenance, dictionary or tables")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise TumorboardError(
             codes.STORE_DAMAGED,
             path,

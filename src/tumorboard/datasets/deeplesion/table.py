@@ -244,7 +244,7 @@ def _parsed(path: Path) -> pa.Table:
             read_options=pa_csv.ReadOptions(block_size=2**22),
             convert_options=pa_csv.ConvertOptions(column_types=types, strings_can_be_null=True),
         ).combine_chunks()
-    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, EOFError) as error:
+    except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, OSError, EOFError) as error:
         raise TumorboardError(layout_codes.TABLE_FORM, path, found=str(error)[:200], expected="a CSV table") from error
 
 

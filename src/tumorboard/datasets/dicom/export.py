@@ -18,6 +18,7 @@ from tumorboard.datasets.export import new_folder
 from tumorboard.datasets.identifiers import file_names, write_ids
 from tumorboard.datasets.tablefile import write_csv
 from tumorboard.io.dicom import codes as dicom_codes
+from tumorboard.io.dicom.identity import without_identity
 from tumorboard.io.dicom.rtstruct_write import write_structures
 from tumorboard.io.dicom.scan import dicom_files
 from tumorboard.io.dicom.seg_write import write_segmentation
@@ -38,6 +39,7 @@ def write_segmentations(
     run_id: str = EXPERT,
     derived: bool = True,
     without_image: Literal["error", "skip"] = "error",
+    identity: Literal["remove", "keep"] = "remove",
 ) -> None:
     """Write every mask of a run as `<ID>/<mask>.SEG.dcm`, referring to its source series.
 
@@ -47,10 +49,12 @@ def write_segmentations(
     derived : where the cohort's image did not come from DICOM, write it as a derived series beside the mask (listed in
         `derived_series.csv`); DCM141 otherwise.
     without_image : ``error`` (LAY111) or ``skip`` masks that refer to no image.
+    identity : ``remove`` what identifies the patient and the study in the source's headers (all but the UIDs that tie a
+        mask to its series; PatientID becomes the cohort's id), or ``keep`` it, for an archive that is to file the mask.
 
     Errors also: RTS101 no mask of that run, LAY112, SEG103, SEG105.
     """
-    _export(cohort, Path(out), _Choice(run_id, derived, without_image, "SEG"), write_segmentation)
+    _export(cohort, Path(out), _Choice(run_id, derived, without_image, identity, "SEG"), write_segmentation)
 
 
 def write_structure_sets(
@@ -60,6 +64,7 @@ def write_structure_sets(
     run_id: str = EXPERT,
     derived: bool = True,
     without_image: Literal["error", "skip"] = "error",
+    identity: Literal["remove", "keep"] = "remove",
     holes: Literal["keyhole", "separate"] = "keyhole",
 ) -> None:
     """Write every mask of a run as `<ID>/<mask>.RTSTRUCT.dcm`, referring to its source series.
@@ -71,7 +76,7 @@ def write_structure_sets(
         label = keywords.pop("series_description")
         write_structures(mask, path, label=label, holes=holes, **keywords)
 
-    _export(cohort, Path(out), _Choice(run_id, derived, without_image, "RTSTRUCT"), write_one)
+    _export(cohort, Path(out), _Choice(run_id, derived, without_image, identity, "RTSTRUCT"), write_one)
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class _Choice:
     run_id: str
     derived: bool
     without_image: str
+    identity: str
     word: str
 
 
@@ -133,7 +139,7 @@ class _Sources:
         self, view: PatientView, written: str, folder: Path, choice: _Choice, conversions: list[tuple[str, str]]
     ) -> None:
         self._view, self._written, self._folder = view, written, folder
-        self._derived, self._conversions = choice.derived, conversions
+        self._choice, self._conversions = choice, conversions
         self._known: dict[str, Series] = {}
 
     def series(self, image_id: str) -> Series:
@@ -148,11 +154,13 @@ class _Sources:
         root = image_path(row, self._view.cohort.root)
         paths = [root / name for name in read["files"]] if read.get("files") else dicom_files(root)
         headers = load_headers(paths, series_uid=read.get("series_uid"))
+        if self._choice.identity == "remove":
+            headers = [without_identity(header, patient_id=self._written) for header in headers]
         stated = {key: read[key] for key in _ARRANGEMENT if key in read}
         return arrange_series(headers, unit=Unit.UNKNOWN, **stated)
 
     def _convert(self, row: Mapping[str, Any]) -> Series:
-        if not self._derived:
+        if not self._choice.derived:
             raise TumorboardError(
                 dicom_codes.SOURCE_SERIES, row["image_id"], found=f"an image from {row['format']}", expected="a series"
             )

@@ -118,6 +118,7 @@ def read(
         "dicom",
         source.resolve(),
         notes=notes,
+        identifying=found.identifying,
         patient_from=patient_from,
         several=several,
         structures=structures,

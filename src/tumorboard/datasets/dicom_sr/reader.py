@@ -16,7 +16,8 @@ from tumorboard.datasets.dicom_sr.writer import IMAGE_TABLE
 from tumorboard.datasets.identifiers import read_ids, require_safe
 from tumorboard.datasets.imagenome.objects import KIND
 from tumorboard.datasets.tablefile import read_sheet
-from tumorboard.io.dicom.files import is_dicom
+from tumorboard.io.dicom.files import is_dicom, read_header
+from tumorboard.io.dicom.identity import DIRECT, count_identifying
 from tumorboard.io.dicom.sr_read import SrFinding, SrReport, read_report
 from tumorboard.io.images import load_image
 
@@ -44,9 +45,11 @@ def read(
     rows = _Rows(run_id, _image_names(folder), read_ids(folder))
     notes = []
     reports: list[SrReport] = []
+    whole: list[Path] = []
     for path in paths:
         try:
             reports.append(read_report(path))
+            whole.append(path)
         except TumorboardError as error:
             if damaged == "error":
                 raise
@@ -56,7 +59,13 @@ def read(
     for report in sorted(reports, key=lambda r: (r.patient_id, r.study_date, r.study_time, r.study_uid)):
         rows.add(report)
     entry = import_entry(
-        "dicom-sr", source, notes=notes, run_id=run_id, damaged=damaged, space="boxes in source pixels"
+        "dicom-sr",
+        source,
+        notes=notes,
+        identifying=count_identifying(read_header(path, tags=("PatientID", *DIRECT)) for path in whole),
+        run_id=run_id,
+        damaged=damaged,
+        space="boxes in source pixels",
     )
     return Cohort.build(name or source.stem, provenance=[entry], loader=load_image, **rows.tables)
 

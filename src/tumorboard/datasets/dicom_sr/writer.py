@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
@@ -16,6 +16,7 @@ from tumorboard.datasets.graphs import ExamGraph, exam_graphs
 from tumorboard.datasets.identifiers import file_names, write_ids
 from tumorboard.datasets.tablefile import write_csv
 from tumorboard.io.dicom.files import read_header
+from tumorboard.io.dicom.identity import without_identity
 from tumorboard.io.dicom.image_write import StudyIdentity
 from tumorboard.io.dicom.sr_write import Evidence, SrGroup, made_evidence, write_report
 from tumorboard.io.images import image_path
@@ -28,12 +29,21 @@ _FIRST_DAY = date(2000, 1, 1)
 _DICOM = ("dicom-radiograph", "dicom")
 
 
-def write(cohort: Cohort, out: Path, *, run: str = "", boxes: str = "", lossy: bool = False) -> None:
+def write(
+    cohort: Cohort,
+    out: Path,
+    *,
+    run: str = "",
+    boxes: str = "",
+    lossy: bool = False,
+    identity: Literal["remove", "keep"] = "remove",
+) -> None:
     """Write `<ID>/<exam>.SR.dcm` for every exam with boxes or statements.
 
     `run` and `boxes` are the runs of the statements and of the boxes (default: the only one, else ``expert``);
     `lossy` leaves out exams without any image, boxes that are not four numbers, history and changes that only stand
-    between two exams.
+    between two exams. `identity`: ``remove`` what identifies patient and study in an image's DICOM header (all but the
+    UIDs that tie a report to its images; PatientID becomes the cohort's id), or ``keep`` it.
 
     A report refers to the DICOM instance an image came from; other images get made-up identifiers, which `images.csv`
     says. Dates are made up from the days of the exams (day 0 = 1 January 2000). Errors: LAY111, LAY112, LAY113.
@@ -57,7 +67,7 @@ def write(cohort: Cohort, out: Path, *, run: str = "", boxes: str = "", lossy: b
                     fix="leave such exams out with --set lossy=true",
                 )
             written = names[exam.patient["patient_id"]]
-            evidence = {row["image_id"]: _evidence(row, exam, written, cohort.root) for row in exam.images}
+            evidence = {row["image_id"]: _evidence(row, exam, written, cohort.root, identity) for row in exam.images}
             groups = _groups(exam, evidence, lossy=lossy)
             target = folder / written / f"{exam_names[exam.exam['exam_id']]}.SR.dcm"
             runs = {row["run_id"] for row in exam.statements} or {b["run_id"] for m in exam.boxes.values() for b in m}
@@ -80,9 +90,10 @@ def write(cohort: Cohort, out: Path, *, run: str = "", boxes: str = "", lossy: b
         write_ids(folder, names)
 
 
-def _evidence(row: Mapping[str, Any], exam: ExamGraph, written: str, root: Path | None) -> Evidence:
+def _evidence(row: Mapping[str, Any], exam: ExamGraph, written: str, root: Path | None, identity: str) -> Evidence:
     if row["format"] in _DICOM and row["path"]:
-        return Evidence(row["image_id"], read_header(image_path(row, root)))
+        header = read_header(image_path(row, root))
+        return Evidence(row["image_id"], header if identity == "keep" else without_identity(header, patient_id=written))
     day = exam.exam["day"]
     study = StudyIdentity(
         written,

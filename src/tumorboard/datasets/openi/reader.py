@@ -115,7 +115,7 @@ def _csv_rows(path: Path, *required: str) -> Iterator[dict[str, str]]:
             data = read_gzip(path, max_bytes=_MAX_TABLE_BYTES)
         else:
             with path.open("rb") as file:
-                data = file.read(_MAX_TABLE_BYTES + 1)
+                data = file.read(min(_MAX_TABLE_BYTES, path.stat().st_size) + 1)
         if len(data) > _MAX_TABLE_BYTES:
             raise _form(path, f"more than {_MAX_TABLE_BYTES:,} bytes", "a table of reports")
         reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tumorboard.datasets.assembly import Progress, files_below, import_entry, pa
 from tumorboard.datasets.identifiers import natural_key, require_safe
 from tumorboard.datasets.radiographs.table import ImageEntry, read_entries
 from tumorboard.io.dicom.files import is_dicom, read_header
+from tumorboard.io.dicom.identity import DIRECT, count_identifying
 from tumorboard.io.dicom.radiograph import MODALITIES, RadiographFacts, radiograph_facts
 from tumorboard.io.files import sha256_of
 from tumorboard.io.images import load_image
@@ -86,7 +88,7 @@ def read(
         exams=list(rows.exams.values()),
         images=rows.images,
         findings=rows.findings,
-        provenance=[import_entry("radiographs", source, notes=rows.notes, **options)],
+        provenance=[import_entry("radiographs", source, notes=rows.notes, identifying=_identifying(paths), **options)],
         loader=load_image,
     )
 
@@ -108,10 +110,12 @@ class _Rows:
     images: list[dict[str, Any]] = field(default_factory=list)
     findings: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    """Pictures of an exam so far."""
 
     def add_image(self, path: Path, exam: _Exam, entry: ImageEntry, mask: Path | None) -> None:
-        count = sum(row["exam_id"] == exam.exam_id and row["role"] == Role.IMAGE for row in self.images)
-        image_id = f"{exam.exam_id}.DX" + (f"-{count + 1}" if count else "")
+        count = self.counts[exam.exam_id] = self.counts.get(exam.exam_id, 0) + 1
+        image_id = f"{exam.exam_id}.DX" + (f"-{count}" if count > 1 else "")
         row: dict[str, Any] = {
             "image_id": image_id,
             "exam_id": exam.exam_id,
@@ -229,6 +233,16 @@ def _box_rows(labels: Any, names: Mapping[int, str], image_id: str, affine: Any)
         for side, mask in masks.items()
         if (box := box_of(mask)) is not None
     ]
+
+
+def _identifying(paths: Sequence[Path]) -> dict[str, int]:
+    """DICOM attributes that identify persons, by number of files; files that cannot be read are told elsewhere."""
+    headers = []
+    for path in paths:
+        with suppress(TumorboardError):
+            if is_dicom(path):
+                headers.append(read_header(path, tags=("PatientID", *DIRECT)))
+    return count_identifying(headers)
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -10,7 +10,6 @@ from tumorboard.core.errors import TumorboardError
 from tumorboard.datasets import codes
 from tumorboard.datasets.assembly import files_below, import_entry
 from tumorboard.datasets.identifiers import natural_key, require_safe
-from tumorboard.datasets.spreadsheet import plain_cell
 from tumorboard.datasets.tablefile import heading, read_sheet
 from tumorboard.io import codes as io_codes
 
@@ -150,7 +149,7 @@ def _from_table(source: Path, id_column: str, text_columns: str) -> list[dict[st
         where = sheet.where(index)
         exam_id = require_safe(row[heading(id_column)], where)
         patient = row.get("patient")
-        sections = [("" if c == "text" else c, plain_cell(str(row[c]))) for c in columns if row.get(c) is not None]
+        sections = [("" if c == "text" else c, str(row[c])) for c in columns if row.get(c) is not None]
         order = _number(row.get("order"), where)
         rows.append(
             {

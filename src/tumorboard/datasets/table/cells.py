@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from tumorboard.core.errors import TumorboardError
+from tumorboard.datasets.spreadsheet import plain_cell
 from tumorboard.datasets.table import codes
 from tumorboard.datasets.table.schema import ROW_NUMBER, File, Filter, Schema
+from tumorboard.datasets.tablefile import MAX_TABLE_BYTES, workbook, worksheet_rows
 
 __all__ = ["Cells", "read_cells", "read_joined"]
 
+_MAX_BYTES = 4 * MAX_TABLE_BYTES
+"""Of a text table, which may hold thousands of radiomics or genomics columns."""
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 
 
@@ -98,34 +102,33 @@ def read_cells(path: Path, spec: File) -> Cells:
 
 def _text_rows(path: Path, spec: File) -> list[list[str]]:
     try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise OSError(f"{path.stat().st_size:,} bytes, more than {_MAX_BYTES:,}")
         with path.open(encoding=spec.encoding, newline="") as file:
             delimiter = spec.delimiter or _DELIMITERS.get(path.suffix.lower()) or ","
-            return [row for row in csv.reader(file, delimiter=delimiter, strict=True) if row]
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            return [[plain_cell(cell) for cell in row] for row in reader if row]
     except (OSError, UnicodeDecodeError, LookupError, csv.Error) as error:
         raise TumorboardError(codes.TABLE_FILE, path, found=str(error), expected="a delimited text table") from error
 
 
 def _xlsx_rows(path: Path, sheet: str | None) -> list[list[str]]:
-    import zipfile
-
-    import openpyxl
-
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise TumorboardError(codes.TABLE_FILE, path, found=str(error), expected="an XLSX workbook") from error
-    try:
-        if sheet is not None and sheet not in book.sheetnames:
-            raise TumorboardError(
-                codes.TABLE_FILE, path, found=f"sheets {book.sheetnames}", expected=f"a sheet {sheet!r}"
-            )
-        found = book[sheet] if sheet is not None else book[book.sheetnames[0]]
-        rows = [[_text(cell) for cell in row] for row in found.iter_rows(values_only=True)]
-    finally:
-        book.close()
+        with workbook(path) as book:
+            found = _sheet_of(book, path, sheet)
+            rows = [[_text(cell) for cell in row] for row in worksheet_rows(path, found)]
+    except TumorboardError as error:
+        raise TumorboardError(codes.TABLE_FILE, path, found=error.found, expected=error.expected) from error
     rows = [row for row in rows if any(row)]
     width = max((i + 1 for row in rows[:1] for i, cell in enumerate(row) if cell), default=0)
     return [row[:width] + [""] * (width - len(row)) for row in rows]
+
+
+def _sheet_of(book: Any, path: Path, sheet: str | None) -> Any:
+    if not book.sheetnames or (sheet is not None and sheet not in book.sheetnames):
+        expected = "a sheet" if sheet is None else f"a sheet {sheet!r}"
+        raise TumorboardError(codes.TABLE_FILE, path, found=f"sheets {book.sheetnames}", expected=expected)
+    return book[sheet if sheet is not None else book.sheetnames[0]]
 
 
 def _text(cell: Any) -> str:

@@ -213,7 +213,7 @@ def load_schema(path: Path) -> Schema:
     try:
         content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
         return Schema.model_validate(content)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise TumorboardError(codes.TABLE_SCHEMA, path, found=str(error), expected="a TOML file") from error
     except ValidationError as error:
         first = error.errors()[0]

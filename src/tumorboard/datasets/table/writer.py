@@ -15,6 +15,7 @@ from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.tables import EXPERT
 from tumorboard.core.variables import Kind, Variable
+from tumorboard.datasets.spreadsheet import safe_cell
 from tumorboard.datasets.table import codes
 from tumorboard.io.files import atomic_write_text
 
@@ -56,8 +57,8 @@ def write(cohort: Cohort, out: Path, *, tables_only: bool = False) -> None:
         lines += _endpoint(cohort, endpoint, columns)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
+    writer.writerow([safe_cell(name) for name in columns])
+    writer.writerows([safe_cell(cell) for cell in row] for row in zip(*columns.values(), strict=True))
     atomic_write_text(out / f"{stem}.csv", buffer.getvalue())
     atomic_write_text(out / f"{stem}.toml", "\n".join(lines) + "\n")
 

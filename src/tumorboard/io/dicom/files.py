@@ -29,6 +29,9 @@ __all__ = ["MAX_FILE_BYTES", "is_dicom", "read_header"]
 
 MAX_FILE_BYTES = 4 * 2**30
 """What one file may hold, or inflate to, unless the caller says otherwise."""
+MAX_INFLATION = 200
+"""Greatest inflation of a gzipped or deflated file above `_SMALL_BYTES`: the bound of entries of zip archives."""
+_SMALL_BYTES = 64 * 2**20
 
 # Our own checks are about what we use, coded, and stricter there; pydicom's notices about everything else (a
 # ShortString of 18 letters, a decoder that gave up before the next one tried) would bury them.
@@ -70,7 +73,7 @@ def read_header(
     tags : keywords or numbers of the only top-level attributes to keep (faster); None keeps all.
 
     Errors: FIL101 no such file, DCM101 not DICOM, DCM102 damaged, DCM110 larger than `max_bytes`, FIL104 to FIL106
-    for a broken gzip.
+    for a broken gzip. What is compressed may not become more than 64 MiB or 200 times its size (DCM110, FIL105).
     """
     path = Path(path)
     if not path.is_file():
@@ -80,7 +83,7 @@ def read_header(
             codes.TOO_LARGE, path, found=f"{path.stat().st_size:,} bytes", expected=f"at most {max_bytes:,}"
         )
     if is_gzip(path):
-        data = read_gzip(path, max_bytes=max_bytes)
+        data = read_gzip(path, max_bytes=_most_inflated(path, max_bytes))
         return _parse(io.BytesIO(data), data[: _PREAMBLE + 4], path, pixels=pixels, tags=tags, max_bytes=max_bytes)
     with path.open("rb") as file:
         head = file.read(_PREAMBLE + 4)
@@ -99,7 +102,7 @@ def _parse(
             codes.NOT_DICOM, path, found=f"bytes {head[:8]!r} without the DICM mark", expected="a DICOM file"
         )
     try:
-        _require_modest_deflate(source, path, max_bytes)
+        _require_modest_deflate(source, path, _most_inflated(path, max_bytes))
         source.seek(0)
         dataset = dcmread(
             source, stop_before_pixels=not pixels, force=head[_PREAMBLE:] != b"DICM", specific_tags=_numbers(tags)
@@ -117,6 +120,10 @@ def _parse(
 
 def _damaged(path: Path, found: str) -> TumorboardError:
     return TumorboardError(codes.DAMAGED, path, found=found[:200], expected="a readable DICOM file")
+
+
+def _most_inflated(path: Path, max_bytes: int) -> int:
+    return min(max_bytes, max(_SMALL_BYTES, MAX_INFLATION * path.stat().st_size))
 
 
 def _numbers(tags: Sequence[str | int] | None) -> list[int] | None:

@@ -36,7 +36,13 @@ STUDY_KEYWORDS = (
     "StudyID",
     "AccessionNumber",
 )
-_COPIED_IF_PRESENT = ("PatientAge", "PatientIdentityRemoved", "DeidentificationMethod", "StudyDescription")
+_COPIED_IF_PRESENT = (
+    "PatientAge",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "LongitudinalTemporalInformationModified",
+    "StudyDescription",
+)
 
 
 def copy_patient_and_study(source: Header, target: Dataset) -> None:

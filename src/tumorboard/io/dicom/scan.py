@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tumorboard.core.errors import TumorboardError
@@ -13,6 +13,7 @@ from tumorboard.io import codes as io_codes
 from tumorboard.io.dicom import codes
 from tumorboard.io.dicom.files import is_dicom, read_header
 from tumorboard.io.dicom.header import Header, walk_items
+from tumorboard.io.dicom.identity import DIRECT, count_identifying
 from tumorboard.io.inflate import is_gzip
 from tumorboard.io.remarks import Remark
 
@@ -62,6 +63,8 @@ class Scan:
 
     series: tuple[SeriesEntry, ...]
     skipped: tuple[Remark, ...]
+    identifying: Mapping[str, int] = field(default_factory=dict)
+    """Attribute that identifies a person -> number of files in which it is filled in."""
 
 
 def dicom_files(root: Path, skipped: list[Remark] | None = None) -> list[Path]:
@@ -98,11 +101,12 @@ def scan_folder(root: Path) -> Scan:
 
     def load(path: Path) -> Header | TumorboardError:
         try:
-            return read_header(path, tags=_TAGS)
+            return read_header(path, tags=(*_TAGS, *DIRECT))
         except TumorboardError as error:
             return error
 
     groups: dict[str, list[Header]] = {}
+    loaded: list[Header] = []
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
         for path, header in zip(paths, pool.map(load, paths), strict=True):
             try:
@@ -111,6 +115,7 @@ def scan_folder(root: Path) -> Scan:
                 if _is_directory(header):
                     skipped.extend(_directory_remarks(header, path))
                     continue
+                loaded.append(header)
                 groups.setdefault(header.required("SeriesInstanceUID"), []).append(header)
             except TumorboardError as error:
                 skipped.append(Remark.from_error(error))
@@ -120,7 +125,7 @@ def scan_folder(root: Path) -> Scan:
             entries.append(_entry(uid, headers))
         except TumorboardError as error:
             skipped.append(Remark.from_error(error))
-    return Scan(tuple(entries), tuple(skipped))
+    return Scan(tuple(entries), tuple(skipped), count_identifying(loaded))
 
 
 def _entry(uid: str, headers: list[Header]) -> SeriesEntry:

@@ -140,6 +140,8 @@ def _write_reports(out: Path, cohort: Cohort, read: Mapping[str, Read], config: 
 
 
 def _csv(rows: Sequence[Sequence[Any]]) -> str:
+    from tumorboard.datasets.spreadsheet import safe_cell
+
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows([safe_cell(cell) for cell in row] for row in rows)
     return text.getvalue()
