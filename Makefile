@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 
-.PHONY: setup demo test lint benchmark docs clean
+.PHONY: setup demo test lint benchmark docs sbom clean
 
 setup: $(READY)
 
@@ -41,6 +41,9 @@ benchmark: $(READY)
 
 docs: $(READY)
 	$(BIN)/python docs/build.py
+
+sbom: $(READY)
+	$(BIN)/python docs/sbom.py
 
 clean:
 	rm -rf $(VENV) demo out
