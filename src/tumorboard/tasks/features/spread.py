@@ -27,20 +27,17 @@ def gaps_mm(surfaces: Sequence[NDArray[np.float64]]) -> list[float | None]:
     from scipy.spatial import cKDTree
 
     trees = [cKDTree(points) for points in surfaces]
+    low, high = (np.array([getattr(tree, name) for tree in trees]).reshape(-1, 3) for name in ("mins", "maxes"))
     best = np.full(len(surfaces), np.inf)
     for a, tree in enumerate(trees):
-        apart = [(_between_boxes(tree, other), b) for b, other in enumerate(trees) if b > a]
-        for least, b in sorted(apart):
-            if least >= max(best[a], best[b]):
-                continue
+        between_boxes = np.linalg.norm(np.maximum(np.maximum(low[a] - high, low - high[a]), 0), axis=1)
+        between_boxes[a] = np.inf
+        for b in np.argsort(between_boxes):
+            if between_boxes[b] >= best[a]:
+                break
             distance = float(tree.query(surfaces[b])[0].min())
             best[a], best[b] = min(best[a], distance), min(best[b], distance)
     return [float(value) if np.isfinite(value) else None for value in best]
-
-
-def _between_boxes(one: Any, other: Any) -> float:
-    gap = np.maximum(np.maximum(one.mins - other.maxes, other.mins - one.maxes), 0)
-    return float(np.linalg.norm(gap))
 
 
 def largest_distance_mm(centroids_mm: NDArray[np.float64]) -> float | None:
