@@ -136,7 +136,8 @@ def test_what_preparing_took_is_gone_from_the_budget(spheres, tiny, tmp_path, mo
     [
         ({}, 1600, 1),
         ({"steps": "20"}, 20, 1),
-        ({"budget_minutes": "15"}, None, 2),
+        ({"budget_minutes": "9"}, None, 2),
+        ({"budget_minutes": "15"}, None, 4),
         ({"budget_minutes": "15", "steps": "20", "members": "3"}, 20, 3),
         ({"budget_minutes": "15", "device": "cuda", "members": "1"}, None, 1),
     ],

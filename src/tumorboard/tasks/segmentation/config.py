@@ -15,6 +15,8 @@ from tumorboard.tasks.segmentation.prior import FROM_MAPS, PriorName
 __all__ = ["SegmentationConfig"]
 
 _STEPS = 1600
+_LONG_MINUTES = 10.0
+"""A budget from which a network does better in half of it, beside another one."""
 
 
 class SegmentationConfig(BaseModel):
@@ -72,7 +74,9 @@ class SegmentationConfig(BaseModel):
     batch: int = Field(4, ge=1)
     accumulate: int = Field(1, ge=1, description="Batches per update, where memory holds only a small one.")
     members: int = Field(
-        0, ge=0, description="Networks trained from other seeds and averaged; 0: one, or one per core within a budget."
+        0,
+        ge=0,
+        description="Networks trained from other seeds and averaged; 0: one, or one or two per core within a budget.",
     )
     steps: int | None = Field(None, ge=1, description="Updates; default: 1600, or as many as fit into budget_minutes.")
     learning_rate: float = Field(2e-3, gt=0)
@@ -169,8 +173,10 @@ class SegmentationConfig(BaseModel):
     @property
     def member_count(self) -> int:
         """Networks of the ensemble. Two of one thread each get more done in a time than one of two threads, and their
-        mean is the better answer (docs/adr/0144)."""
-        return self.members or (1 if self.budget_minutes is None else cores())
+        mean is the better answer (docs/adr/0144); in a longer time it is that of twice as many (docs/adr/0181)."""
+        if self.members or self.budget_minutes is None:
+            return self.members or 1
+        return cores() * (2 if self.budget_minutes >= _LONG_MINUTES else 1)
 
     @property
     def length(self) -> int | None:
