@@ -60,12 +60,15 @@ def report(
     rows = {(row["run"], row["metric"].split(" (")[0]): row for row in result.scores if row["subset"] == "all"}
     metrics = ["dice", "aggregated_dice", "nsd_2mm", "hd95_mm", "volume_error_ml"]
     network = config.network
-    length = f"{config.length} steps" if config.length else f"a share of {config.budget_minutes:g} minutes"
+    clock = "CPU-minutes" if config.budget_clock == "cpu" else "minutes"
+    length = f"{config.length} steps per fold"
+    if not config.length:
+        length = f"{config.budget_minutes:g} {clock} shared by all folds and their {config.member_count} networks"
     lines = [
         "# Soft-tissue sarcoma, PET/CT: out-of-fold segmentation on cut sub-volumes",
         "",
-        f"{date}; {machine}. {rows[network, 'dice']['n']} patients, {config.folds} folds by patient, {length} "
-        f"per fold, seed {config.seed}. {minutes['processor']:.1f} CPU-minutes, {minutes['wall']:.1f} wall.",
+        f"{date}; {machine}. {rows[network, 'dice']['n']} patients, {config.folds} folds by patient, {length}, "
+        f"seed {config.seed}. {minutes['processor']:.1f} CPU-minutes, {minutes['wall']:.1f} wall.",
         "",
         "Mean over patients (95 % bootstrap interval by patient). Surfaces are voxel borders.",
         "",
