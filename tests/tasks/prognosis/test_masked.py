@@ -217,7 +217,7 @@ def test_a_kept_model_predicts_the_same_and_abstains_by_code(cohort, tmp_path) -
         folder = tmp_path / likelihood
         model = train(cohort, folder, config=config)
         assert isinstance(model, MaskedModel) and model.endpoints.names == ("PFS", "OS")
-        assert model.facts["steps"] == 2 + 14 + 2 and len(model.facts["patients"]) == 30
+        assert model.facts["steps"] == 2 + 8 + 2 and len(model.facts["patients"]) == 30
         nobody = {"patient_id": "nobody"}
         new = cohort.subset(cohort.patient_ids[:2]).with_rows(patients=[nobody])
         found = predict(folder, new, run_id="m")

@@ -61,7 +61,7 @@ class PrognosisConfig(BaseModel):
     )
     masked_likelihood: Literal["hazard", "cox"] = Field("hazard", description="how masked-crossmodal learns times")
     masked_pretraining: int = Field(150, ge=0, description="steps of masked completion before masked-crossmodal learns")
-    masked_steps: int = Field(100, ge=1, description="steps in which masked-crossmodal learns the outcomes")
+    masked_steps: int = Field(160, ge=1, description="steps in which masked-crossmodal learns the outcomes")
 
     @field_validator("endpoints", "covariates", "models", "across_centres", "horizons_days", mode="before")
     @classmethod

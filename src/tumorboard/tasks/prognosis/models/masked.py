@@ -41,7 +41,7 @@ Floats = NDArray[np.float64]
 Row = Mapping[str, Any]
 _FEWEST_EVENTS = 10
 _BATCH = 48
-_TABLE_STEPS = 7
+_TABLE_STEPS = 4
 """Cheap steps of stage 1 for each with images."""
 
 

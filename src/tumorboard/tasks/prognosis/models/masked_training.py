@@ -61,7 +61,7 @@ class MaskedSettings:
     dropout: float = 0.1
     pairing: Literal["paired", "none", "shuffled"] = "paired"
     pretraining_steps: int = 150
-    table_steps: int = 1000
+    table_steps: int = 600
     visible_slices: float = 0.5
     visible_places: float = 0.5
     intact: float = 0.35
@@ -70,12 +70,12 @@ class MaskedSettings:
     no_other: float = 0.15
     predicted_patches: int = 48
     batch: int = 24
-    steps: int = 100
+    steps: int = 160
     together: float = 0.2
     together_rate: float = 0.3
     seen_in_training: float = 0.5
     withhold: float = 0.15
-    learning_rate: float = 3e-3
+    learning_rate: float = 4e-3
     weight_decay: float = 0.05
     mirror: bool = True
     likelihood: Literal["hazard", "cox"] = "hazard"
