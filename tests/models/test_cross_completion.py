@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -169,13 +171,21 @@ def test_looks_begin_in_the_middle_of_the_crop_and_widen() -> None:
 def test_what_the_image_says_of_the_table_does_not_read_the_table(net) -> None:
     """Only views of the image go in, so a recorded cell cannot come back as its own guess; without an image it is the
     same for everybody."""
+    net = copy.deepcopy(net)
     picture, values, states = people()
     views, seen = net.pair.views(*net.pair.image_tokens(picture))
-    guesses = net.pair.guesses(views, seen)
+    net.remember()
+    guesses = net.completer(views, seen)
     assert guesses.shape == (N, 3) and guesses.std(dim=0).min() > 0
     hidden = net.pair.complete_table(values * 0 + 1e6, torch.full_like(states, MASKED), other=views, other_seen=seen)
     torch.testing.assert_close(net.pair.table.guesses(hidden[:, :-1]), guesses)
-    nobody = net.pair.guesses(views, torch.zeros_like(seen))
+    with torch.no_grad():
+        net.pair.table.number_bias.add_(1.0)
+    assert torch.equal(net.completer(views, seen), guesses)  # outcomes move the table's branch, not its completions
+    net.zero_grad()
+    net(picture, values, states, torch.ones(N, 2)).square().sum().backward()
+    assert all(p.grad is None for p in net.completer.parameters())
+    nobody = net.completer(views, torch.zeros_like(seen))
     assert torch.equal(nobody, nobody[:1].expand(N, -1))
 
 
@@ -190,7 +200,7 @@ def test_pairs_are_a_guess_times_a_recorded_cell_where_both_are_there() -> None:
     states[3, 2] = MISSING
     has = torch.tensor([[1.0, 1.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     found = fresh(picture, values, states, has)
-    guess = pair.guesses(*pair.views(*pair.image_tokens(picture)))[0, 0]
+    guess = fresh.completer(*pair.views(*pair.image_tokens(picture)))[0, 0]
     expected = torch.zeros(N, 6)
     expected[0, 4] = guess * values[0, 2]
     torch.testing.assert_close(found, expected)

@@ -7,6 +7,7 @@ After Xing et al. (MICCAI 2025), of whom a figure's caption and summaries are pu
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -112,13 +113,6 @@ class CrossCompletion(nn.Module):
         views = torch.cat([looked, mean], dim=1) + self.view_names
         return views, known.any(dim=1, keepdim=True).expand(-1, views.shape[1])
 
-    def guesses(self, views: Tensor, seen: Tensor) -> Tensor:
-        """(n, scaled cells) the table as stage 1 would complete it from the image alone: every cell masked."""
-        assert self.table is not None
-        values = views.new_zeros(len(views), len(self.table.nodes))
-        nodes = self.complete_table(values, torch.full(values.shape, MASKED), other=views, other_seen=seen)
-        return self.table.guesses(nodes[:, :-1])
-
     def complete_image(
         self,
         picture: Picture,
@@ -154,13 +148,34 @@ class CrossCompletion(nn.Module):
         return completed
 
 
+class _Completer(nn.Module):
+    """A copy of what completes tables, which outcomes do not change; without dropout."""
+
+    def __init__(self, pair: CrossCompletion) -> None:
+        super().__init__()
+        self.table, self.reads = copy.deepcopy(pair.table), copy.deepcopy(pair.table_reads)
+        self.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> _Completer:  # noqa: FBT001, FBT002 - torch's own signature
+        return super().train(False)
+
+    def forward(self, views: Tensor, seen: Tensor) -> Tensor:
+        """(n, scaled cells) the table as stage 1 would complete it from an image's views alone: every cell masked."""
+        assert self.table is not None
+        values = views.new_zeros(len(views), len(self.table.nodes))
+        with torch.no_grad():
+            nodes = self.reads(self.table(values, torch.full(values.shape, MASKED)), views, seen)
+            return self.table.guesses(nodes[:, :-1])
+
+
 class SurvivalFusion(nn.Module):
     """A `CrossCompletion` and outputs (n, outputs) from it: what the image says, what the table says (also cell by
     cell, additively), and both together, each switched off where its side is missing. Outputs start at 0.
 
     Together: the image's own factors times the table's, what the table's reader takes from the image, and pairs of
     cells on a scale, one as the image alone would complete it, one as recorded. In stage 1 a completion stays at the
-    mean where an image says nothing of a cell; so few pairs matter, and few patients suffice to weigh them.
+    mean where an image says nothing of a cell; so few pairs matter, and few patients suffice to weigh them. Outcomes do
+    not change these completions (`remember`): else they would bend them to the training patients.
     """
 
     def __init__(
@@ -181,6 +196,7 @@ class SurvivalFusion(nn.Module):
             scaled = len(pair.table.scaled)
             self.image_factor, self.table_factor = nn.Linear(width, rank), nn.Linear(width, rank)
             self.from_both = nn.Linear(rank + width, outputs)
+            self.completer = _Completer(pair)
             self.from_guesses = nn.Parameter(torch.zeros(scaled, outputs))
             self.from_pairs = nn.Parameter(torch.zeros(scaled, scaled, outputs))
         for name in ("from_image", "from_table", "from_both"):
@@ -188,6 +204,12 @@ class SurvivalFusion(nn.Module):
             if layer is not None:
                 nn.init.zeros_(layer.weight)
                 nn.init.zeros_(layer.bias)
+
+    def remember(self) -> None:
+        """From now on tables are completed as they are at this moment; called when stage 1 is over."""
+        if self.pair.image is not None and self.pair.table is not None:
+            self.completer.table.load_state_dict(self.pair.table.state_dict())
+            self.completer.reads.load_state_dict(self.pair.table_reads.state_dict())
 
     def forward(
         self,
@@ -222,7 +244,7 @@ class SurvivalFusion(nn.Module):
             nodes = pair.table.exchange(embedded)
             total = total + self.from_table(self.drop(nodes[:, -1])) * seen_table
             if image is not None and views is not None and seen is not None:
-                guesses = pair.guesses(views, seen)
+                guesses = self.completer(views, seen)
                 total = total + guesses @ self.from_guesses * seen_image
                 read = pair.table_reads(nodes[:, -1:], views, seen)[:, 0]
                 product = self.image_factor(image) * self.table_factor(nodes[:, -1])

@@ -34,8 +34,9 @@ from tumorboard.tasks.prognosis.train import train
 
 SLAB = SlabSettings(shape=(6, 16, 16), spacing_mm=(6.0, 6.0, 6.0))
 TINY = MaskedSettings(
-    slab=SLAB, patch=(2, 8, 8), width=8, depth=1, heads=2, pretraining_steps=4, steps=6, batch=12, predicted_patches=4
-)
+    slab=SLAB, patch=(2, 8, 8), width=8, depth=1, heads=2, pretraining_steps=4, table_steps=3, steps=6, batch=12,
+    predicted_patches=4,
+)  # fmt: skip
 CONFIG = PrognosisConfig(masked_pretraining=3, masked_steps=4)
 
 
@@ -216,7 +217,7 @@ def test_a_kept_model_predicts_the_same_and_abstains_by_code(cohort, tmp_path) -
         folder = tmp_path / likelihood
         model = train(cohort, folder, config=config)
         assert isinstance(model, MaskedModel) and model.endpoints.names == ("PFS", "OS")
-        assert model.facts["steps"] == 4 and len(model.facts["patients"]) == 30
+        assert model.facts["steps"] == 2 + 8 + 2 and len(model.facts["patients"]) == 30
         nobody = {"patient_id": "nobody"}
         new = cohort.subset(cohort.patient_ids[:2]).with_rows(patients=[nobody])
         found = predict(folder, new, run_id="m")

@@ -60,7 +60,7 @@ class PrognosisConfig(BaseModel):
         "lesion", description="what masked-crossmodal sees of a CT: a box round the lesion, the lungs, or all of it"
     )
     masked_likelihood: Literal["hazard", "cox"] = Field("hazard", description="how masked-crossmodal learns times")
-    masked_pretraining: int = Field(200, ge=0, description="steps of masked completion before masked-crossmodal learns")
+    masked_pretraining: int = Field(150, ge=0, description="steps of masked completion before masked-crossmodal learns")
     masked_steps: int = Field(160, ge=1, description="steps in which masked-crossmodal learns the outcomes")
 
     @field_validator("endpoints", "covariates", "models", "across_centres", "horizons_days", mode="before")

@@ -52,7 +52,7 @@ def train_masked(cohort: Cohort, outcomes: list[Survival], out: Path, *, config:
     model = fit_masked(training)
     facts = {
         "patients": sorted(first.patient_ids),
-        "steps": model.settings.pretraining_steps + model.settings.steps + model.settings.together_steps,
+        "steps": model.settings.all_steps,
         "seconds": round(time.perf_counter() - started, 1),
         "model": _KIND,
     }

@@ -41,6 +41,8 @@ Floats = NDArray[np.float64]
 Row = Mapping[str, Any]
 _FEWEST_EVENTS = 10
 _BATCH = 48
+_TABLE_STEPS = 4
+"""Cheap steps of stage 1 for each with images."""
 
 
 @dataclass(frozen=True)
@@ -250,6 +252,7 @@ def settings_of(training: Training) -> MaskedSettings:
     return MaskedSettings(
         slab=SlabSettings(rule=config.masked_crop),
         pretraining_steps=config.masked_pretraining,
+        table_steps=_TABLE_STEPS * config.masked_pretraining,
         steps=config.masked_steps,
         likelihood=config.masked_likelihood,
     )

@@ -8,7 +8,7 @@ fine-tuning, Kumar et al. 2022).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,18 +19,15 @@ from tumorboard.tasks.prognosis.models.masked_inputs import Inputs
 from tumorboard.tasks.prognosis.models.masked_training import (
     MaskedSettings,
     Truth,
+    all_views,
     picture_of,
     random_lattice,
     seen_anew,
 )
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 __all__ = ["learn_outcomes", "with_start"]
 
 Floats = NDArray[np.float64]
-_AT_ONCE = 32
 
 
 def learn_outcomes(
@@ -55,7 +52,7 @@ def _learn_heads(module: Any, loss: Any, chosen: Any, inputs: Inputs, settings: 
     and mirrored, by turns."""
     import torch
 
-    sides = _all_views(module.network, inputs, settings, seed)
+    sides = all_views(module.network, inputs, settings, seed)
 
     def draw(random: np.random.Generator) -> Any:
         return *chosen(random), int(random.integers(len(sides))) if sides else None
@@ -98,25 +95,6 @@ def _fit(module: Any, settings: MaskedSettings, draw: Any, loss_of: Any, *, step
         warmup_steps=10, schedule="cosine", precision="float32", ema_decay=0.97,
     )  # fmt: skip
     module.load_state_dict(fit(module, plan, draw=draw, loss_of=loss_of).weights)
-
-
-def _all_views(network: Any, inputs: Inputs, settings: MaskedSettings, seed: int) -> list[Tensor]:
-    """Views (n, views, width) of all images, and of their mirror images; empty without images."""
-    import torch
-
-    if network.pair.image is None or inputs.patches is None:
-        return []
-    random, found = np.random.default_rng(seed), []
-    network.eval()
-    with torch.no_grad():
-        for mirrored in range(2 if settings.mirror else 1):
-            parts = []
-            for start in range(0, len(inputs), _AT_ONCE):
-                part = inputs.part(np.arange(start, min(start + _AT_ONCE, len(inputs))))
-                shown = seen_anew(part, network, settings, random) if mirrored else part
-                parts.append(network.pair.views(*network.pair.image_tokens(picture_of(shown)))[0])
-            found.append(torch.cat(parts))
-    return found
 
 
 def _to_learn(network: Any, truth: Truth, settings: MaskedSettings) -> tuple[Any, Any]:

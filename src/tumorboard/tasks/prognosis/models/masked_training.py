@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MaskedSettings",
     "Truth",
+    "all_views",
     "build_network",
     "picture_of",
     "pretrain",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 Bools = NDArray[np.bool_]
+_AT_ONCE = 32
 MASKED = 2
 """As in `models.clinical_graph`."""
 
@@ -43,10 +45,10 @@ class MaskedSettings:
     `pairing`: in stage 1 the other modality is the patient's own (``paired``), nobody's (``none``: each modality by
     itself) or another patient's (``shuffled``, a control). `hide_all`: chance that the completed modality is hidden
     whole, `no_other`: that the intact one is; never both. `intact`: share of an intact image's places that one step
-    looks at. `mirror`: images are also learned from in mirror image. Stage 2: `steps` on views of whole images, then
-    the share `together` of as many in which the image's branch learns too, at `together_rate` of the learning rate,
-    from the share `seen_in_training` of its places. `withhold`: chance that stage 2 does without the image, or without
-    the table.
+    looks at. `table_steps`: stage 1 then goes on with tables alone, completed from images' views as they are. `mirror`:
+    images are also learned from in mirror image. Stage 2: `steps` on views of whole images, then the share `together`
+    of as many in which the image's branch learns too, at `together_rate` of the learning rate, from the share
+    `seen_in_training` of its places. `withhold`: chance that stage 2 does without the image, or without the table.
     """
 
     slab: SlabSettings = field(default_factory=SlabSettings)
@@ -58,21 +60,22 @@ class MaskedSettings:
     heads: int = 2
     dropout: float = 0.1
     pairing: Literal["paired", "none", "shuffled"] = "paired"
-    pretraining_steps: int = 200
+    pretraining_steps: int = 150
+    table_steps: int = 600
     visible_slices: float = 0.5
     visible_places: float = 0.5
-    intact: float = 0.5
+    intact: float = 0.35
     cells_masked: float = 0.4
     hide_all: float = 0.3
     no_other: float = 0.15
     predicted_patches: int = 48
     batch: int = 24
-    steps: int = 250
+    steps: int = 160
     together: float = 0.2
     together_rate: float = 0.3
     seen_in_training: float = 0.5
     withhold: float = 0.15
-    learning_rate: float = 3e-3
+    learning_rate: float = 4e-3
     weight_decay: float = 0.05
     mirror: bool = True
     likelihood: Literal["hazard", "cox"] = "hazard"
@@ -80,6 +83,11 @@ class MaskedSettings:
     @property
     def together_steps(self) -> int:
         return round(self.together * self.steps) if self.image else 0
+
+    @property
+    def all_steps(self) -> int:
+        """Of both stages, where there are images and tables."""
+        return self.pretraining_steps + self.table_steps + self.steps + self.together_steps
 
 
 @dataclass(frozen=True)
@@ -151,6 +159,12 @@ def hidden_tokens(
 def pretrain(network: Any, inputs: Inputs, settings: MaskedSettings, *, seed: int) -> None:
     """Stage 1 in place: each step completes one modality of a batch. Losses are of hidden entries alone; what is hidden
     reaches its own completion by no path."""
+    _pretrain(network, inputs, settings, seed=seed)
+    network.remember()
+
+
+def _pretrain(network: Any, inputs: Inputs, settings: MaskedSettings, *, seed: int) -> None:
+    """As `pretrain`."""
     from tumorboard.engine.loop import fit
 
     kinds = [
@@ -178,6 +192,34 @@ def pretrain(network: Any, inputs: Inputs, settings: MaskedSettings, *, seed: in
     plan = TrainingPlan(
         settings.pretraining_steps, seed, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay,
         warmup_steps=20, schedule="cosine", precision="float32", ema_decay=None,
+    )  # fmt: skip
+    network.load_state_dict(fit(network, plan, draw=draw, loss_of=loss_of).weights)
+    if settings.table_steps and len(kinds) == 2:
+        _complete_tables(network, inputs, able["table"], settings, seed=seed + 2)
+
+
+def _complete_tables(
+    network: Any, inputs: Inputs, able: NDArray[np.int64], settings: MaskedSettings, *, seed: int
+) -> None:
+    """Stage 1 goes on, in place: tables are completed from views of whole images that stay as they are, which costs
+    little; of the images themselves and mirrored, by turns."""
+    from tumorboard.engine.loop import fit
+
+    sides = all_views(network, inputs, settings, seed)
+
+    def draw(random: np.random.Generator) -> Any:
+        index = random.choice(able, size=min(2 * settings.batch, len(able)), replace=False)
+        theirs = random.permutation(index) if settings.pairing == "shuffled" else index
+        return index, theirs, sides[int(random.integers(len(sides)))], random
+
+    def loss_of(module: Any, batch: Any) -> Any:
+        index, theirs, views, random = batch
+        there = inputs.has[theirs, 0]
+        return _table_loss(module.pair, inputs.part(index), there, views[theirs], settings, random)
+
+    plan = TrainingPlan(
+        settings.table_steps, seed, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay,
+        warmup_steps=10, schedule="cosine", precision="float32", ema_decay=0.97,
     )  # fmt: skip
     network.load_state_dict(fit(network, plan, draw=draw, loss_of=loss_of).weights)
 
@@ -221,19 +263,50 @@ def _complete_image(
 def _complete_table(
     pair: Any, mine: Inputs, theirs: Inputs, settings: MaskedSettings, random: np.random.Generator
 ) -> Tensor:
-    import torch
-
-    whole, alone = _absences(random, len(mine), theirs.has[:, 0], settings)
-    known = mine.states == KNOWN
-    masked = known & ((random.random(known.shape) < settings.cells_masked) | whole[:, None])
-    states = np.where(masked, MASKED, mine.states)
-    tokens = seen = None
-    if pair.image is not None and theirs.patches is not None and not alone.all():
+    views = None
+    if pair.image is not None and theirs.patches is not None and settings.pairing != "none":
         grid = (pair.image.slices, pair.image.places)
         lattice = random_lattice(random, len(mine), grid=grid, shares=(1.0, settings.intact))
-        tokens, seen = pair.views(*pair.image_tokens(picture_of(theirs), lattice), lattice)
-        seen = seen & torch.from_numpy(~alone)[:, None]
+        views, _ = pair.views(*pair.image_tokens(picture_of(theirs), lattice), lattice)
+    return _table_loss(pair, mine, theirs.has[:, 0], views, settings, random)
+
+
+def _table_loss(
+    pair: Any,
+    mine: Inputs,
+    there: NDArray[np.float32],
+    views: Tensor | None,
+    settings: MaskedSettings,
+    random: np.random.Generator,
+) -> Tensor:
+    """Of hidden cells, completed from the rest and, where it is `there`, from the other modality's `views`."""
+    import torch
+
+    whole, alone = _absences(random, len(mine), there, settings)
+    known = mine.states == KNOWN
+    masked = known & ((random.random(known.shape) < settings.cells_masked) | whole[:, None])
+    seen = None if views is None else torch.from_numpy(~alone)[:, None].expand(-1, views.shape[1])
     values, hidden = torch.from_numpy(mine.values), torch.from_numpy(masked)
-    nodes = pair.complete_table(values, torch.from_numpy(states), other=tokens, other_seen=seen)
+    states = torch.from_numpy(np.where(masked, MASKED, mine.states))
+    nodes = pair.complete_table(values, states, other=views, other_seen=seen)
     loss: Tensor = pair.table.completion_loss(nodes[:, :-1], values, hidden)
     return loss
+
+
+def all_views(network: Any, inputs: Inputs, settings: MaskedSettings, seed: int) -> list[Tensor]:
+    """Views (n, views, width) of all images, and of their mirror images; empty without images."""
+    import torch
+
+    if network.pair.image is None or inputs.patches is None:
+        return []
+    random, found = np.random.default_rng(seed), []
+    network.eval()
+    with torch.no_grad():
+        for mirrored in range(2 if settings.mirror else 1):
+            parts = []
+            for start in range(0, len(inputs), _AT_ONCE):
+                part = inputs.part(np.arange(start, min(start + _AT_ONCE, len(inputs))))
+                shown = seen_anew(part, network, settings, random) if mirrored else part
+                parts.append(network.pair.views(*network.pair.image_tokens(picture_of(shown)))[0])
+            found.append(torch.cat(parts))
+    return found
