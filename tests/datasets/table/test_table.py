@@ -298,7 +298,7 @@ first_of = ["REL", "OS"]
 
 
 def test_a_spreadsheet_of_another_country(tmp_path: Path) -> None:
-    """Semicolons without a TOML are no table of one column; the draft keeps them; a note says that no endpoint was made."""
+    """Semicolons without a TOML are no table of one column; a note says that no endpoint was made."""
     path = tmp_path / "export.csv"
     path.write_text("patient_id;age;os_months;os_event\nA;61;12.5;1\nB;54;48;0\n")
     cohort = read(path, draft=tmp_path / "draft.toml")
