@@ -1,6 +1,6 @@
 """Damages small files of every format and asks each reader for a coded error or a result, nothing else.
 
-    python benchmarks/fuzz.py [--inputs 20000] [--seed 0] [--only WORD] [--keep DIR] [--write]
+    python benchmarks/fuzz.py [--inputs 20000] [--seed 0] [--only PATTERN] [--keep DIR] [--write]
 
 hypothesis draws the damage: bytes flipped, overwritten with boundary values, cut, removed, doubled, grown; words of
 text formats replaced (numbers, paths, formulas, brackets); the same inside gzip streams and zip entries, closed again
@@ -109,10 +109,10 @@ def main() -> int:
 
 
 def fuzz(inputs: int, *, seed_: int, only: str = "", keep: Path | None = None, with_bombs: bool = True) -> list[Tally]:
-    """Damage the files of every reader whose name holds `only`, `inputs` in all, evenly."""
+    """Damage the files of every reader whose name fits the pattern `only`, `inputs` in all, evenly."""
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
-        known = [subject for subject in subjects(folder) if only in subject.reader]
+        known = [subject for subject in subjects(folder) if re.search(only, subject.reader)]
         exploding = bombs({subject.reader: subject for subject in known}) if with_bombs and not only else []
         tallies = []
         for subject in known:

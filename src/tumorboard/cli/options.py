@@ -53,10 +53,11 @@ def resolve_layout(name: str, *, direction: str) -> Callable[..., Any]:
     """The function that reads or writes (`direction`) a layout; exit code 2 with the list of layouts otherwise."""
     from tumorboard.core.registry import layouts, resolve
 
-    able = {layout.name: getattr(layout, direction) for layout in layouts().values() if getattr(layout, direction)}
+    able = {layout.name: layout for layout in layouts().values() if getattr(layout, direction)}
     if name not in able:
-        raise typer.BadParameter(f"no layout {name!r} to {direction}. Layouts: {', '.join(able)}", param_hint="LAYOUT")
-    return resolve(able[name])
+        listed = "; ".join(f"{layout.name} ({layout.title})" for layout in able.values())
+        raise typer.BadParameter(f"no layout {name!r} to {direction}. Layouts: {listed}", param_hint="LAYOUT")
+    return resolve(getattr(able[name], direction))
 
 
 def _options(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:

@@ -377,3 +377,16 @@ def test_a_corrected_row_wins_over_what_was_published(tmp_path: Path) -> None:
     written = next(compose_graphs(corrected))
     entry = next(e for e in written["attributes"] if e["bbox_name"] == place)
     assert any("goiter" in text for slot in entry["attributes"] for text in slot)
+
+
+def test_an_archive_with_damaged_entries_is_refused_with_a_code(tmp_path: Path) -> None:
+    """The directory is whole, the compressed bytes are not: found when the patients are looked up."""
+    path = tmp_path / "scene_graph.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for graph in some(2):
+            archive.writestr(f"{graph['image_id']}_SceneGraph.json", json.dumps(graph))
+    data = bytearray(path.read_bytes())
+    data[100:160] = bytes(60)
+    path.write_bytes(data)
+    with pytest.raises(TumorboardError, match="FIL106"):
+        read(path)

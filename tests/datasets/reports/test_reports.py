@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tumorboard.core.cohort import Cohort
 from tumorboard.core.errors import TumorboardError
 from tumorboard.datasets.reports.reader import read
 from tumorboard.datasets.reports.writer import write
+from tumorboard.io.store import save_cohort
 
 
 def test_a_folder_of_files(tmp_path: Path) -> None:
@@ -66,3 +68,27 @@ def test_the_encoding_is_stated_not_guessed(tmp_path: Path) -> None:
     with pytest.raises(TumorboardError, match="encoding=latin-1"):
         read(tmp_path)
     assert read(tmp_path, encoding="latin-1").row("texts")["body"] == "Erguß"
+
+
+def test_reports_join_the_scans_of_their_patients(tmp_path: Path) -> None:
+    """By the exam's name, by the patient's where there is one exam, else as an exam of their own."""
+    exams = [("P1.0", "P1"), ("P2.0", "P2"), ("P2.1", "P2")]
+    base = Cohort.build(
+        "scans",
+        patients=[{"patient_id": p, "centre": "A"} for p in ("P1", "P2")],
+        exams=[{"exam_id": e, "patient_id": p, "order": int(e[-1]), "kind": "PET/CT"} for e, p in exams],
+    )
+    save_cohort(base, tmp_path / "cohort")
+    reports = tmp_path / "reports"
+    reports.mkdir()
+    for name, body in {"P1": "One exam.", "P2.1": "The second.", "P2": "Which?", "P9": "Somebody new."}.items():
+        (reports / f"{name}.txt").write_text(body)
+    joined = read(reports, onto=tmp_path / "cohort")
+    assert {row["exam_id"]: row["body"] for row in joined.rows("texts")} == {
+        "P1.0": "One exam.", "P2.1": "The second.", "P2": "Which?", "P9": "Somebody new.",
+    }  # fmt: skip
+    assert joined.row("exams", exam_id="P2")["order"] == 2
+    assert joined.patient_ids == ["P1", "P2", "P9"] and joined.patients["centre"].to_pylist() == ["A", "A", None]
+    save_cohort(joined, tmp_path / "cohort")
+    with pytest.raises(TumorboardError, match="LAY104"):
+        read(reports, onto=tmp_path / "cohort")

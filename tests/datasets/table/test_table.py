@@ -295,3 +295,15 @@ first_of = ["REL", "OS"]
     (tmp_path / "t.toml").write_text(text)
     with pytest.raises(TumorboardError, match="TAB102"):
         read(tmp_path / "t.toml")
+
+
+def test_a_spreadsheet_of_another_country(tmp_path: Path) -> None:
+    """Semicolons without a TOML are no table of one column; a note says that no endpoint was made."""
+    path = tmp_path / "export.csv"
+    path.write_text("patient_id;age;os_months;os_event\nA;61;12.5;1\nB;54;48;0\n")
+    cohort = read(path, draft=tmp_path / "draft.toml")
+    assert cohort.patient_ids == ["A", "B"] and cohort.patients["age"].to_pylist() == [61.0, 54.0]
+    assert "';'" in cohort.provenance[0]["id"] and "no endpoint" in cohort.provenance[0]["notes"][0]
+    assert read(path, schema=tmp_path / "draft.toml").patients["age_years"].to_pylist() == [61.0, 54.0]
+    path.write_text("patient_id,note;more\nA,x;y\n")
+    assert read(path).patients["note;more"].to_pylist() == ["x;y"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from tumorboard.core.errors import TumorboardError
 from tumorboard.datasets import codes
 from tumorboard.datasets.identifiers import natural_key
 from tumorboard.datasets.imagenome.tables import read_rows
+from tumorboard.io import codes as io_codes
 from tumorboard.io.archives import read_zip_entries
 
 __all__ = ["MAX_GRAPH_BYTES", "SPLITS", "SUFFIX", "Release", "find_release"]
@@ -73,10 +75,15 @@ class Release:
                 with (self.folder / place).open("rb") as file:  # type: ignore[operator]
                     yield place, file.read(_HEAD_BYTES)
         elif places:
-            with zipfile.ZipFile(self.archive) as archive:
-                for place in places:
-                    with archive.open(place) as file:
-                        yield place, file.read(_HEAD_BYTES)
+            try:
+                with zipfile.ZipFile(self.archive) as archive:
+                    for place in places:
+                        with archive.open(place) as file:
+                            yield place, file.read(_HEAD_BYTES)
+            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+                raise TumorboardError(
+                    io_codes.FILE_DAMAGED, self.archive, found=f"{error}", expected="a readable zip archive"
+                ) from error
 
 
 def image_of_place(place: str) -> str:

@@ -3,9 +3,10 @@
 A name is split into words at every character that is no letter or digit. Words that say a role:
 
 =========  ==========================================================================
-CT         ``ct``
+CT         ``ct``, ``ctres`` (resampled to the PET)
 PT         ``pt``, ``pet``, ``suv``
-mask       ``mask``, ``seg``, ``segmentation``, ``label``, ``labels``, ``gtv``, ``gtvp``, ``gtvn``, ``roi``
+mask       ``mask``, ``seg``, ``segmentation``, ``label``, ``labels``, ``gtv``, ``gtvp``, ``gtvn``, ``roi``,
+           ``tumor``, ``tumour``, ``lesion``, ``lesions``
 dose       ``dose``, ``rtdose``
 CTplan     ``ctplanning``, ``ctplan``
 (none)     ``image``, ``img``, ``volume``, ``vol``
@@ -29,9 +30,10 @@ from tumorboard.datasets import codes
 __all__ = ["Named", "Patterns", "role_of"]
 
 WORDS = {
-    **dict.fromkeys(["ct"], "CT"),
+    **dict.fromkeys(["ct", "ctres"], "CT"),
     **dict.fromkeys(["pt", "pet", "suv"], "PT"),
     **dict.fromkeys(["mask", "seg", "segmentation", "label", "labels", "gtv", "gtvp", "gtvn", "roi"], "mask"),
+    **dict.fromkeys(["tumor", "tumour", "lesion", "lesions"], "mask"),
     **dict.fromkeys(["dose", "rtdose"], "dose"),
     **dict.fromkeys(["ctplanning", "ctplan"], "CTplan"),
     **dict.fromkeys(["image", "img", "volume", "vol"], ""),

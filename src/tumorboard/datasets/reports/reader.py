@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tumorboard.datasets.assembly import files_below, import_entry
 from tumorboard.datasets.identifiers import natural_key, require_safe
 from tumorboard.datasets.tablefile import heading, read_sheet
 from tumorboard.io import codes as io_codes
+from tumorboard.io.store import open_cohort
 
 __all__ = ["read"]
 
@@ -27,6 +29,7 @@ def read(
     text_columns: str = "",
     encoding: str = "utf-8-sig",
     kind: str = "",
+    onto: Path | None = None,
 ) -> Cohort:
     """Read report texts.
 
@@ -40,6 +43,9 @@ def read(
         of the above.
     encoding : of the `.txt` files; one that does not fit is LAY103.
     kind : what the exams are, e.g. ``X-ray`` or ``PET/CT``.
+    onto : an existing cohort that gets these reports. One that is named after an exam goes to it, one that is named
+        after a patient with a single exam to that; any other becomes an exam of its own, of a patient who is added when
+        new. LAY104 where the exam has the section already.
 
     The body stays whole and as written. Errors: LAY101, LAY103, LAY104, LAY106, FIL105.
     """
@@ -65,10 +71,47 @@ def read(
         ]
     listed = _ordered(list(exams.values()))
     entry = import_entry(
-        "reports", source, id_column=id_column, text_columns=text_columns, encoding=encoding, kind=kind
+        "reports", source, id_column=id_column, text_columns=text_columns, encoding=encoding, kind=kind, onto=onto
     )
+    if onto is not None:
+        return _onto(open_cohort(onto), listed, texts).with_provenance(entry)
     patients = [{"patient_id": p} for p in dict.fromkeys(exam["patient_id"] for exam in listed)]
     return Cohort.build(name or source.stem, provenance=[entry], patients=patients, exams=listed, texts=texts)
+
+
+def _onto(base: Cohort, exams: Sequence[Mapping[str, Any]], texts: Sequence[Mapping[str, Any]]) -> Cohort:
+    """`base` with these reports, at the exams that they are named after."""
+    known: dict[str, list[str]] = {patient: [] for patient in base.patient_ids}
+    for row in base.rows("exams"):
+        known[row["patient_id"]].append(row["exam_id"])
+    there = {exam_id for listed in known.values() for exam_id in listed}
+    place: dict[str, str] = {}
+    new_patients, new_exams = [], []
+    for exam in exams:
+        own, patient = exam["exam_id"], exam["patient_id"]
+        if own in there:
+            place[own] = own
+        elif own == patient and len(known.get(patient, ())) == 1:
+            place[own] = known[patient][0]
+        else:
+            if patient not in known:
+                new_patients.append({"patient_id": patient})
+            listed = known.setdefault(patient, [])
+            place[own] = own
+            new_exams.append({**exam, "order": len(listed)})
+            listed.append(own)
+    taken = set(base.texts["text_id"].to_pylist())
+    moved = []
+    for text in texts:
+        exam_id = place[text["exam_id"]]
+        text_id = f"{exam_id}.{text['section'] or 'report'}"
+        if text_id in taken:
+            raise TumorboardError(
+                codes.TABLE_VALUE, f"report {text['exam_id']}", found=f"{text_id} again", expected="a section once"
+            )
+        taken.add(text_id)
+        moved.append({**text, "exam_id": exam_id, "text_id": text_id})
+    return base.with_rows(patients=new_patients, exams=new_exams, texts=moved)
 
 
 def _ordered(exams: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -6,7 +6,8 @@ TABLE_FILE = define(
     "TAB101",
     "A table that cannot be read",
     why="Rows of unequal length, an unknown encoding or a missing sheet put values under wrong headings.",
-    fix="save the table again as UTF-8 CSV with one heading per column, or name `sheet`, `delimiter`, `header_rows`",
+    fix="save the table again as UTF-8 CSV with one heading per column, or say in a TOML beside it what it is: "
+    "`encoding` (latin-1 from many spreadsheets), `delimiter`, `sheet`, `header_rows`",
 )
 TABLE_SCHEMA = define(
     "TAB102",

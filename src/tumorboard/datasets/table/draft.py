@@ -37,6 +37,7 @@ def draft_schema(source: Path) -> str:
         f"file = {_quoted(Path(source).name)}",
         f"id = {_quoted(plan.id if isinstance(plan.id, str) else plan.id[0])}  # ? {about_id}",
         *([f"header_rows = {plan.header_rows}"] if plan.header_rows > 1 else []),
+        *([f"delimiter = {_quoted(plan.delimiter)}"] if plan.delimiter else []),
     ]
     groups = [name for name in cells.columns if is_group(name)]
     lines += [f"centre = {_quoted(groups[0])}  # ?"] if groups else ['# centre = "..."']

@@ -86,8 +86,10 @@ def _named_file(plan: Schema, source: Path) -> Path:
 
 def unplanned(source: Path) -> tuple[Schema, Cells, str]:
     """Schema of a table that has none: the id column where exactly one column can only be it."""
-    cells, rows = _with_heading(source)
+    delimiter = _delimiter(source)
+    cells, rows = _with_heading(source, delimiter)
     header_rows = f"; {rows} heading rows" if rows > 1 else ""
+    header_rows += f"; cells parted by {delimiter!r}" if delimiter else ""
     count = len(cells)
     unique = [
         column
@@ -101,12 +103,13 @@ def unplanned(source: Path) -> tuple[Schema, Cells, str]:
     if len(chosen) == 1:
         cells.ids = [value.strip() for value in cells.columns[chosen[0]]]
         return (
-            Schema(id=chosen[0], header_rows=rows),
+            Schema(id=chosen[0], header_rows=rows, delimiter=delimiter),
             cells,
             f"id guessed: column {chosen[0]!r} (unique, named like one){header_rows}",
         )
     why = "no column is named like an id and unique" if not unique else f"{unique} could all be the id"
-    return Schema(id=ROW_NUMBER, header_rows=rows), cells, f"id is the row number: {why}{header_rows}"
+    plan = Schema(id=ROW_NUMBER, header_rows=rows, delimiter=delimiter)
+    return plan, cells, f"id is the row number: {why}{header_rows}"
 
 
 def _names_an_id(heading: str) -> bool:
@@ -115,15 +118,29 @@ def _names_an_id(heading: str) -> bool:
     return bool(said & {"id", "ids", "patientid", "identifier", "code"}) or (bool(said) and said <= number)
 
 
-def _with_heading(source: Path) -> tuple[Cells, int]:
+def _delimiter(source: Path) -> str | None:
+    """Semicolon or tab, where the heading row of a CSV has it and no comma, as spreadsheets write it in some countries;
+    None leaves it to the suffix."""
+    if source.suffix.lower() != ".csv":
+        return None
+    try:
+        with source.open(encoding="utf-8-sig", newline="") as file:
+            head = file.readline(2**16)
+    except (OSError, UnicodeDecodeError):
+        return None  # told when the table is read
+    others = [sign for sign in ";\t" if sign in head]
+    return others[0] if "," not in head and len(others) == 1 else None
+
+
+def _with_heading(source: Path, delimiter: str | None) -> tuple[Cells, int]:
     """The table with the fewest heading rows (at most three) that give every column its own name."""
     for rows in (1, 2):
         try:
-            return read_cells(source, File(header_rows=rows)), rows
+            return read_cells(source, File(header_rows=rows, delimiter=delimiter)), rows
         except TumorboardError as error:
             if error.code is not codes.TABLE_CLASH:
                 raise
-    return read_cells(source, File(header_rows=3)), 3
+    return read_cells(source, File(header_rows=3, delimiter=delimiter)), 3
 
 
 @dataclass
@@ -172,7 +189,7 @@ def _cohort(plan: Schema, cells: Cells, *, name: str, guessed_id: str, toml: Pat
         )
         variable = Variable(constant, kind, source="constant of the schema")
         patients.add(variable, pa.array([value] * len(cells)), {}, where)
-    entry = {
+    entry: dict[str, Any] = {
         "step": "import",
         "layout": "table",
         "source": cells.path.name,
@@ -180,6 +197,10 @@ def _cohort(plan: Schema, cells: Cells, *, name: str, guessed_id: str, toml: Pat
         "id": guessed_id or f"id: {plan.id}",
         **{key: text for key in ("licence", "citation", "note") if (text := getattr(plan, key))},
     }
+    if not plan.endpoints:
+        entry["notes"] = [
+            "no endpoint: nothing says which columns are time and event; --set draft=FILE.toml writes a proposal"
+        ]
     return Cohort.build(
         name,
         dictionary=patients.variables,

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydicom.tag import Tag
+
 from tumorboard.core.errors import TumorboardError
 from tumorboard.io.dicom.header import Header
 
@@ -58,6 +60,7 @@ DIRECT = (
     "RequestAttributesSequence",
     "OtherPatientIDsSequence",
 )
+_BY_TAG = {Tag(keyword): keyword for keyword in DIRECT}
 _EMPTY = re.compile(r"(anon(ymi[sz]ed)?|unknown|none|n/?a|removed|deidentified|xxx*|0*)?\^*", re.IGNORECASE)
 
 
@@ -75,8 +78,10 @@ def identifying_attributes(header: Header) -> Iterator[Identifying]:
     A PatientName that merely repeats the PatientID (as many archives write it) is given with `same_as_id`. A file that
     states PatientIdentityRemoved is looked at all the same.
     """
-    patient_id = _plain(header.text("PatientID"))
-    for keyword in DIRECT:
+    present = header.dataset.keys()
+    found = [keyword for tag, keyword in _BY_TAG.items() if tag in present]
+    patient_id = _plain(header.text("PatientID")) if found else ""
+    for keyword in found:
         try:
             if keyword.endswith("Sequence"):
                 if header.items(keyword):
