@@ -272,8 +272,6 @@ def serve(subject: Subject, folder: Path, pipe: Connection) -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 2)
     subject_read(subject, folder, subject.data)  # what is imported on first use counts to the program
-    ceiling = _status("VmSize") + CEILING_MIB * MIB
-    resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
     while True:
         try:
             data = pipe.recv_bytes()
@@ -281,6 +279,7 @@ def serve(subject: Subject, folder: Path, pipe: Connection) -> None:
             return
         spent = resource.getrusage(resource.RUSAGE_SELF)
         resource.setrlimit(resource.RLIMIT_CPU, (int(spent.ru_utime + spent.ru_stime) + SECONDS, -1))
+        resource.setrlimit(resource.RLIMIT_AS, (_status("VmSize") + CEILING_MIB * MIB, -1))
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
         before = _status("VmRSS")
         outcome = subject_read(subject, folder, data)
