@@ -174,8 +174,8 @@ class SurvivalFusion(nn.Module):
 
     Together: the image's own factors times the table's, what the table's reader takes from the image, and pairs of
     cells on a scale, one as the image alone would complete it, one as recorded. In stage 1 a completion stays at the
-    mean where an image says nothing of a cell; so few pairs matter, and few patients suffice to weigh them. Outcomes do
-    not change these completions (`remember`): else they would bend them to the training patients.
+    mean where an image says nothing of a cell, so that few pairs should matter. Outcomes do not change these
+    completions (`remember`): else they would bend them to the training patients.
     """
 
     def __init__(
