@@ -9,7 +9,13 @@ import pytest
 
 from tumorboard.core.errors import TumorboardError
 from tumorboard.metrics.concordance import concordance
-from tumorboard.metrics.intervals import bootstrap, bootstrap_mean, bootstrap_ratio, paired_difference
+from tumorboard.metrics.intervals import (
+    bootstrap,
+    bootstrap_mean,
+    bootstrap_ratio,
+    paired_difference,
+    percentile_interval,
+)
 
 
 def test_mean_equals_scipy_percentile_bootstrap() -> None:
@@ -149,3 +155,17 @@ def test_lengths_must_match() -> None:
         with pytest.raises(TumorboardError) as error:
             call()
         assert error.value.code.id == "MET106"
+
+
+@pytest.mark.parametrize(("undefined", "given"), [(0, True), (50, True), (51, False), (1000, False)])
+def test_more_than_one_undefined_resample_in_twenty_leaves_no_interval(undefined: int, given: bool) -> None:
+    draws = np.linspace(0.0, 1.0, 1000)
+    draws[:undefined] = np.nan
+    found = percentile_interval(0.5, draws)
+    assert found.value == 0.5
+    assert (found.low is not None, found.high is not None) == (given, given)
+    if given:  # quantiles of evenly spaced values, by hand
+        first = undefined / 999
+        assert found.low == pytest.approx(first + 0.025 * (1 - first))
+        assert found.high == pytest.approx(first + 0.975 * (1 - first))
+    assert percentile_interval(None, draws) == percentile_interval(float("nan"), draws) == (None, None, None)

@@ -213,7 +213,7 @@ def percentile_interval(value: float | None, draws: NDArray[np.float64], *, leve
     if value is None or np.isnan(value):
         return Interval(None, None, None)
     defined = draws[~np.isnan(draws)]
-    if not len(defined) or 1 - len(defined) / len(draws) > _TOO_OFTEN_UNDEFINED:
+    if not len(defined) or len(draws) - len(defined) > _TOO_OFTEN_UNDEFINED * len(draws):
         return Interval(float(value), None, None)
     tail = (1 - level) / 2
     low, high = np.quantile(defined, [tail, 1 - tail])
