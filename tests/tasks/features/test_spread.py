@@ -93,3 +93,14 @@ def test_gaps_of_many_agree_with_all_pairs() -> None:
         assert found[a] == pytest.approx(nearest)
     assert gaps_mm([surfaces[0]]) == [None] and gaps_mm([]) == []
     assert largest_distance_mm(np.zeros((1, 3))) is None
+
+
+def test_gaps_are_those_between_all_pairs() -> None:
+    from scipy.spatial.distance import cdist
+
+    random = np.random.default_rng(0)
+    sizes = random.integers(1, 60, 40)
+    lesions = [random.uniform(0, 40, 3) + random.normal(0, 1 + 3 * random.random(), (n, 3)) for n in sizes]
+    nearest = [min(cdist(a, b).min() for b in lesions if b is not a) for a in lesions]
+    assert gaps_mm(lesions) == pytest.approx(nearest)
+    assert gaps_mm(lesions[:1]) == [None] and gaps_mm([]) == []
