@@ -62,6 +62,23 @@ def test_train_then_predict(cohort, run, tmp_path):
     masks = opened.rows("images", run_id="mine")
     assert len(masks) == 4 and all(row["path"].startswith("runs/mine/") for row in masks)
     assert opened.image(masks[0]["image_id"]).shape == (20, 20, 20)
+    assert_the_same_from_two_processes(opened, cohort, run, tmp_path / "model")
+
+
+def assert_the_same_from_two_processes(here, cohort, run, model):
+    predicted = run("predict", model, cohort, "--name", "two", "--workers", "2", "--json")
+    assert predicted.exit_code == 0, predicted.output
+    there = open_cohort(cohort)
+    pairs = list(zip(here.rows("images", run_id="mine"), there.rows("images", run_id="two"), strict=True))
+    assert len(pairs) == 4
+    for one, other in pairs:
+        assert one["exam_id"] == other["exam_id"]
+        np.testing.assert_array_equal(here.image(one["image_id"]).array, there.image(other["image_id"]).array)
+    figures = [
+        [(row["label"], row["component"], row["measurements"]) for row in cohort.rows("findings", run_id=name)]
+        for cohort, name in ((here, "mine"), (there, "two"))
+    ]
+    assert figures[0] == figures[1]
 
 
 def test_benchmark_prints_scores_and_writes_tables(cohort, run, tmp_path):
@@ -87,6 +104,8 @@ def test_mistakes_end_with_usage(cohort, run, tmp_path, words, expected):
     result = run("train", "segmentation", cohort, "--out", tmp_path / "x", *words)
     assert result.exit_code == 2 and expected in result.output
     assert run("train", "magic", cohort, "--out", tmp_path / "x").exit_code == 2
+    alone = run("predict", tmp_path, cohort, "--task", "prognosis", "--workers", "2")
+    assert alone.exit_code == 2 and "one process" in alone.output
 
 
 def test_a_cohort_without_pet_ends_with_the_exit_code_for_data(cohort, run, tmp_path):

@@ -127,6 +127,16 @@ def test_a_subset_by_patient_subsets_every_table() -> None:
     assert whole.relations.num_rows == whole.texts.num_rows == whole.findings.num_rows == 1
 
 
+def test_a_cohort_goes_to_another_process_as_it_is() -> None:
+    cohort = build()
+    there = pickle.loads(pickle.dumps(cohort))
+    assert (there.name, there.root, there.stamp) == (cohort.name, cohort.root, cohort.stamp)
+    assert dict(there.dictionary) == dict(cohort.dictionary) and there.provenance == cohort.provenance
+    assert all(there.tables[name].equals(table) for name, table in cohort.tables.items())
+    with pytest.raises(TypeError):
+        there.tables["patients"] = None
+
+
 def test_derivation_leaves_the_original_as_it_was() -> None:
     cohort = build()
     run = {"run_id": "unet", "task": "segmentation", "kind": "model"}

@@ -160,6 +160,11 @@ class Cohort:
         return replace(self, dictionary=MappingProxyType(merged))
 
     # ---- reading ------------------------------------------------------------------------------------
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To other processes: read-only views cannot be pickled, what they show can."""
+        fields = (self.name, dict(self.tables), dict(self.dictionary), self.provenance, self.root, self.loader)
+        return _arrived, (*fields, self.stamp)
+
     def __len__(self) -> int:
         return int(self.patients.num_rows)
 
@@ -333,6 +338,10 @@ class PatientView:
 
     def outcomes(self, *, run_id: str = EXPERT) -> list[dict[str, Any]]:
         return self.cohort.rows("outcomes", run_id=run_id)
+
+
+def _arrived(name: str, tables: Mapping[str, pa.Table], dictionary: Mapping[str, Variable], *rest: Any) -> Cohort:
+    return Cohort(name, MappingProxyType(tables), MappingProxyType(dictionary), *rest)
 
 
 def _dictionaries(table: pa.Table) -> list[dict[str, Any]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
 from tumorboard.io.nifti import read_nifti, write_nifti
 from tumorboard.ops.resample import resample_to
+from tumorboard.tasks.bycase import answers_by_case, kept_model
 from tumorboard.tasks.features.measure import measure_mask
 from tumorboard.tasks.features.spread import add_sides
 from tumorboard.tasks.result import TaskResult
@@ -67,6 +69,7 @@ def predict(
     *,
     out: Path | None = None,
     run_id: str | None = None,
+    map: Callable[..., Iterable[Any]] = map,
     progress: Callable[[int, int], None] | None = None,
 ) -> TaskResult:
     """Predict every exam of `cohort` with the model in the folder `run`.
@@ -75,6 +78,7 @@ def predict(
     ----------
     out : for the masks; default ``run/predictions``.
     run_id : name of the run in the cohort; default the folder's name.
+    map : where exams are answered (an executor's ``map``).
 
     Returns rows of runs, images (masks; maps of doubt where the model's setting `uncertainty` wants them) and findings;
     a lesion's `score` is the mean probability of its voxels. An exam that cannot be predicted (SGM101 without CT or PET
@@ -85,7 +89,7 @@ def predict(
     without, and ``remarks`` say so, if the model learnt to do without (`prior_dropout`), else refused (SGM109).
     Errors: SGM104, ENG103, ENG104 for the model; ANO106 for maps made in fold.
     """
-    model = SegmentationModel.load(run)
+    model = kept_model(SegmentationModel.load, run)
     name = run_id or run.resolve().name
     folder = (out or run / "predictions").resolve()
     rows: dict[str, list[dict[str, Any]]] = {"images": [], "findings": []}
@@ -93,22 +97,18 @@ def predict(
     remarks: dict[str, str] = {}
     cases = find_cases(cohort, labelled=False, refused=refused, one_is_enough=learnt_to_do_without(model))
     cases = with_available_maps(cohort, cases, model.config)
-    may_lack = model.config.prior_dropout > 0
-    for done, case in enumerate(cases, start=1):
-        if progress is not None:
-            progress(done, len(cases))
-        try:
-            volumes = load_case(cohort, case)
-            found = answer_case(model, volumes, where=f"exam {case.case_id}", may_lack_prior=may_lack)
-        except TumorboardError as error:
-            refused.append(error)
+    answer = partial(_exam, run_id=name, folder=folder)
+    for case, found in answers_by_case(
+        answer, cases, load=SegmentationModel.load, run=run, cohort=cohort, map=map, progress=progress
+    ):
+        if isinstance(found, TumorboardError):
+            refused.append(found)
             continue
-        if found.remarks:
-            remarks[case.case_id] = "; ".join(found.remarks)
-        rows["images"] += _written(found, cohort, case, folder, name, model.preprocessing.structures)
-        rows["findings"] += measured_rows(
-            cohort, case, found.labels, name, model.preprocessing.structures, certainty=found.certainty
-        )
+        images, findings, said = found
+        rows["images"] += images
+        rows["findings"] += findings
+        if said:
+            remarks[case.case_id] = "; ".join(said)
     if refused and not rows["images"]:
         raise refused[0]
     rows["runs"] = [
@@ -121,6 +121,19 @@ def predict(
         )
     ]
     return TaskResult([], rows)
+
+
+def _exam(
+    model: SegmentationModel, cohort: Cohort, case: Case, *, run_id: str, folder: Path
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], tuple[str, ...]]:
+    """Answer one exam and write what was found: rows of images and findings, and remarks."""
+    volumes = load_case(cohort, case)
+    may_lack = model.config.prior_dropout > 0
+    found = answer_case(model, volumes, where=f"exam {case.case_id}", may_lack_prior=may_lack)
+    structures = model.preprocessing.structures
+    images = _written(found, cohort, case, folder, run_id, structures)
+    findings = measured_rows(cohort, case, found.labels, run_id, structures, certainty=found.certainty)
+    return images, findings, found.remarks
 
 
 def learnt_to_do_without(model: SegmentationModel) -> bool:
