@@ -36,7 +36,8 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fuzz_bombs import bombs
-from fuzz_files import MIB, Form, Subject, subjects
+from fuzz_files import subjects
+from fuzz_subject import MIB, Form, Subject
 
 from tumorboard.core.errors import TumorboardError
 

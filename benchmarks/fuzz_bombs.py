@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 
-from fuzz_files import MIB, Subject
+from fuzz_subject import MIB, Subject
 
 __all__ = ["bombs"]
 

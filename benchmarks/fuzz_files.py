@@ -10,60 +10,35 @@ import io
 import json
 import tarfile
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydicom import dcmread
-from pydicom.dataset import Dataset
-from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLSLossless, RLELossless
+from fuzz_dicom import dicom_subjects
+from fuzz_subject import AFFINE, Subject, voxels
 
 from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
-from tumorboard.io.dicom.dose_write import write_dose
-from tumorboard.io.dicom.image_write import Injection, StudyIdentity, write_image_series
-from tumorboard.io.dicom.rtstruct_write import write_structures
-from tumorboard.io.dicom.seg_write import write_segmentation
-from tumorboard.io.dicom.series import arrange_series, load_headers
-from tumorboard.io.dicom.sr_write import SrGroup, made_evidence, write_report
 from tumorboard.io.itk import write_itk
 from tumorboard.io.nifti import write_nifti
 
-__all__ = ["MIB", "Form", "Subject", "subjects"]
-
-Form = Literal["bytes", "text", "gzip", "zip"]
-"""How a file is changed: its bytes, its words, or what is inside its gzip stream or zip entries."""
-STUDY = StudyIdentity("P", "P.0", "20000301", 0, "female", 61.0, 70.0)
-AFFINE = np.array([[-1, 0, 0, 9.5], [0, -1, 0, 8], [0, 0, 3, -7], [0, 0, 0, 1.0]])
-MIB = 2**20
-
-
-@dataclass(frozen=True)
-class Subject:
-    """One reader, one intact file: `name` with its suffix, what it holds, how it is changed, who reads it whole."""
-
-    reader: str
-    name: str
-    data: bytes
-    form: Form
-    read: Callable[[Path], object]
-    beside: Mapping[str, bytes] = field(default_factory=dict)
-    """Other files of the folder, which stay as they are."""
+__all__ = ["subjects"]
 
 
 def subjects(folder: Path) -> list[Subject]:
     """All intact files, made below `folder`."""
-    return [*_volumes(folder), *_pictures(folder), *_dicom(folder), *_tables(folder), *_records(folder), *_archives()]
+    return [
+        *_volumes(folder),
+        *_pictures(folder),
+        *dicom_subjects(folder),
+        *_tables(folder),
+        *_records(folder),
+        *_archives(),
+    ]
 
 
 # ---- volumes and pictures ------------------------------------------------------------------------------
-def _voxels() -> Volume:
-    grid = np.random.default_rng(5).integers(-500, 1500, (10, 11, 6)).astype(np.int16)
-    return Volume(grid, AFFINE, Unit.HU)
-
-
 def _volumes(folder: Path) -> list[Subject]:
     from tumorboard.io.itk import inspect_itk, read_itk
     from tumorboard.io.nifti import inspect_nifti, read_nifti
@@ -79,7 +54,7 @@ def _volumes(folder: Path) -> list[Subject]:
     def tiff(path: Path) -> None:
         read_itk(path, unit=Unit.HU, spacing_mm=(1, 1, 1))
 
-    volume = _voxels()
+    volume = voxels()
     for name in ("v.nii", "v.nii.gz"):
         write_nifti(volume, folder / name)
     write_itk(volume, folder / "v.mha")
@@ -111,118 +86,12 @@ def _pictures(folder: Path) -> list[Subject]:
     grey = np.random.default_rng(6).integers(0, 255, (40, 48)).astype(np.uint8)
     for name in ("p.png", "p.jpg"):
         Image.fromarray(grey).save(folder / name, exif=Image.Exif())
-    write_slice(_voxels().array[:, :, 0], folder / "001.png")
+    write_slice(voxels().array[:, :, 0], folder / "001.png")
     return [
         Subject("PNG", "p.png", (folder / "p.png").read_bytes(), "bytes", picture),
         Subject("JPEG", "p.jpg", (folder / "p.jpg").read_bytes(), "bytes", picture),
         Subject("PNG, CT slice", "001.png", (folder / "001.png").read_bytes(), "bytes", read_slice),
     ]
-
-
-# ---- DICOM ---------------------------------------------------------------------------------------------
-def _dicom(folder: Path) -> list[Subject]:
-    from tumorboard.datasets.dicom.reader import read as read_tree
-    from tumorboard.io.dicom.radiograph import radiograph_facts, read_dicom_radiograph
-    from tumorboard.io.dicom.rtdose import read_dose
-    from tumorboard.io.dicom.rtstruct import read_structures, structure_mask
-    from tumorboard.io.dicom.scan import scan_folder
-    from tumorboard.io.dicom.seg import read_segmentation, segment_mask
-    from tumorboard.io.dicom.series import read_series
-    from tumorboard.io.dicom.sr_read import read_report
-
-    made = _dicom_files(folder)
-    grid = made["grid"]
-
-    def segmentation(path: Path) -> None:
-        found = read_segmentation(path)
-        for segment in found.segments:
-            segment_mask(found, segment, grid)
-
-    def structures(path: Path) -> None:
-        for structure in read_structures(path).structures:
-            structure_mask(structure, grid)
-
-    def radiograph(path: Path) -> None:
-        read_dicom_radiograph(path, unit=radiograph_facts(path).unit)
-
-    def tree(path: Path) -> None:
-        cohort = read_tree(path.parent)
-        for row in cohort.rows("images"):
-            if row["problem"] is None:
-                cohort.image(row["image_id"])
-
-    def series(unit: Unit) -> Callable[[Path], object]:
-        return lambda path: read_series(path, unit=unit)
-
-    kinds: list[tuple[str, str, Callable[[Path], object]]] = [
-        *((f"DICOM CT, {key}", key, series(Unit.HU)) for key in ("plain", "RLE", "JPEG-LS", "deflated")),
-        ("DICOM PET", "PT", series(Unit.SUVBW)),
-        ("DICOM folder", "plain", tree),
-        ("DICOM SEG", "SEG", segmentation),
-        ("DICOM RTSTRUCT", "RTSTRUCT", structures),
-        ("DICOM RTDOSE", "RTDOSE", read_dose),
-        ("DICOM SR", "SR", read_report),
-        ("DICOM X-ray", "DX", radiograph),
-        ("DICOMDIR", "DIR", lambda path: scan_folder(path.parent)),
-    ]
-    return [Subject(reader, "a.dcm", made[key], "bytes", read) for reader, key, read in kinds]
-
-
-def _dicom_files(folder: Path) -> dict[str, Any]:
-    """Bytes by kind, and the grid of the CT that they lie on."""
-    volume = Volume(_voxels().array[:, :, :1], AFFINE, Unit.HU)
-    files = write_image_series(volume, folder / "ct", study=STUDY, description="CT", number=1, derived=False)
-    source = arrange_series(load_headers(files), unit=Unit.HU)
-    mask = Volume((volume.array > 700).astype(np.uint8), source.geometry.affine, Unit.LABEL)
-    write_segmentation(mask, folder / "seg", source=source, labels={1: "GTVp"})
-    write_structures(mask, folder / "rs", source=source, labels={1: "GTVp"})
-    uptake = Volume(np.abs(_voxels().array[:, :, :1]).astype(np.float32) / 100, AFFINE, Unit.SUVBW)
-    pet = write_image_series(
-        uptake, folder / "pt", study=STUDY, description="PT", number=2, derived=False, injection=Injection()
-    )
-    write_dose(Volume(uptake.array.repeat(3, axis=2), AFFINE, Unit.GY), folder / "rd", study=STUDY, number=1)
-    image = made_evidence("P.0.DX", STUDY)
-    said = ("lung opacity", "anatomicalfinding", "uncertain", "worsened", "moderate", (("texture", "interstitial"),))
-    group = SrGroup("s", ("right lung",), image, (300.0, 400.0, 900.0, 1900.5), *said)
-    write_report([group], folder / "sr", evidence=[image], by_people=False, algorithm="rules", description="P.0")
-    found: dict[str, Any] = {"grid": source.geometry, "plain": files[0].read_bytes(), "PT": pet[0].read_bytes()}
-    for name, path in (("SEG", "seg"), ("RTSTRUCT", "rs"), ("RTDOSE", "rd"), ("SR", "sr")):
-        found[name] = (folder / path).read_bytes()
-    for name, syntax in (("RLE", RLELossless), ("JPEG-LS", JPEGLSLossless)):
-        dataset = dcmread(files[0])
-        dataset.compress(syntax, generate_instance_uid=False)
-        found[name] = _saved(dataset)
-    deflated = dcmread(files[0])
-    deflated.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-    found["deflated"] = _saved(deflated)
-    found["DX"] = _saved(_radiograph(files[0]))
-    found["DIR"] = _saved(_directory(files[0]))
-    return found
-
-
-def _saved(dataset: Dataset) -> bytes:
-    buffer = io.BytesIO()
-    dataset.save_as(buffer)
-    return buffer.getvalue()
-
-
-def _radiograph(ct: Path) -> Dataset:
-    dataset = dcmread(ct)
-    dataset.Modality, dataset.PatientOrientation, dataset.ViewPosition = "DX", ["L", "F"], "PA"
-    dataset.ImagerPixelSpacing, dataset.PixelRepresentation = [0.2, 0.2], 0
-    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "RescaleIntercept"):
-        del dataset[keyword]
-    del dataset["RescaleSlope"]
-    return dataset
-
-
-def _directory(ct: Path) -> Dataset:
-    dataset = dcmread(ct, stop_before_pixels=True)
-    dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.1.3.10"
-    record = Dataset()
-    record.DirectoryRecordType, record.ReferencedFileID = "IMAGE", ["..", "..", "etc", "passwd"]
-    dataset.DirectoryRecordSequence = [record]
-    return dataset
 
 
 # ---- tables, records, archives -------------------------------------------------------------------------
@@ -387,7 +256,7 @@ def _archives() -> list[Subject]:
 
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, data in (("case/note.txt", b"hello" * 400), ("case/voxels.raw", _voxels().array.tobytes())):
+        for name, data in (("case/note.txt", b"hello" * 400), ("case/voxels.raw", voxels().array.tobytes())):
             file.writestr(zipfile.ZipInfo(name, (2000, 1, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED)
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w") as file_:

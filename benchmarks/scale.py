@@ -1,11 +1,13 @@
-"""What a case costs, and whether it stays so: import, check and evaluate of 100, 1,000 ... small virtual cases.
+"""What a case costs, and whether it stays so: the verbs that go case by case on 100, 1,000 ... small virtual cases.
 
-    python benchmarks/scale.py --out OUT [--cases 100 1000] [--equal 60] [--write --date DAY --machine "..."]
+    python benchmarks/scale.py --out OUT [--cases 100 1000] [--predicted 1000] [--equal 60]
+        [--write --date DAY --machine "..."]
 
 Each verb runs as people run it, in a process of its own: processor seconds (its workers' too), wall seconds, and the
-most memory of any of its processes. With `--equal` the three verbs run on so many cases serially, in processes and on a
-Dask cluster of this machine; their answers and tables must be the same, byte for byte. CT, PET, the expert's mask and a
-predicted one of 24 x 24 x 16 voxels each: SYNTHETIC. Files from an earlier run in OUT are used again.
+most memory of any of its processes: import, check, predict (a segmentation network of two steps; up to `--predicted`
+cases), evaluate, read (a report for each case). With `--equal` they run on so many cases serially, in processes and on
+a Dask cluster of this machine; answers, masks and tables must be the same, byte for byte. CT, PET, the expert's mask
+and a predicted one of 24 x 24 x 16 voxels each: SYNTHETIC. Files from an earlier run in OUT are used again.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +35,15 @@ SHAPE = (24, 24, 16)
 AFFINE = np.diag([3.0, 3.0, 4.0, 1.0])
 EXIT_DATA = 3
 """`check` says so where the data have errors."""
+SMALL = ("spacing_mm=3", "channels=4,8", "patch_voxels=16", "window_voxels=32", "steps=2", "batch=2", "members=1",
+         "mirror=false", "inference=torch", "workers=1")  # fmt: skip
+SENTENCES = (
+    "Cardiomegaly is unchanged.",
+    "No pleural effusion.",
+    "New opacity in the right lower lobe, possibly pneumonia.",
+    "Status post sternotomy, lungs are clear.",
+    "The left basilar atelectasis has improved.",
+)
 
 
 class Cost(NamedTuple):
@@ -48,6 +60,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cases", type=int, nargs="+", default=[100, 1000])
+    parser.add_argument("--predicted", type=int, default=1000, help="Predict up to so many cases.")
     parser.add_argument("--equal", type=int, default=60)
     parser.add_argument("--date", default="undated")
     parser.add_argument("--machine", default="unnamed machine")
@@ -55,8 +68,8 @@ def main() -> int:
     arguments = parser.parse_args()
     costs: list[Cost] = []
     for count in arguments.cases:
-        costs += measured(write_cases(arguments.out, count), arguments.out / f"cohort-{count}", count)
-        print(*costs[-3:], sep="\n", file=sys.stderr, flush=True)
+        costs += measured(arguments.out, count, predicted=count <= arguments.predicted)
+        print(*(cost for cost in costs if cost.cases == count), sep="\n", file=sys.stderr, flush=True)
     equal = compared(arguments.out, arguments.equal) if arguments.equal else []
     text = report(costs, equal, arguments)
     print(text)
@@ -66,7 +79,8 @@ def main() -> int:
 
 
 def write_cases(out: Path, count: int) -> Path:
-    """`count` patients below ``out/<count>``: `source/<ID>/` with CT, PET and mask, `predicted/<ID>.nii.gz`."""
+    """`count` patients below ``out/<count>``: `source/<ID>/` with CT, PET and mask, `predicted/<ID>.nii.gz`, and
+    `reports.csv`."""
     folder = out / str(count)
     done = folder / "done"
     if done.is_file():
@@ -86,23 +100,44 @@ def write_cases(out: Path, count: int) -> Path:
         write_nifti(Volume(pet.astype(np.float32), AFFINE, Unit.SUVBW), place / "PET.nii.gz")
         write_nifti(Volume((distance < 4).astype(np.uint8), AFFINE, Unit.LABEL), place / "mask.nii.gz")
         write_nifti(Volume(guess.astype(np.uint8), AFFINE, Unit.LABEL), folder / "predicted" / f"P{number:06d}.nii.gz")
+    lines = ["id,text"]
+    for number in range(count):
+        said = np.random.default_rng(number).permutation(SENTENCES)[:3]
+        lines.append(f'P{number:06d},"{" ".join(said)}"')
+    (folder / "reports.csv").write_text("\n".join(lines), encoding="utf-8")
     done.write_text("")
     return folder
 
 
-def measured(folder: Path, cohort: Path, count: int) -> list[Cost]:
-    """Import, check and evaluate, one process."""
-    return [Cost(words[0], count, *ran(words)[1:]) for words in verbs(folder, cohort, ("--workers", "1"))]
+def trained(out: Path) -> Path:
+    """A small network, trained for two steps on four cases."""
+    model = out / "model"
+    if not (model / "model.safetensors").is_file():
+        cohort = out / "cohort-of-the-model"
+        ran(["import", "pairs", f"{write_cases(out, 4) / 'source'}", f"{cohort}", "--replace", "--json"])
+        settings = [word for setting in SMALL for word in ("--set", setting)]
+        ran(["train", "segmentation", f"{cohort}", "--out", f"{model}", "--json", *settings])
+    return model
 
 
-def verbs(folder: Path, cohort: Path, where: Sequence[str]) -> list[list[str]]:
-    """The three commands; `where` is how cases are spread (import knows `--scheduler` alone)."""
+def measured(out: Path, count: int, *, predicted: bool) -> list[Cost]:
+    """Every verb, one process."""
+    model = trained(out) if predicted else None
+    commands = verbs(write_cases(out, count), out / f"cohort-{count}", ("--workers", "1"), model)
+    return [Cost(words[0], count, *ran(words)[1:]) for words in commands]
+
+
+def verbs(folder: Path, cohort: Path, where: Sequence[str], model: Path | None) -> list[list[str]]:
+    """The commands; `where` is how cases are spread (import knows `--scheduler` alone)."""
     spread = [str(word) for word in where]
+    predict = [] if model is None else [["predict", f"{model}", f"{cohort}", "--name", "net", "--json", *spread]]
     return [
         ["import", "pairs", f"{folder / 'source'}", f"{cohort}", "--replace", "--json"]
         + (spread if spread[0] == "--scheduler" else []),
         ["check", f"{cohort}", "--json", *spread],
+        *predict,
         ["evaluate", "segmentation", f"{cohort}", "--prediction", f"{folder / 'predicted'}", "--json", *spread],
+        ["read", f"{folder / 'reports.csv'}", "--json", *spread],
     ]
 
 
@@ -121,7 +156,7 @@ def ran(words: Sequence[str]) -> tuple[dict[str, Any], float, float, float]:
 
 def compared(out: Path, count: int) -> list[tuple[str, bool]]:
     """(verb, whether serial, two processes and a Dask cluster answer the same) on `count` cases."""
-    folder = write_cases(out, count)
+    folder, model = write_cases(out, count), trained(out)
     answers: dict[str, list[Any]] = {}
     with cluster() as address:
         for name, where in (
@@ -130,7 +165,7 @@ def compared(out: Path, count: int) -> list[tuple[str, bool]]:
             ("dask", ("--scheduler", address)),
         ):
             cohort = out / f"equal-{name}"
-            for words in verbs(folder, cohort, where):
+            for words in verbs(folder, cohort, where, model):
                 said = json.dumps(ran(words)[0], sort_keys=True).replace(str(cohort.resolve()), "COHORT")
                 answers.setdefault(words[0], []).append(
                     said.replace(str(cohort), "COHORT").replace(cohort.name, "COHORT")
@@ -164,15 +199,13 @@ def report(costs: Sequence[Cost], equal: Sequence[tuple[str, bool]], arguments: 
     for c in costs:
         each = 1000 * c.cpu_s / c.cases
         lines.append(f"| {c.verb} | {c.cases:,} | {c.cpu_s:.1f} | {each:.1f} | {c.wall_s:.0f} | {c.peak_mib:.0f} |")
-    first, last = min(arguments.cases), max(arguments.cases)
-    if first < last:
-        lines += ["", f"From {first:,} to {last:,} cases, start included:"]
-        for verb in dict.fromkeys(c.verb for c in costs):
-            few, many = (next(c for c in costs if (c.verb, c.cases) == (verb, n)) for n in (first, last))
-            added = 1000 * (many.cpu_s - few.cpu_s) / (last - first)
-            lines.append(
-                f"- {verb}: {added:.1f} ms for each further case; memory {many.peak_mib - few.peak_mib:+.0f} MiB"
-            )
+    lines += ["", "What a further case costs, and what memory it adds:"]
+    for verb in dict.fromkeys(c.verb for c in costs):
+        steps = sorted((c for c in costs if c.verb == verb), key=lambda c: c.cases)
+        for few, many in pairwise(steps):
+            added = 1000 * (many.cpu_s - few.cpu_s) / (many.cases - few.cases)
+            memory = f"{many.peak_mib - few.peak_mib:+.0f} MiB in all"
+            lines.append(f"- {verb}, {few.cases:,} to {many.cases:,}: {added:.1f} ms; {memory}")
     if equal:
         lines += ["", f"Serially, in two processes and on a Dask cluster ({arguments.equal} cases):"]
         lines += [f"- {verb}: {'the same, byte for byte' if same else '**different**'}" for verb, same in equal]

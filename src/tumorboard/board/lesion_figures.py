@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorboard.board.marked import MarkedLesions, size_histogram
-from tumorboard.board.plots import LIGHT, Theme
+from tumorboard.board.plots import LIGHT, Theme, dress
 from tumorboard.board.point_map import MAP_AXES, MAP_SIZE_IN, draw_types
 from tumorboard.core import codes
 from tumorboard.core.cohort import Cohort
@@ -65,7 +65,7 @@ def size_histograms(
                 words, (found.edges[-1] - bin_mm / 2, found.counts[-1]), xytext=(0, 14), textcoords="offset points",
                 ha="right", fontsize=8, color=theme.ink, arrowprops={"arrowstyle": "-", "color": theme.faint},
             )  # fmt: skip
-        _plain(axes, theme)
+        dress(axes, theme)
     return figure
 
 
@@ -88,7 +88,7 @@ def position_scatter(lesions: MarkedLesions, *, theme: Theme = LIGHT) -> Figure:
     left_out = len(lesions) - len(drawn)
     note = f", {left_out} without type or place not drawn" if left_out else ""
     axes.set_title(f"{len(drawn)} lesions{note}", fontsize=9, color=theme.ink, loc="left")
-    _plain(axes, theme)
+    dress(axes, theme)
     return figure
 
 
@@ -312,13 +312,3 @@ def _size_words(row: Mapping[str, Any]) -> str:
     if not {LONG_AXIS_MM, SHORT_AXIS_MM} <= sizes.keys():
         return "size not known"
     return f"{sizes[LONG_AXIS_MM]:.1f} x {sizes[SHORT_AXIS_MM]:.1f} mm"
-
-
-def _plain(axes: Axes, theme: Theme) -> None:
-    axes.figure.patch.set_alpha(0)
-    axes.patch.set_alpha(0)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(theme.faint)
-    axes.tick_params(colors=theme.ink, which="both", labelsize=9)
-    axes.xaxis.label.set_color(theme.ink)
-    axes.yaxis.label.set_color(theme.ink)

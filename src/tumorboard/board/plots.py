@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["DARK", "LIGHT", "Theme", "kaplan_meier", "lesion_map"]
+__all__ = ["DARK", "LIGHT", "Theme", "dress", "kaplan_meier", "lesion_map"]
 
 DAYS_PER_YEAR = 365.25
 
@@ -54,7 +54,8 @@ def kaplan_meier(survival: Survival, *, theme: Theme = LIGHT) -> Figure:
     axes.plot(censored, fitted.predict(censored), "|", color=theme.ink, markersize=6, alpha=0.7)
     axes.set(ylim=(0, 1.02), xlim=(0, float(years.max()) * 1.02), ylabel=f"{survival.endpoint}, probability")
     axes.set_xlabel("years")
-    _dress(axes, theme)
+    dress(axes, theme)
+    axes.grid(axis="y", color=theme.faint, linewidth=0.5, alpha=0.6)
     _at_risk(axes, years, survival.event, theme)
     return figure
 
@@ -91,14 +92,16 @@ def lesion_map(lesions: Sequence[Lesion], *, theme: Theme = LIGHT) -> Figure:
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")
     axes.set(xlabel="volume, ml", ylabel="SUVmax", ylim=(0, None))
-    _dress(axes, theme)
+    dress(axes, theme)
+    axes.grid(axis="y", color=theme.faint, linewidth=0.5, alpha=0.6)
     axes.legend(
         frameon=False, labelcolor=theme.ink, fontsize=9, loc="lower right", bbox_to_anchor=(1, 1), ncols=4, borderpad=0
     )
     return figure
 
 
-def _dress(axes: Axes, theme: Theme) -> None:
+def dress(axes: Axes, theme: Theme) -> None:
+    """Axes as every figure of the board has them: no ground, two spines, the theme's ink."""
     axes.figure.patch.set_alpha(0)
     axes.patch.set_alpha(0)
     axes.spines[["top", "right"]].set_visible(False)
@@ -106,4 +109,3 @@ def _dress(axes: Axes, theme: Theme) -> None:
     axes.tick_params(colors=theme.ink, which="both", labelsize=9)
     axes.xaxis.label.set_color(theme.ink)
     axes.yaxis.label.set_color(theme.ink)
-    axes.grid(axis="y", color=theme.faint, linewidth=0.5, alpha=0.6)
