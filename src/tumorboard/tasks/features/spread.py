@@ -29,14 +29,19 @@ def gaps_mm(surfaces: Sequence[NDArray[np.float64]]) -> list[float | None]:
     trees = [cKDTree(points) for points in surfaces]
     low, high = (np.array([getattr(tree, name) for tree in trees]).reshape(-1, 3) for name in ("mins", "maxes"))
     best = np.full(len(surfaces), np.inf)
-    for a, tree in enumerate(trees):
+    measured: set[tuple[int, int]] = set()
+    for a in range(len(surfaces)):
         between_boxes = np.linalg.norm(np.maximum(np.maximum(low[a] - high, low - high[a]), 0), axis=1)
         between_boxes[a] = np.inf
-        for b in np.argsort(between_boxes):
+        for b in map(int, np.argsort(between_boxes)):
             if between_boxes[b] >= best[a]:
                 break
-            distance = float(tree.query(surfaces[b])[0].min())
-            best[a], best[b] = min(best[a], distance), min(best[b], distance)
+            few, many = (a, b) if len(surfaces[a]) <= len(surfaces[b]) else (b, a)
+            if (few, many) in measured:
+                continue
+            measured.add((few, many))
+            distances, _ = trees[many].query(surfaces[few], distance_upper_bound=max(best[a], best[b]))
+            best[[a, b]] = np.minimum(best[[a, b]], distances.min())
     return [float(value) if np.isfinite(value) else None for value in best]
 
 
