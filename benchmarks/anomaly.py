@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import re
 import resource
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,7 +42,8 @@ COLUMNS = (
     "froc_mean_sensitivity",
 )
 FOLDS = {"virtual": 3, "real": 5}
-PATIENTS = 12
+PATIENTS, SEED = 12, 61
+"""Of a virtual cohort; settings were chosen on seed 61, so that figures of another seed are those to believe."""
 
 
 def main() -> None:
@@ -50,6 +52,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--patients", type=int, default=PATIENTS, help="of a virtual cohort that is to be made")
+    parser.add_argument("--seed", type=int, default=SEED, help="of a virtual cohort that is to be made")
     parser.add_argument("--set", action="append", default=[], metavar="key=value")
     parser.add_argument("--date", default="undated")
     parser.add_argument("--machine", default="unnamed machine")
@@ -82,17 +85,21 @@ def table(arguments: argparse.Namespace, stamp: str) -> str:
     settings: dict[str, Any] = {"compare": ALL, "stress": arguments.what == "virtual", "folds": FOLDS[arguments.what]}
     settings |= dict(setting.split("=", 1) for setting in arguments.set)
     config = AnomalyConfig.model_validate(settings)
-    cohort = virtual(arguments.data, arguments.patients) if arguments.what == "virtual" else real(arguments.data)
+    made = arguments.what == "virtual"
+    cohort = virtual(arguments.data, arguments.patients, arguments.seed) if made else real(arguments.data)
     used = resource.getrusage(resource.RUSAGE_SELF)
     start, before = time.perf_counter(), used.ru_utime + used.ru_stime
     result = benchmark(cohort, arguments.out, config=config)
     used = resource.getrusage(resource.RUSAGE_SELF)
     minutes = (used.ru_utime + used.ru_stime - before) / 60, (time.perf_counter() - start) / 60
     training = sum(one["seconds"] for row in result.rows["runs"] for one in folds_of(row)) / 60
-    head = f"{stamp} {len({row['exam_id'] for row in result.rows['images']})} exams, {config.folds} folds by patient, "
+    kind = f" ({cohort.name})" if made else ""
+    exams = len({row["exam_id"] for row in result.rows["images"]})
+    head = f"{stamp} {exams} exams{kind}, {config.folds} folds by patient, "
     head += f"{config.steps} steps per network, seed {config.seed}; {minutes[0]:.1f} CPU-minutes in all "
     head += f"({minutes[1]:.0f} wall), of which training {training:.1f} wall."
-    options = "".join(f" --set {setting}" for setting in arguments.set)
+    options = f" --patients {arguments.patients} --seed {arguments.seed}" if made else ""
+    options += "".join(f" --set {shlex.quote(setting)}" for setting in arguments.set)
     where = "COHORT" if arguments.what == "virtual" else "DATA/sts_petct"
     again = f"Again: `python benchmarks/anomaly.py {arguments.what} {where} --out OUT{options} --write`"
     title, words = TITLES[arguments.what]
@@ -105,14 +112,14 @@ def folds_of(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     return list(json.loads(row["metrics"]).get("folds", [])) if "excess" not in row["run_id"] else []
 
 
-def virtual(folder: Path, patients: int) -> Cohort:
+def virtual(folder: Path, patients: int, seed: int = SEED) -> Cohort:
     """The cohort in `folder`, made where there is none."""
     from tumorboard.io.store import open_cohort
     from tumorboard.phantom.cohort import make_cohort
 
     if not folder.exists():
         options = {"region": "whole-body", "centres": ("VA", "VB", "VD", "VH"), "exams": 1, "spacing_mm": 5.0}
-        make_cohort(folder, patients=patients, seed=61, organs=True, dose=False, spread=True, **options)  # type: ignore[arg-type]
+        make_cohort(folder, patients=patients, seed=seed, organs=True, dose=False, spread=True, **options)  # type: ignore[arg-type]
     return open_cohort(folder)
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from anomaly import real, virtual
+from anomaly import SEED, real, virtual
 from anomaly_prior_report import CONTROLS, write_part
 
 from tumorboard.core.cohort import Cohort
@@ -87,13 +87,18 @@ def main() -> None:
     parser.add_argument("--counts", default="1,2,4,8", help="annotated patients, besides all")
     parser.add_argument("--draws", type=int, default=1, help="of which patients are annotated; all: one")
     parser.add_argument("--patients", type=int, default=12, help="of a virtual cohort that is to be made")
+    parser.add_argument("--seed", type=int, default=SEED, help="of a virtual cohort that is to be made")
     parser.add_argument("--set", action="append", default=[], metavar="key=value")
     parser.add_argument("--date", default="undated")
     parser.add_argument("--machine", default="unnamed machine")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     config = SegmentationConfig.model_validate(SHORT | dict(setting.split("=", 1) for setting in arguments.set))
-    cohort = real(arguments.data) if arguments.what == "real" else virtual(arguments.data, arguments.patients)
+    cohort = (
+        real(arguments.data)
+        if arguments.what == "real"
+        else virtual(arguments.data, arguments.patients, arguments.seed)
+    )
     counts = [int(count) for count in arguments.counts.split(",") if count]
     found = measure(cohort, arguments.out, config, folds=arguments.folds, counts=counts, draws=arguments.draws)
     print(write_part(found, arguments))

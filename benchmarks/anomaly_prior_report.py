@@ -62,7 +62,8 @@ def part(found: Mapping[str, Any], arguments: argparse.Namespace, picture: str) 
         )
         if value != usual
     )
-    where = "DATA/sts_petct" if arguments.what == "real" else "COHORT"
+    made = f"COHORT --patients {arguments.patients} --seed {arguments.seed}"
+    where = "DATA/sts_petct" if arguments.what == "real" else made
     again = f"Again: `python benchmarks/anomaly_prior.py {arguments.what} {where} --out OUT{options} --write`"
     title, words = TITLES[arguments.what]
     claim, alt = verdict(dice), curve_words(dice, found["all"])

@@ -91,7 +91,8 @@ def candidate_rows(
     for part in found:
         if part.volume_ml < model.config.candidate_ml:
             continue
-        index = np.argwhere(parts.array == part.label)
+        inside = parts.crop(part.box.start, part.box.stop).array == part.label
+        index = np.argwhere(inside) + np.array(part.box.start)
         at = tuple(index.T)
         peak = int(np.argmax(score[at]))
         z = float(score[at][peak])
