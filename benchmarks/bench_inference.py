@@ -1,6 +1,7 @@
 """One exam of 2 x 192^3 by sliding window: ours against MONAI's eager float32 `sliding_window_inference`.
 
-    python benchmarks/bench_inference.py [--networks unet segresnet] [--repeats 1] [--body] [--as-needed]
+    python benchmarks/bench_inference.py [--networks unet segresnet] [--repeats 1] [--edge 192] [--body]
+        [--as-needed]
 
 Same weights (random), windows of 96, overlap 0.25, Gaussian weights; both in one process, in turn. `--body`: air round
 a body of 45 %, as in a scan, instead of signal everywhere: ours asks once for all windows without any. `--as-needed`:
@@ -55,7 +56,7 @@ def ours(net: Any, image: np.ndarray, *, as_needed: bool = False) -> Callable[[]
     from tumorboard.ops.sliding import fit_window, slide
     from tumorboard.tasks.segmentation.inference import busiest, choose_predictor
 
-    edge = fit_window(EDGE, smallest=64, largest=WINDOW, step=8, overlap=OVERLAP) if as_needed else WINDOW
+    edge = fit_window(image.shape[-1], smallest=64, largest=WINDOW, step=8, overlap=OVERLAP) if as_needed else WINDOW
     predictor, facts = choose_predictor(net, busiest(image, (edge,) * 3), inference="auto")
     print(f"ours, windows of {edge}: {facts}")
     return lambda: slide(predictor, image, window=(edge,) * 3, overlap=OVERLAP, outputs=3)
@@ -86,26 +87,32 @@ _MEMORY = """
 import sys
 sys.path.insert(0, BENCHMARKS)
 import bench_inference as bench
-net, image = bench.network(sys.argv[1]), bench.volume(body=sys.argv[2] == "body")
+net, image = bench.network(sys.argv[1]), bench.volume(body=sys.argv[2] == "body", edge=int(sys.argv[5]))
 run = getattr(bench, sys.argv[3])(net, image, as_needed=sys.argv[4] == "as-needed")
 # MEASURE
 result = run()
 """
 
 
-def timed(name: str, *, body: bool, as_needed: bool, repeats: int) -> list[dict[str, Any]]:
+def timed(name: str, *, body: bool, as_needed: bool, repeats: int, edge: int) -> list[dict[str, Any]]:
     """Rows of time and memory of one network."""
-    net, image = network(name), volume(body=body)
+    net, image = network(name), volume(body=body, edge=edge)
     mine, theirs = ours(net, image, as_needed=as_needed), peer(net, image)
-    same = agreement(mine(), theirs())
+    answers: dict[str, np.ndarray] = {}
+
+    def kept(side: str, answer: Callable[[], np.ndarray]) -> Callable[[], None]:
+        return lambda: answers.update({side: answer()})
+
+    times = compare(kept("ours", mine), kept("peer", theirs), repeats=repeats, warm_up=0)
+    same = agreement(answers["ours"], answers["peer"])
     if same < 0.995:
         raise AssertionError(f"{name}: Dice of both answers {same:.4f}")
+    answers.clear()
     kind, windows = "body" if body else "noise", "as-needed" if as_needed else "same"
-    what = f"inference, {name}, 2 x {EDGE}^3, {kind}"
+    what = f"inference, {name}, 2 x {edge}^3, {kind}"
     note = f"windows {windows}, overlap {OVERLAP:g}, Dice {same:.5f}"
-    times = compare(mine, theirs, repeats=repeats, warm_up=0)
     here = f"BENCHMARKS = {str(Path(__file__).parent)!r}\n"
-    peaks = [peak_growth_mib(here + _MEMORY, name, kind, side, windows) for side in ("ours", "peer")]
+    peaks = [peak_growth_mib(here + _MEMORY, name, kind, side, windows, str(edge)) for side in ("ours", "peer")]
     return [
         row(what, "MONAI eager float32", times, goal=GOALS[name], note=note),
         compared_memory(f"{what}, memory", "MONAI eager float32", peaks[0], peaks[1], goal=1.0),
@@ -113,18 +120,26 @@ def timed(name: str, *, body: bool, as_needed: bool, repeats: int) -> list[dict[
 
 
 def main(
-    networks: tuple[str, ...] = ("unet", "segresnet"), *, body: bool = False, as_needed: bool = False, repeats: int = 1
+    networks: tuple[str, ...] = ("unet", "segresnet"),
+    *,
+    body: bool = False,
+    as_needed: bool = False,
+    repeats: int = 1,
+    edge: int = EDGE,
 ) -> list[Any]:
     """Rows for `run.py`."""
-    return [line for name in networks for line in timed(name, body=body, as_needed=as_needed, repeats=repeats)]
+    options = {"body": body, "as_needed": as_needed}
+    return [line for name in networks for line in timed(name, **options, repeats=repeats, edge=edge)]
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", default=["unet", "segresnet"], choices=sorted(GOALS))
     parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--edge", type=int, default=EDGE, help="Voxels along each axis.")
     parser.add_argument("--body", action="store_true")
     parser.add_argument("--as-needed", action="store_true")
     arguments = parser.parse_args()
     chosen = {"body": arguments.body, "as_needed": arguments.as_needed, "repeats": arguments.repeats}
+    chosen["edge"] = arguments.edge
     print(printed(main(tuple(arguments.networks), **chosen)))
