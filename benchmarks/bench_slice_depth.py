@@ -8,15 +8,15 @@ CPU seconds of one thread (other programs disturb them less than the clock), med
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+from typing import Any
 
 import torch
+from harness import row
 
 from tumorboard.models.slice_depth import SliceDepthEncoder
 
@@ -26,14 +26,26 @@ GOAL = 1.4
 BATCH = 4
 
 
-def main() -> None:
+def main(repeats: int = 5) -> list[dict[str, Any]]:
+    """Rows for `run.py`: the two lattices against joint attention."""
+    with one_thread():
+        rows = []
+        for name, seconds in lattices(repeats).items():
+            mine, joint = (each / BATCH for each in seconds)
+            timing = {"ours_s": mine, "peer_s": joint, "ratio": mine / joint}
+            note = "CPU seconds of one thread for a volume and training step; both have the same weights by shape"
+            rows.append(row(f"slice-depth attention, {name}", "joint attention", timing, goal=1 / GOAL, note=note))
+    return rows
+
+
+def script() -> None:
+    """The page of these figures, with the cost by slices."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--date", default="")
-    parser.add_argument("--machine", default="")
+    parser.add_argument("--date", default="undated")
+    parser.add_argument("--machine", default="unnamed machine")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
     lines = [
         "# Slice-depth attention: cost\n",
         f"{arguments.date}, {arguments.machine}. Made by `python benchmarks/bench_slice_depth.py`. One thread, "
@@ -42,19 +54,38 @@ def main() -> None:
         "the same weights by number and shape.\n",
         "| tokens | factorised | joint | joint / factorised (goal at least 1.4) |", "|---|---|---|---|",
     ]  # fmt: skip
-    for name, (patch, width, depth) in SIZES.items():
-        steps = [step(24, patch, width, depth, kind) for kind in ("factorised", "joint")]
-        mine, joint = in_turn(steps, arguments.repeats)
-        lines.append(f"| {name} | {mine / BATCH:.4f} | {joint / BATCH:.4f} | {joint / mine:.2f} |")
-    lines += ["", "| slices | factorised | per slice | joint |", "|---|---|---|---|"]
-    for slices in (12, 24, 48):
-        steps = [step(slices, (1, 16, 16), 48, 2, kind) for kind in ("factorised", "joint")]
-        mine, joint = in_turn(steps, arguments.repeats)
-        lines.append(f"| {slices} | {mine / BATCH:.4f} | {mine / BATCH / slices:.5f} | {joint / BATCH:.4f} |")
+    with one_thread():
+        for name, (mine, joint) in lattices(arguments.repeats).items():
+            lines.append(f"| {name} | {mine / BATCH:.4f} | {joint / BATCH:.4f} | {joint / mine:.2f} |")
+        lines += ["", "| slices | factorised | per slice | joint |", "|---|---|---|---|"]
+        for slices in (12, 24, 48):
+            steps = [step(slices, (1, 16, 16), 48, 2, kind) for kind in ("factorised", "joint")]
+            mine, joint = in_turn(steps, arguments.repeats)
+            lines.append(f"| {slices} | {mine / BATCH:.4f} | {mine / BATCH / slices:.5f} | {joint / BATCH:.4f} |")
     text = "\n".join(lines) + "\n"
     print(text)
     if arguments.write:
         TARGET.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch with one thread for a while: the benchmarks after this one have theirs back."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def lattices(repeats: int) -> dict[str, list[float]]:
+    """Seconds of a batch, factorised and joint, by lattice of tokens."""
+    kinds = ("factorised", "joint")
+    return {
+        name: in_turn([step(24, patch, width, depth, kind) for kind in kinds], repeats)
+        for name, (patch, width, depth) in SIZES.items()
+    }
 
 
 def step(slices: int, patch: tuple[int, int, int], width: int, depth: int, kind: str) -> Callable[[], None]:
@@ -89,4 +120,4 @@ def in_turn(steps: list[Callable[[], None]], repeats: int) -> list[float]:
 
 
 if __name__ == "__main__":
-    main()
+    script()

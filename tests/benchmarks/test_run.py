@@ -36,7 +36,22 @@ def test_a_row_of_another_form_is_refused(runner: Any) -> None:
         runner._complete({"name": "x"}, Path("bench_x.py"))
 
 
-def test_every_benchmark_has_a_main() -> None:
+def test_every_benchmark_has_a_main_that_gives_rows() -> None:
     for path in BENCHMARKS.glob("bench_*.py"):
-        names = {n.name for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.FunctionDef)}
-        assert "main" in names, path.name
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        mains = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"]
+        assert mains and mains[0].returns is not None, path.name
+        assert ast.unparse(mains[0].returns).startswith("list["), path.name
+
+
+def test_one_that_fails_costs_the_others_nothing(
+    runner: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bench_a.py").write_text("def main():\n    raise OSError('no disk')\n", encoding="utf-8")
+    (tmp_path / "bench_b.py").write_text(f"def main():\n    return [{ROW!r}]\n", encoding="utf-8")
+    monkeypatch.setattr(runner, "HERE", tmp_path)
+    monkeypatch.setattr(runner, "RESULTS", tmp_path / "page.md")
+    assert runner.main([]) == 1
+    page = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert "| read | 12.3 ms" in page and "bench_a failed: OSError: no disk" in page
+    assert "no disk" in capsys.readouterr().out
