@@ -11,6 +11,7 @@ from tumorboard.core.geometry import Geometry
 from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
 from tumorboard.metrics.radiomics.shape import shape_features
+from tumorboard.tasks.features.geometry import body_columns, midline_mm
 from tumorboard.tasks.features.measure import measure_mask
 from tumorboard.tasks.features.spread import add_sides, gaps_mm, largest_distance_mm
 
@@ -104,3 +105,20 @@ def test_gaps_are_those_between_all_pairs() -> None:
     nearest = [min(cdist(a, b).min() for b in lesions if b is not a) for a in lesions]
     assert gaps_mm(lesions) == pytest.approx(nearest)
     assert gaps_mm(lesions[:1]) == [None] and gaps_mm([]) == []
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+def test_the_middle_of_many_places_is_that_of_each_alone(axes: tuple[int, int, int]) -> None:
+    random = np.random.default_rng(3)
+    array = np.full((30, 14, 12), -1000.0, np.float32)
+    for k in range(10):  # a body that moves across from slice to slice; the last slices hold none
+        array[3 + k : 20 + k // 2, 2:12, k] = random.normal(30, 10, (17 + k // 2 - k, 10))
+    affine = np.diag([-2.0, -2.0, 15.0, 1.0])
+    turned = np.eye(4)
+    turned[:3, :3] = affine[:3, :3][:, list(axes)]
+    ct = Volume(np.ascontiguousarray(array.transpose(axes)), turned, Unit.HU)
+    body = body_columns(ct)
+    heights = np.linspace(-40, 230, 60)
+    found = [midline_mm(ct, np.array([-20.0, -10, z]), body=body) for z in heights]
+    assert found == [midline_mm(ct, np.array([-20.0, -10, z])) for z in heights]
+    assert None in found and len({x for x in found if x is not None}) > 3

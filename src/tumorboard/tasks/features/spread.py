@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorboard.core.volume import Volume
-from tumorboard.tasks.features.geometry import midline_mm
+from tumorboard.tasks.features.geometry import body_columns, midline_mm
 
 __all__ = ["GAP_MM", "add_sides", "gaps_mm", "largest_distance_mm"]
 
@@ -60,10 +60,11 @@ def add_sides(rows: Sequence[dict[str, Any]], ct: Volume | None) -> None:
     totals = {row["label"]: row for row in rows if not row["component"]}
     for row in totals.values():
         row["measurements"]["lesions"] = 0.0
+    body = None if ct is None else body_columns(ct)
     for row in (row for row in rows if row["component"]):
         total = totals[row["label"]]["measurements"]
         total["lesions"] += 1.0
-        side = None if ct is None else _side(ct, np.asarray(row["points_mm"], float))
+        side = None if ct is None else _side(ct, np.asarray(row["points_mm"], float), body)
         if side is None:
             continue
         row["attributes"] = json.dumps(json.loads(row["attributes"] or "{}") | {"side": side})
@@ -71,8 +72,8 @@ def add_sides(rows: Sequence[dict[str, Any]], ct: Volume | None) -> None:
             total[f"lesions_{name}"] = total.get(f"lesions_{name}", 0.0) + float(side == name)
 
 
-def _side(ct: Volume, centroid_mm: NDArray[np.float64]) -> str | None:
-    middle = midline_mm(ct, centroid_mm)
+def _side(ct: Volume, centroid_mm: NDArray[np.float64], body: NDArray[np.int64] | None) -> str | None:
+    middle = midline_mm(ct, centroid_mm, body=body)
     if middle is None:
         return None
     beside = float(centroid_mm[0]) - middle
