@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,12 +60,14 @@ def rows_by_patient(cohort: Cohort) -> list[PatientRows]:
 @contextmanager
 def new_folder(out: Path, cohort: Cohort | None = None) -> Iterator[Path]:
     """A folder beside `out` that takes its name on success and disappears on error; of a cohort of virtual patients it
-    says so in a file, which `import_entry` finds. LAY112 when `out` exists and is not empty."""
+    says so in a file, which `import_entry` finds. What a killed export left beside `out` is removed; one that is under
+    way keeps a lock on its folder. LAY112 when `out` exists and is not empty."""
     out = Path(out).absolute()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise TumorboardError(codes.TARGET_OCCUPIED, out, found="files in it", expected="a new or empty folder")
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".writing-", suffix=f"-{out.name}", dir=out.parent))
+    _remove_abandoned(out)
+    temporary, held = _locked_folder(out)
     try:
         yield temporary
         history = cohort.provenance if cohort else ()
@@ -72,6 +77,30 @@ def new_folder(out: Path, cohort: Cohort | None = None) -> Iterator[Path]:
         temporary.replace(out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        os.close(held)
+
+
+def _locked_folder(out: Path) -> tuple[Path, int]:
+    """A new hidden folder beside `out` and the descriptor that holds the lock on it, which ends with the process."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=".writing-", suffix=f"-{out.name}", dir=out.parent))
+        held = os.open(folder, os.O_RDONLY)
+        with suppress(OSError):  # a file system without locks: nothing is taken for abandoned there
+            fcntl.flock(held, fcntl.LOCK_EX)
+        if folder.exists():  # and was not taken for abandoned before it was locked
+            return folder, held
+        os.close(held)
+
+
+def _remove_abandoned(out: Path) -> None:
+    for folder in out.parent.glob(f".writing-*-{glob.escape(out.name)}"):
+        with suppress(OSError):  # under way (locked), or not ours
+            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+            finally:
+                os.close(held)
 
 
 def export_nifti(cohort: Cohort, row: Mapping[str, Any], target: Path) -> None:
