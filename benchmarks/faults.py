@@ -149,7 +149,16 @@ def exporting(source: Path, work: Path, kills: int, draw: random.Random) -> Tall
     """`export nnunet`: a folder that is there whole, or not at all."""
     prepared(source, work)
     words = ("export", "nnunet", work / "cohort", work / "out")
-    return trial("export", words, work, kills, draw, fresh=lambda: gone(work / "out"), look=list)
+    completed(*words)
+    whole = finals(work / "out")
+
+    def whole_or_absent() -> list[str]:
+        """Killed after the folder had its name: it is whole. Another export would refuse it, so it goes."""
+        same = not (work / "out").exists() or finals(work / "out") == whole
+        gone(work / "out")
+        return [] if same else ["half an export under its final name"]
+
+    return trial("export", words, work, kills, draw, fresh=lambda: gone(work / "out"), look=whole_or_absent)
 
 
 def correcting(source: Path, work: Path, kills: int, draw: random.Random) -> Tally:
