@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,22 +12,15 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEGLSLossless, RLELossless
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from series_cases import code_of, expected_values
+
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.units import Unit
 from tumorboard.io.dicom.series import read_series
 
 Stack = Callable[..., Path]
-
-
-def code_of(folder: Path, **options: object) -> str:
-    with pytest.raises(TumorboardError) as caught:
-        read_series(folder, unit=options.pop("unit", Unit.HU), **options)  # type: ignore[arg-type]
-    return caught.value.code.id
-
-
-def expected_values() -> np.ndarray:
-    column, row, k = np.mgrid[:6, :5, :4]
-    return 100 * k + 10 * row + column
 
 
 # ---- order and place --------------------------------------------------------------------------------------

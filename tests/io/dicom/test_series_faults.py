@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,22 +11,15 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from series_cases import code_of, expected_values
+
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.units import Unit
 from tumorboard.io.dicom.series import read_series
 
 Stack = Callable[..., Path]
-
-
-def code_of(folder: Path, **options: object) -> str:
-    with pytest.raises(TumorboardError) as caught:
-        read_series(folder, unit=options.pop("unit", Unit.HU), **options)  # type: ignore[arg-type]
-    return caught.value.code.id
-
-
-def expected_values() -> np.ndarray:
-    column, row, k = np.mgrid[:6, :5, :4]
-    return 100 * k + 10 * row + column
 
 
 @pytest.mark.parametrize(
