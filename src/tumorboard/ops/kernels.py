@@ -9,7 +9,7 @@ import numpy as np
 
 from tumorboard.ops.threads import compiled
 
-__all__ = ["linear_grid", "linear_points", "nearest_grid", "nearest_points"]
+__all__ = ["linear_grid", "linear_patch", "linear_points", "nearest_grid", "nearest_points"]
 
 
 @compiled
@@ -140,3 +140,51 @@ def nearest_points(source, step, quanta, fill, out, start, stop) -> int:  # type
                 c = min(max(int(np.floor(z + 0.5)), 0), n2 - 1)
                 out[i, j, k] = source[a, b, c]
     return inside
+
+
+@compiled
+def linear_patch(source, step, out) -> None:  # type: ignore[no-untyped-def]
+    """Every channel of `source` at source index step[:, :3] @ (i, j, k) + step[:, 3]; 0 beyond the voxels, linear on
+    the way there."""
+    channels, n0, n1, n2 = source.shape
+    for i in range(out.shape[1]):
+        for j in range(out.shape[2]):
+            x0 = step[0, 0] * i + step[0, 1] * j + step[0, 3]
+            y0 = step[1, 0] * i + step[1, 1] * j + step[1, 3]
+            z0 = step[2, 0] * i + step[2, 1] * j + step[2, 3]
+            for k in range(out.shape[3]):
+                x, y, z = x0 + step[0, 2] * k, y0 + step[1, 2] * k, z0 + step[2, 2] * k
+                if not (-1 < x < n0 and -1 < y < n1 and -1 < z < n2):
+                    out[:, i, j, k] = 0
+                    continue
+                a, b, c = int(x + 1) - 1, int(y + 1) - 1, int(z + 1) - 1
+                u, v, w = np.float32(x - a), np.float32(y - b), np.float32(z - c)
+                if a < 0 or b < 0 or c < 0 or a + 1 >= n0 or b + 1 >= n1 or c + 1 >= n2:
+                    for channel in range(channels):
+                        out[channel, i, j, k] = _at_edge(source[channel], a, b, c, u, v, w)
+                    continue
+                for channel in range(channels):
+                    p00, p01 = source[channel, a, b, c], source[channel, a, b + 1, c]
+                    p10, p11 = source[channel, a + 1, b, c], source[channel, a + 1, b + 1, c]
+                    q00, q01 = source[channel, a, b, c + 1], source[channel, a, b + 1, c + 1]
+                    q10, q11 = source[channel, a + 1, b, c + 1], source[channel, a + 1, b + 1, c + 1]
+                    p00 += u * (p10 - p00)
+                    p01 += u * (p11 - p01)
+                    q00 += u * (q10 - q00)
+                    q01 += u * (q11 - q01)
+                    p00 += v * (p01 - p00)
+                    q00 += v * (q01 - q00)
+                    out[channel, i, j, k] = p00 + w * (q00 - p00)
+
+
+@compiled
+def _at_edge(source, a, b, c, u, v, w):  # type: ignore[no-untyped-def]
+    """Between the voxels (a, b, c) and (a + 1, b + 1, c + 1), of which those outside are 0."""
+    value = np.float32(0)
+    for i in range(2):
+        for j in range(2):
+            for k in range(2):
+                if 0 <= a + i < source.shape[0] and 0 <= b + j < source.shape[1] and 0 <= c + k < source.shape[2]:
+                    share = (u if i else 1 - u) * (v if j else 1 - v) * (w if k else 1 - w)
+                    value += share * source[a + i, b + j, c + k]
+    return value

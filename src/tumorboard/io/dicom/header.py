@@ -6,6 +6,8 @@ for is converted, plain text and decimals straight from their bytes.
 
 from __future__ import annotations
 
+import functools
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -43,9 +45,9 @@ class Header:
     def text(self, keyword: str | int) -> str:
         """The attribute as text; several values joined with a backslash; empty when absent. DCM104 when its bytes
         are not of its type."""
-        raw = self._raw(keyword)
-        if raw is not None:
-            return "\\".join(part.strip(" \0\r\n\t") for part in raw.decode("latin-1").split("\\"))
+        plain = self._plain(keyword)
+        if plain is not None:
+            return plain
         value = self._value(keyword)
         if value is None:
             return ""
@@ -66,7 +68,9 @@ class Header:
 
     def numbers(self, keyword: str | int, *, count: int | None = None) -> list[float]:
         """The attribute as finite numbers; DCM103 when absent, DCM104 when not (`count`) finite numbers."""
-        found = self.required(keyword)
+        return self._numbers(keyword, self.required(keyword), count)
+
+    def _numbers(self, keyword: str | int, found: str, count: int | None) -> list[float]:
         try:
             values = [float(part) for part in found.split("\\")]
         except ValueError:
@@ -79,9 +83,8 @@ class Header:
 
     def number(self, keyword: str | int, *, default: float | None = None) -> float:
         """The attribute as one finite number; `default` (when given) where it is absent. DCM103, DCM104."""
-        if default is not None and not self.has(keyword):
-            return default
-        return self.numbers(keyword, count=1)[0]
+        found = self.required(keyword) if default is None else self.text(keyword)
+        return default if default is not None and not found else self._numbers(keyword, found, 1)[0]
 
     def whole(self, keyword: str | int, *, default: int | None = None) -> int:
         """The attribute as one whole number of zero or more. DCM103, DCM104."""
@@ -128,19 +131,26 @@ class Header:
         return TumorboardError(codes.TAG_VALUE, self.where, found=f"{_name(keyword)} {found[:60]!r}", expected=expected)
 
     # ---- helpers ------------------------------------------------------------------------------------------
-    def _raw(self, keyword: str | int) -> bytes | None:
-        """Bytes of an attribute of a plain text type, not converted yet; None otherwise."""
-        tag = Tag(keyword)
+    def _plain(self, keyword: str | int) -> str | None:
+        """Text of an attribute of a plain text type, or of whole numbers of 16 bits, that pydicom has not converted
+        yet; None otherwise."""
+        tag = _tag(keyword)
         try:
             element = self.dataset.get_item(tag)
         except KeyError:
             return None
         if not isinstance(element, RawDataElement) or not isinstance(element.value, bytes):
             return None
-        return element.value if _vr(element, tag) in _PLAIN else None
+        kind, raw = _vr(element, tag), element.value
+        if kind in _PLAIN:
+            return "\\".join(part.strip(" \0\r\n\t") for part in raw.decode("latin-1").split("\\"))
+        if kind == "US" and len(raw) % 2 == 0:
+            order = "<" if element.is_little_endian else ">"
+            return "\\".join(map(str, struct.unpack(f"{order}{len(raw) // 2}H", raw)))
+        return None
 
     def _value(self, keyword: str | int) -> Any:
-        tag = Tag(keyword)
+        tag = _tag(keyword)
         if tag not in self.dataset:
             return None
         try:
@@ -156,6 +166,11 @@ def walk_items(header: Header, *keywords: str) -> Iterator[Header]:
         return
     for item in header.items(keywords[0]):
         yield from walk_items(item, *keywords[1:])
+
+
+@functools.lru_cache(maxsize=4096)
+def _tag(keyword: str | int) -> BaseTag:
+    return Tag(keyword)
 
 
 def _vr(element: RawDataElement, tag: BaseTag) -> str:

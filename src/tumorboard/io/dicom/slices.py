@@ -6,6 +6,7 @@ spacing (PS3.3 C.7.6.2). The order of files, names and instance numbers says not
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ class Plane:
     frame: int = 0
     """Which frame of that dataset."""
 
-    @property
+    @functools.cached_property
     def normal(self) -> NDArray[np.float64]:
         return np.cross(self.row_direction, self.column_direction)
 
@@ -135,9 +136,10 @@ def sort_planes(planes: Sequence[Plane], where: str) -> list[Plane]:
                 expected="one orientation, size and spacing",
             )
     # One normal for all, so that rounding of the cosines cannot change the order.
-    ordered = sorted(planes, key=lambda plane: float(plane.position_mm @ first.normal))
+    normal = first.normal
+    ordered = sorted(planes, key=lambda plane: float(plane.position_mm @ normal))
     for one, other in itertools.pairwise(ordered):
-        if float((other.position_mm - one.position_mm) @ first.normal) < 1e-3:
+        if float((other.position_mm - one.position_mm) @ normal) < 1e-3:
             raise TumorboardError(
                 codes.SLICES_DUPLICATE,
                 where,

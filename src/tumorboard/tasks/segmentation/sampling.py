@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorboard.ops.patches import turned_patch
 from tumorboard.tasks.segmentation.augmentation import drop_modality, drop_prior, misalignment_mm, varied
 from tumorboard.tasks.segmentation.config import SegmentationConfig
 
@@ -62,15 +63,15 @@ class PatchSampler:
         centre = self._centre(index, low, high, random)
         matrix = _random_matrix(random)
         moved = misalignment_mm(random, self._config.misalignment_mm) / self._spacing_mm
-        turned = _cut_and_sampled(array, (low, high), matrix, centre, size)
+        turned = turned_patch(array, (low, high), matrix, centre, size)
         if moved.any():
-            turned[PET:inputs] = _cut_and_sampled(array[PET:inputs], (low, high), matrix, centre + moved, size)
-        changed = varied(turned[:IMAGES].numpy(), random)
+            turned[PET:inputs] = turned_patch(array[PET:inputs], (low, high), matrix, centre + moved, size)
+        changed = varied(turned[:IMAGES], random)
         changed = drop_modality(changed, random, share=self._config.modality_dropout)
         if inputs > IMAGES:
-            prior = turned[IMAGES:inputs].numpy() * np.float32(changed[PET].any())  # made of the PET: missing with it
+            prior = turned[IMAGES:inputs] * np.float32(changed[PET].any())  # made of the PET: missing with it
             changed = np.concatenate([changed, drop_prior(prior, random, share=self._config.prior_dropout)])
-        return torch.from_numpy(changed), turned[inputs:]
+        return torch.from_numpy(changed), torch.from_numpy(turned[inputs:])
 
     def _random_box(self, shape: NDArray[Any], random: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
         most = np.minimum(self._cut_voxels, _CUT_SHARE * shape)
@@ -123,37 +124,3 @@ def _random_matrix(random: np.random.Generator) -> NDArray[np.float64]:
     scale = float(np.exp(random.uniform(-0.2, 0.2)))
     mirrored: NDArray[np.float64] = matrix * mirrors * scale
     return mirrored
-
-
-def _cut_and_sampled(
-    array: NDArray[np.float32],
-    box: tuple[NDArray[Any], NDArray[Any]],
-    matrix: NDArray[Any],
-    centre: NDArray[Any],
-    size: int,
-) -> Tensor:
-    """`_sampled` of the part of `array` between the corners of `box`, reading no more of it than the patch reaches."""
-    import torch
-
-    reach = np.abs(matrix).sum(axis=1) * (size - 1) / 2 + 1
-    low = np.clip(np.floor(centre - reach).astype(int), box[0], box[1] - 1)
-    high = np.clip(np.ceil(centre + reach).astype(int) + 1, low + 1, box[1])
-    part = np.ascontiguousarray(array[(slice(None), *(slice(a, b) for a, b in zip(low, high, strict=True)))])
-    return _sampled(torch.from_numpy(part), matrix, centre - low, size)
-
-
-def _sampled(box: Tensor, matrix: NDArray[Any], centre: NDArray[Any], size: int) -> Tensor:
-    """`size`^3 voxels round `centre` (voxel coordinates of `box`), steps along the columns of `matrix`; linear,
-    0 outside."""
-    import torch
-    from torch.nn.functional import affine_grid, grid_sample
-
-    # affine_grid and grid_sample count -1..1 from first to last voxel, axes in the order k, j, i.
-    extent = np.maximum(np.array(box.shape[1:]) - 1, 1) / 2
-    linear = matrix * ((size - 1) / 2) / extent[:, None]
-    offset = centre / extent - 1
-    theta = np.concatenate([linear[::-1, ::-1], offset[::-1, None]], axis=1)
-    grid = affine_grid(
-        torch.from_numpy(np.ascontiguousarray(theta, np.float32))[None], [1, 1, size, size, size], align_corners=True
-    )
-    return grid_sample(box[None], grid, mode="bilinear", padding_mode="zeros", align_corners=True)[0]
