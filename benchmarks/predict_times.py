@@ -58,7 +58,7 @@ def make_patient(folder: Path, field: str) -> None:
     cohort = Cohort.build(
         f"SYNTHETIC {field}",
         loader=load_image,
-        patients=[{"patient_id": "V-1"}],
+        patients=[{"patient_id": "V-1", "weight_kg": person.person.weight_kg}],  # a PET in DICOM needs it
         exams=[{"exam_id": "V-1.0", "patient_id": "V-1", "order": 0, "kind": "PET/CT"}],
         images=rows,
     )
