@@ -12,6 +12,7 @@ import pytest
 
 from tumorboard.checks import CheckFinding, run_checks
 from tumorboard.checks.blind_ellipsoid import MARGINS_MM, blind_dice, leave_one_out
+from tumorboard.checks.rules import mirrored
 from tumorboard.core.cohort import Cohort
 from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
@@ -361,3 +362,16 @@ def test_a_field_of_view_off_centre_is_no_mirror_image() -> None:
             parts[kind] = parts[kind].crop((3, 0, 0), (24, 24, 28))
 
     assert of_code(cohort_of(only(3, edit)), "IMG211") == []
+
+
+def test_asymmetry_is_compared_with_the_mean_of_the_others():
+    random = np.random.default_rng(0)
+    pictures = (random.normal(size=(8, 8, 8)) + random.normal(size=(12, 8, 8, 8))).astype(np.float32)
+    pictures[3] = pictures[3][::-1]
+    found = mirrored._asymmetry_correlations(pictures, 0)
+    odd = pictures - pictures[:, ::-1]
+    for i, one in enumerate(odd):
+        others = np.delete(odd, i, axis=0).mean(axis=0)
+        expected = (one * others).sum() / np.sqrt((one**2).sum() * (others**2).sum())
+        assert found[i] == pytest.approx(expected, abs=1e-5)
+    assert found[3] < 0 < np.delete(found, 3).min()

@@ -179,7 +179,7 @@ def _coarse(volume: Volume) -> NDArray[np.float32] | None:
         shape = [1, 1, 1]
         shape[axis] = COARSE
         small = sums / np.diff(edges).reshape(shape)
-    return small
+    return small.astype(np.float32)
 
 
 def _body_span(body: NDArray[np.bool_], axis: int) -> tuple[int, int]:

@@ -38,7 +38,9 @@ def find(case: Case) -> Iterator[CheckFinding]:
         ]
         if len(named) < MIN_IMAGES:
             continue
-        pictures = np.stack([coarse.astype(float) / coarse.std() for _, coarse in named])
+        pictures = np.empty((len(named), *named[0][1].shape), np.float32)
+        for picture, (_, coarse) in zip(pictures, named, strict=True):
+            np.divide(coarse, coarse.std(), out=picture)
         for axis, sides in enumerate(_AXES):
             alike = _asymmetry_correlations(pictures, axis)
             if np.percentile(alike, 20) < MIN_ALIKE:
@@ -55,9 +57,14 @@ def find(case: Case) -> Iterator[CheckFinding]:
                 )
 
 
-def _asymmetry_correlations(pictures: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+def _asymmetry_correlations(pictures: NDArray[np.float32], axis: int) -> NDArray[np.float64]:
     """Of each picture (n, 8, 8, 8) less its mirror image, with the mean of the *other* patients', (n,)."""
     odd = pictures - np.flip(pictures, axis + 1)  # antisymmetric: mirroring changes its sign and nothing else
-    rest = (odd.sum(axis=0)[None] - odd) / (len(odd) - 1)
-    norms = np.sqrt((odd**2).sum(axis=(1, 2, 3)) * (rest**2).sum(axis=(1, 2, 3)))
-    return (odd * rest).sum(axis=(1, 2, 3)) / np.where(norms > 0, norms, 1)
+    odd = odd.reshape(len(odd), -1)
+    # The others are all less one: products with the sum of all say everything, whatever the number of pictures.
+    everyone = odd.sum(axis=0, dtype=np.float64)
+    with_all, with_itself = odd @ everyone.astype(np.float32), np.einsum("ij,ij->i", odd, odd)
+    others = everyone @ everyone - 2 * with_all + with_itself
+    norms = np.sqrt(with_itself * np.maximum(others, 0))
+    correlations: NDArray[np.float64] = (with_all - with_itself) / np.where(norms > 0, norms, 1)
+    return correlations
