@@ -64,6 +64,45 @@ def test_import_check_and_read_give_the_same_on_a_cluster(cluster: Any, tmp_path
     )
 
 
+SMALL = ("spacing_mm=3", "channels=4,8", "patch_voxels=16", "window_voxels=32", "steps=1", "batch=1", "members=1",
+         "mirror=false", "inference=torch", "workers=1")  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_predict_gives_the_same_on_a_cluster(cluster: Any, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for name in "AB":
+        place = tmp_path / "p" / name
+        place.mkdir(parents=True)
+        lesion = np.zeros((24, 24, 16), np.uint8)
+        lesion[9:15, 9:15, 5:11] = 1
+        pet = (random.gamma(2, 0.5, lesion.shape) + 8 * lesion).astype(np.float32)
+        ct = random.normal(0, 20, lesion.shape).astype(np.int16)
+        for kind, values, unit in (("CT", ct, Unit.HU), ("PET", pet, Unit.SUVBW), ("mask", lesion, Unit.LABEL)):
+            write_nifti(Volume(values, np.diag([3.0, 3, 4, 1]), unit), place / f"{kind}.nii.gz")
+    for name in ("here", "there"):
+        said("import", "pairs", tmp_path / "p", tmp_path / name, "--json")
+    settings = [word for setting in SMALL for word in ("--set", setting)]
+    said("train", "segmentation", tmp_path / "here", "--out", tmp_path / "run", "--json", *settings)
+    said("predict", tmp_path / "run", tmp_path / "here", "--name", "net", "--json", "--workers", "1")
+    said(
+        "predict",
+        tmp_path / "run",
+        tmp_path / "there",
+        "--name",
+        "net",
+        "--json",
+        "--scheduler",
+        cluster.scheduler_address,
+    )
+    masks = [sorted((tmp_path / name).glob("**/net/**/*.nii.gz")) for name in ("here", "there")]
+    assert len(masks[0]) == 2 and [path.name for path in masks[0]] == [path.name for path in masks[1]]
+    for one, other in zip(*masks, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+    tables = [json.loads((tmp_path / name / "cohort.json").read_text())["tables"] for name in ("here", "there")]
+    assert tables[0]["findings"] == tables[1]["findings"]
+
+
 def end_once(mark: str) -> str:
     """Ends its process the first time."""
     path = Path(mark)
