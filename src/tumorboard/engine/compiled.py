@@ -40,9 +40,12 @@ def compile_network(network: Module, *, inputs: int, edge: int, precision: str, 
     openvino = _openvino()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the tracer remarks on shape arithmetic inside MONAI's networks
+        # Traced here: the converter's own trace runs the network several times more to check itself, which takes three
+        # quarters of the time; who asks for a compiled network compares its answers anyway.
+        example = torch.zeros(1, inputs, edge, edge, edge)
         model = openvino.convert_model(
-            network.eval(),
-            example_input=torch.zeros(1, inputs, edge, edge, edge),
+            torch.jit.trace(network.eval(), example, check_trace=False),
+            example_input=example,
             input=[openvino.PartialShape([-1, inputs, -1, -1, -1])],
         )
     kind = {"bfloat16": "bf16", "float32": "f32"}[precision]
