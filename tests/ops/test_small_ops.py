@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
-from tumorboard.ops.components import components, keep_components, largest_component
+from tumorboard.ops.components import components, connected_parts, keep_components, largest_component
 from tumorboard.ops.crop import foreground_box, union_box
 from tumorboard.ops.distance import distance_to, signed_distance
 from tumorboard.ops.projection import maximum_projection
@@ -113,6 +113,19 @@ def test_components_equal_scipy(seed, density, connectivity, each, order) -> Non
         where = np.argwhere(fast.array == part.label)
         np.testing.assert_allclose(part.centroid_mm, mask.geometry.to_world(where).mean(axis=0), atol=1e-9)
         assert part.box.start == tuple(where.min(axis=0)) and part.box.stop == tuple(where.max(axis=0) + 1)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(3, 1, 1), (1, 5, 1), (1, 1, 7), (1, 5, 3), (3, 3, 3), (5, 5, 5)], ids=str)
+def test_as_many_parts_as_fit_are_told_apart(shape, order) -> None:
+    """Single voxels in every other place of an odd array: more parts than cc3d's form for truth values reserves."""
+    inside = np.zeros(shape, bool, order=order)
+    inside[::2, ::2, ::2] = True
+    expected, most = ndimage.label(inside, np.ones((3, 3, 3)))
+    parts, count = connected_parts(inside)
+    assert count == most and parts.dtype == np.uint32
+    np.testing.assert_array_equal(parts, expected)
+    assert len(components(Volume(inside.astype(np.uint8), np.eye(4), Unit.LABEL))[1]) == most
 
 
 def test_components_by_hand() -> None:

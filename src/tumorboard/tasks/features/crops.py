@@ -15,6 +15,7 @@ from tumorboard.core.errors import TumorboardError
 from tumorboard.core.geometry import Geometry
 from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
+from tumorboard.ops.components import connected_parts
 from tumorboard.ops.resample import resample_to
 from tumorboard.tasks.features import codes
 from tumorboard.tasks.features.modalities import BaselineImages, baseline_images
@@ -87,16 +88,14 @@ def crop_of(images: BaselineImages, settings: CropSettings) -> tuple[NDArray[np.
 def crop_centre(volumes: Mapping[str, Volume], *, where: str) -> NDArray[np.float64]:
     """RAS mm of the middle of the largest drawn lesion; without a mask, of the most active uptake that is neither the
     brain (over 250 ml above SUV 4) nor a speck. FEA104 when neither shows a place."""
-    import cc3d
-
     mask = volumes.get("mask")
     if mask is not None and (mask.array > 0).any():
-        parts = cc3d.connected_components(np.ascontiguousarray(mask.array > 0), connectivity=26)
+        parts, _ = connected_parts(mask.array > 0)
         largest = int(np.argmax(np.bincount(parts.ravel())[1:])) + 1
         return mask.geometry.to_world(np.argwhere(parts == largest).mean(axis=0))
     pet = volumes.get("PET")
     if pet is not None:
-        parts = cc3d.connected_components(np.ascontiguousarray(pet.array >= _UPTAKE_SUV), connectivity=26)
+        parts, _ = connected_parts(pet.array >= _UPTAKE_SUV)
         volumes_ml = np.bincount(parts.ravel()) * pet.voxel_volume_ml
         activity = np.bincount(parts.ravel(), weights=pet.array.ravel())
         activity[(volumes_ml > _BRAIN_ML) | (volumes_ml < _SPECK_ML)] = 0

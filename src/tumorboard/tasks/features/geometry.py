@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tumorboard.core.volume import Volume
 from tumorboard.metrics.radiomics.shape import surface_points
+from tumorboard.ops.components import connected_parts
 
 __all__ = ["NODES", "body_columns", "geometry_features", "midline_mm"]
 
@@ -90,7 +91,6 @@ def _axes(ct: Volume) -> tuple[int, int]:
 
 def _diameter_mm(mask: Volume, lesion: Mapping[str, Any]) -> float:
     """Longest diameter of one connected lesion, between corners of its surface."""
-    import cc3d
     from scipy.spatial import ConvexHull
     from scipy.spatial.distance import pdist
 
@@ -98,7 +98,7 @@ def _diameter_mm(mask: Volume, lesion: Mapping[str, Any]) -> float:
     low = np.clip(np.floor(corners.min(axis=0) + 0.5).astype(int), 0, None)
     high = np.minimum(np.ceil(corners.max(axis=0) + 0.5).astype(int), mask.shape)
     part = mask.array[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] == lesion["value"]
-    parts = cc3d.connected_components(np.ascontiguousarray(part), connectivity=26)
+    parts, _ = connected_parts(part)
     largest = int(np.argmax(np.bincount(parts.ravel())[1:])) + 1
     points = surface_points(parts == largest, mask.spacing_mm)
     return float(pdist(points[ConvexHull(points).vertices]).max())

@@ -17,6 +17,7 @@ from tumorboard.core.volume import Volume
 from tumorboard.metrics.radiomics.peak import peaks_near
 from tumorboard.metrics.radiomics.shape import surface_area_mm2, surface_points
 from tumorboard.metrics.recist import Axes, mask_axes
+from tumorboard.ops.components import connected_parts
 from tumorboard.tasks.features.spread import GAP_MM, gaps_mm, largest_distance_mm
 
 __all__ = ["INTERPOLATED", "NO_UPTAKE", "measure_mask"]
@@ -55,8 +56,6 @@ def measure_mask(
     mask, and of each label largest_distance_mm between its lesions' centroids. With `certainty` (probabilities on the
     mask's grid, or on a part of it with all labels) its mean over a row's voxels as the row's `score`.
     """
-    import cc3d
-
     mask.require(Unit.LABEL, where=f"mask {image_id}")
     if pet is not None:
         pet.require(Unit.SUVBW, where=f"PET of {image_id}")
@@ -69,10 +68,10 @@ def measure_mask(
         sure = None if certainty is None else _cut_to(certainty, part)
         first = len(rows)
         inside = np.ascontiguousarray(part.array == value)
-        parts, count = cc3d.connected_components(inside, connectivity=26, return_N=True) if components else (None, 0)
-        shapes = _Shapes(inside, parts, int(count), part)
-        uptake = None if pet is None else _Uptake(inside, parts, int(count), part, pet)
-        for component in range(int(count) + 1):
+        parts, count = connected_parts(inside) if components else (None, 0)
+        shapes = _Shapes(inside, parts, count, part)
+        uptake = None if pet is None else _Uptake(inside, parts, count, part, pet)
+        for component in range(count + 1):
             if component and shapes.volume_ml(component) < smallest_ml:
                 continue
             figures = {"volume_ml": shapes.volume_ml(component)}

@@ -20,6 +20,7 @@ from tumorboard.core.errors import TumorboardError
 from tumorboard.core.geometry import Geometry
 from tumorboard.core.tables import EXPERT
 from tumorboard.core.volume import Volume
+from tumorboard.ops.components import connected_parts
 from tumorboard.ops.resample import resample_to
 from tumorboard.tasks.features import codes
 from tumorboard.tasks.features.crops import crop_centre
@@ -101,10 +102,8 @@ def slab_of(
 def lung_box(ct: Volume) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Corners (RAS mm) of the box of both lungs: the air that no side or top of the image touches in plane, parts of
     300 ml or more. None where there is none."""
-    import cc3d
-
     air = np.asarray(ct.array < _AIR_HU)
-    parts = cc3d.connected_components(np.ascontiguousarray(air), connectivity=6)
+    parts, _ = connected_parts(air, connectivity=6)
     rim = np.ones(air.shape, bool)
     axes = [axis for axis in range(3) if axis != int(np.argmax(np.abs(ct.geometry.direction[2])))]
     for axis in axes:

@@ -20,6 +20,7 @@ from tumorboard.core.errors import TumorboardError
 from tumorboard.core.tables import EXPERT
 from tumorboard.core.variables import Kind, Variable
 from tumorboard.core.volume import Volume
+from tumorboard.ops.components import connected_parts
 from tumorboard.tasks.features import codes
 from tumorboard.tasks.features.blocks import IMAGE_FEATURE
 from tumorboard.tasks.features.modalities import BaselineImages, baseline_images
@@ -173,13 +174,11 @@ def _of_lesion(mask: Volume, lesion: Mapping[str, Any], scans: Mapping[str, Any]
 
 def _only(mask: Volume, lesion: Mapping[str, Any]) -> Volume:
     """The lesion alone, cut out of its mask with a margin of two voxels."""
-    import cc3d
-
     corners = mask.geometry.to_index(np.asarray(lesion["box"], float).reshape(2, 3))
     low = np.maximum(np.rint(corners.min(axis=0)).astype(int) - 2, 0)
     high = np.minimum(np.rint(corners.max(axis=0)).astype(int) + 3, mask.shape)
     part = mask.crop(low.tolist(), high.tolist())
-    parts = cc3d.connected_components(np.ascontiguousarray(part.array == lesion["value"]), connectivity=26)
+    parts, _ = connected_parts(part.array == lesion["value"])
     largest = int(np.argmax(np.bincount(parts.ravel())[1:])) + 1
     return part.with_array((parts == largest).astype(np.uint8))
 

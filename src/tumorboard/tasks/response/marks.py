@@ -15,6 +15,7 @@ from tumorboard.core.geometry import Geometry
 from tumorboard.core.lesion import LONG_AXIS_MM, MASK_LABEL, SHORT_AXIS_MM, VOLUME_ML
 from tumorboard.core.volume import Volume
 from tumorboard.metrics.recist import Axes, mask_axes
+from tumorboard.ops.components import connected_parts
 
 __all__ = ["Mark", "MaskPart", "measure_parts", "read_marks"]
 
@@ -71,7 +72,6 @@ def read_marks(cohort: Cohort, finding_ids: Iterable[str], *, masks: bool) -> di
 def measure_parts(mask: Volume, wanted: Iterable[MaskPart]) -> list[tuple[Axes, float] | None]:
     """Axes and volume (ml) of parts of a mask; None where there is no such voxel. The mask is searched once, and only
     the boxes of its values are looked at."""
-    import cc3d
     from scipy import ndimage
 
     array = mask.array if mask.array.dtype.kind in "iu" else np.rint(mask.array).astype(np.int32)
@@ -85,7 +85,7 @@ def measure_parts(mask: Volume, wanted: Iterable[MaskPart]) -> list[tuple[Axes, 
         inside = np.ascontiguousarray(array[box] == part.value)
         grid = mask.geometry.crop([s.start for s in box], [s.stop for s in box])
         if part.component:
-            inside = cc3d.connected_components(inside, connectivity=26) == part.component
+            inside = connected_parts(inside)[0] == part.component
         elif part.box_mm is not None:
             inside &= _within(grid, part.box_mm)
         axes = mask_axes(inside, grid.affine)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tumorboard.core.geometry import Geometry
 from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
+from tumorboard.ops.components import connected_parts
 
 __all__ = ["ELLIPSOID", "INSETS_MM", "THRESHOLDS", "ellipsoid", "ellipsoid_dice", "fit_inset", "threshold_labels"]
 
@@ -35,9 +36,7 @@ def threshold_labels(pet: Volume, name: str, *, structures: int) -> Volume:
     hot = np.ascontiguousarray(suv > THRESHOLDS[name](suv))
     labels = hot.astype(np.uint8)
     if structures > 1 and hot.any():
-        import cc3d
-
-        parts = cc3d.connected_components(hot, connectivity=26)
+        parts, _ = connected_parts(hot)
         largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
         labels[(parts != largest) & hot] = 2
     return Volume(labels, pet.affine, Unit.LABEL)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from tumorboard.metrics.radiomics.peak import peaks_near
+from tumorboard.ops.components import connected_parts
 
 __all__ = ["KEEP_ALL", "Piece", "PieceRules", "apply_rules", "labels_of", "pieces_of"]
 
@@ -63,9 +64,7 @@ def pieces_of(
 ) -> tuple[NDArray[Any], list[Piece]]:
     """Pieces of a structure on a grid that is near to RAS, with a map of their numbers. Peaks: mean of the 1 ml sphere,
     the highest centred in the piece."""
-    import cc3d
-
-    parts, count = cc3d.connected_components(np.ascontiguousarray(inside), connectivity=26, return_N=True)
+    parts, count = connected_parts(inside)
     if not count:
         return parts, []
     voxel_ml = float(np.prod(spacing_mm)) / 1000

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tumorboard.core.geometry import Geometry
 from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
+from tumorboard.ops.components import connected_parts
 from tumorboard.ops.resample import resample_to
 from tumorboard.tasks.segmentation.cases import Box, CaseVolumes
 from tumorboard.tasks.segmentation.prior import PriorName, prior_channel
@@ -151,9 +152,7 @@ class Preprocessing:
 
 def lesion_volumes_ml(mask: Volume) -> list[float]:
     """Volume of every connected lesion (26 neighbours) of a label map."""
-    import cc3d
-
-    parts = cc3d.connected_components(np.ascontiguousarray(mask.array), connectivity=26)
+    parts, _ = connected_parts(mask.array)
     return (np.bincount(parts.ravel())[1:] * mask.voxel_volume_ml).tolist()
 
 

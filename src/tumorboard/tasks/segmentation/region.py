@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from tumorboard.ops.components import connected_parts
 from tumorboard.tasks.segmentation.cases import Box
 
 __all__ = ["REGIONS", "Region", "RegionName", "coverage", "find_region"]
@@ -103,10 +104,8 @@ def coverage(target: NDArray[np.float32], region: Region) -> float | None:
 
 def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
     """The largest piece (face to face) once thin bridges, as to a couch, are cut; None where there is none."""
-    import cc3d
-
     eroded = ndimage.binary_erosion(mask, border_value=1) if min(mask.shape) > 4 else mask
-    parts = cc3d.connected_components(np.ascontiguousarray(eroded if eroded.any() else mask), connectivity=6)
+    parts, _ = connected_parts(eroded if eroded.any() else mask, connectivity=6)
     sizes = np.bincount(parts.ravel())[1:]
     if not len(sizes):
         return None

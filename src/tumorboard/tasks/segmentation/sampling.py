@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorboard.ops.components import connected_parts
 from tumorboard.ops.patches import turned_patch
 from tumorboard.tasks.segmentation.augmentation import drop_modality, drop_prior, misalignment_mm, varied
 from tumorboard.tasks.segmentation.config import SegmentationConfig
@@ -99,13 +100,11 @@ class PatchSampler:
 def _lesion_places(target: NDArray[np.float32]) -> list[list[NDArray[np.int64]]]:
     """Per structure and lesion (connected, 26 neighbours) up to `_PLACES` evenly spread voxels. A small lesion is
     visited as often as a large one."""
-    import cc3d
-
     structures = []
     for share in target:
         inside = np.ascontiguousarray(share > 0.5)
         found = np.argwhere(inside)
-        part = cc3d.connected_components(inside, connectivity=26)[inside]
+        part = connected_parts(inside)[0][inside]
         lesions = [found[part == number] for number in np.unique(part)]
         structures.append([voxels[:: max(1, len(voxels) // _PLACES)] for voxels in lesions])
     return structures

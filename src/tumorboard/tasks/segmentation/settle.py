@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorboard.core.geometry import Geometry
+from tumorboard.ops.components import connected_parts
 from tumorboard.tasks.segmentation.postprocess import KEEP_ALL, Piece, PieceRules, labels_of, pieces_of
 from tumorboard.tasks.segmentation.preprocess import Prepared
 from tumorboard.tasks.segmentation.region import REGIONS, Region, RegionName, coverage, find_region
@@ -193,14 +194,12 @@ class _Judged:
 def _judged(
     answer: NDArray[np.bool_], truth: NDArray[np.bool_], suv: NDArray[np.float32], edges_mm: NDArray[np.float64]
 ) -> _Judged:
-    import cc3d
-
     parts, pieces = pieces_of(answer, suv, edges_mm)
     sizes = np.bincount(parts.ravel(), minlength=len(pieces) + 1)
     shared = np.bincount(parts[truth], minlength=len(pieces) + 1)
-    lesions = cc3d.connected_components(np.ascontiguousarray(truth), connectivity=26, return_N=True)[1]
+    lesions = connected_parts(truth)[1]
     listed = tuple((piece, int(sizes[piece.number]), int(shared[piece.number])) for piece in pieces)
-    return _Judged(listed, int(truth.sum()), int(lesions))
+    return _Judged(listed, int(truth.sum()), lesions)
 
 
 def _value(cases: Sequence[_Judged], rule: PieceRules) -> float:
