@@ -22,6 +22,8 @@ WORDS = {
     "other-patient": "another patient's map",
 }
 INKS = {"none": "#1d2733", "smoothed-suv": "#b3541e", "anomaly": "#0b6e8f"}
+"""Of the curve; the other controls are fitted with all patients annotated alone."""
+ALONE = {"suv-2.5": "#6b4fa0", "other-patient": "#7a7a7a"}
 SEED = 0
 
 Dice = Mapping[str, float]
@@ -126,6 +128,7 @@ def curve_words(dice: Mapping[tuple[str, int], Dice], sizes: Sequence[int]) -> s
     for arm in INKS:
         values = [_mean(dice[arm, count]) for count in counts_of(dice)]
         said.append(f"{WORDS[arm]} {', '.join(f'{value:.2f}' for value in values)}")
+    said += [f"{WORDS[arm]} with all {_mean(dice[arm, 0]):.2f}" for arm in ALONE if (arm, 0) in dice]
     names = [str(count or f"all ({' and '.join(map(str, sizes))})") for count in counts_of(dice)]
     return f"Dice with {', '.join(names)} annotated patients: {'; '.join(said)}"
 
@@ -138,13 +141,15 @@ def draw(found: Mapping[str, Any], path: Path, *, synthetic: bool) -> None:
     figure = Figure(figsize=(6.5, 4.0), layout="constrained")
     axes = figure.subplots()
     counts = counts_of(dice)
-    for shift, arm in enumerate(INKS):
-        x = [(count or most) * (1 + 0.03 * (shift - 1)) for count in counts]
-        bars = [bootstrap_mean(list(dice[arm, count].values()), seed=SEED) for count in counts]
-        axes.plot(x, [bar.value for bar in bars], "o-", color=INKS[arm], label=WORDS[arm], linewidth=1.5)
+    inks = INKS | {arm: ink for arm, ink in ALONE.items() if (arm, 0) in dice}
+    for shift, arm in enumerate(inks):
+        shown = counts if arm in INKS else [0]
+        x = [(count or most) * (1 + 0.03 * (shift - 1)) for count in shown]
+        bars = [bootstrap_mean(list(dice[arm, count].values()), seed=SEED) for count in shown]
+        axes.plot(x, [bar.value for bar in bars], "o-", color=inks[arm], label=WORDS[arm], linewidth=1.5)
         for at, bar in zip(x, bars, strict=True):
             if bar.low is not None:
-                axes.plot([at, at], [bar.low, bar.high], "-", color=INKS[arm], alpha=0.4, linewidth=3)
+                axes.plot([at, at], [bar.low, bar.high], "-", color=inks[arm], alpha=0.4, linewidth=3)
     axes.set_xscale("log", base=2)
     axes.set_xticks([count or most for count in counts], [str(count or f"all ({most})") for count in counts])
     axes.minorticks_off()
