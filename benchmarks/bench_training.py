@@ -1,7 +1,8 @@
 """Training batches: prepared, and prepared and trained on, against the data loading of the official HECKTOR baseline.
 
 Equal on both sides: the cases (CT, PET and two structures on one grid), patch, batch, network, loss and optimizer, one
-thread. Ours: patches out of memory-mapped arrays, turned, scaled and mirrored at any angle, disturbed in seven ways.
+thread; in the rows "each in its own layout" the peer's network lies in memory as MONAI makes it. Ours: patches out of
+memory-mapped arrays, turned, scaled and mirrored at any angle, disturbed in seven ways.
 The peer, after the recipe's published settings: every case an npz file that is loaded whole, three patches per case by
 MONAI's RandCropByLabelClassesd (0.1, 0.45, 0.45), flips, noise, scale and shift of CT alone, MONAI's DataLoader.
 """
@@ -41,11 +42,20 @@ def main() -> list[dict[str, Any]]:
             for inputs, target in (next(ours), next(peer)):
                 assert inputs.shape == (BATCH, 2, *(PATCH,) * 3) and target.shape == (BATCH, 2, *(PATCH,) * 3)
             note = f"batch of {BATCH} patches of {PATCH} voxels; no equal result: both draw at random"
-            for what, work in (("prepared", lambda batch: None), ("prepared and trained on", trainer())):
-                timing = compare(done(ours, work), done(peer, work), repeats=REPEATS)
+            step = trainer()
+            for what, mine, theirs in (
+                ("prepared", nothing, nothing),
+                ("prepared and trained on", step, step),
+                ("prepared and trained on, each in its own layout", step, trainer(channels_last=False)),
+            ):
+                timing = compare(done(ours, mine), done(peer, theirs), repeats=REPEATS)
                 title = f"training batch {what}, {name}"
                 rows.append(row(title, "npz, MONAI transforms, DataLoader", timing, goal=0.5, note=note))
     return rows
+
+
+def nothing(batch: Any) -> None:
+    """A batch that is only prepared."""
 
 
 def done(batches: Iterator[Any], work: Callable[[Any], None]) -> Callable[[], None]:
@@ -118,8 +128,8 @@ def load_npz(case: dict[str, Any]) -> dict[str, Any]:
         return {key: file[key] for key in ("ct", "pt", "label")}
 
 
-def trainer() -> Callable[[Any], None]:
-    """One update of our small network, the same for both sides."""
+def trainer(*, channels_last: bool = True) -> Callable[[Any], None]:
+    """One update of our small network: as `tumorboard train` lays it out in memory, or as MONAI does."""
     import torch
 
     from tumorboard.tasks.segmentation.config import SegmentationConfig
@@ -127,7 +137,8 @@ def trainer() -> Callable[[Any], None]:
     from tumorboard.tasks.segmentation.model import build_network
 
     torch.manual_seed(0)
-    network = build_network(SegmentationConfig(), 2).train()
+    layout = torch.channels_last_3d if channels_last else torch.contiguous_format
+    network = build_network(SegmentationConfig(), 2).to(memory_format=layout).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
 
     def step(batch: Any) -> None:
