@@ -81,6 +81,19 @@ def nearest_grid(source, index, begin, end, fill, out, start, stop) -> None:  # 
 
 
 @compiled
+def _blended(p00, p01, p10, p11, q00, q01, q10, q11, u, v, w):  # type: ignore[no-untyped-def]
+    """Between eight voxels, u, v and w of the way along the three axes: the digits say low or high along the first and
+    the second, p low and q high along the third."""
+    p00 += u * (p10 - p00)
+    p01 += u * (p11 - p01)
+    q00 += u * (q10 - q00)
+    q01 += u * (q11 - q01)
+    p00 += v * (p01 - p00)
+    q00 += v * (q01 - q00)
+    return p00 + w * (q00 - p00)
+
+
+@compiled
 def linear_points(source, step, quanta, fill, out, start, stop) -> int:  # type: ignore[no-untyped-def]
     """Trilinear interpolation at source index step[:, :3] @ (i, j, k) + step[:, 3], rounded to one part in
     `quanta`; how many lay inside."""
@@ -107,13 +120,7 @@ def linear_points(source, step, quanta, fill, out, start, stop) -> int:  # type:
                 p10, p11 = np.float32(source[d, b, c]), np.float32(source[d, e, c])
                 q00, q01 = np.float32(source[a, b, f]), np.float32(source[a, e, f])
                 q10, q11 = np.float32(source[d, b, f]), np.float32(source[d, e, f])
-                p00 += u * (p10 - p00)
-                p01 += u * (p11 - p01)
-                q00 += u * (q10 - q00)
-                q01 += u * (q11 - q01)
-                p00 += v * (p01 - p00)
-                q00 += v * (q01 - q00)
-                out[i, j, k] = p00 + w * (q00 - p00)
+                out[i, j, k] = _blended(p00, p01, p10, p11, q00, q01, q10, q11, u, v, w)
     return inside
 
 
@@ -168,13 +175,7 @@ def linear_patch(source, step, out) -> None:  # type: ignore[no-untyped-def]
                     p10, p11 = source[channel, a + 1, b, c], source[channel, a + 1, b + 1, c]
                     q00, q01 = source[channel, a, b, c + 1], source[channel, a, b + 1, c + 1]
                     q10, q11 = source[channel, a + 1, b, c + 1], source[channel, a + 1, b + 1, c + 1]
-                    p00 += u * (p10 - p00)
-                    p01 += u * (p11 - p01)
-                    q00 += u * (q10 - q00)
-                    q01 += u * (q11 - q01)
-                    p00 += v * (p01 - p00)
-                    q00 += v * (q01 - q00)
-                    out[channel, i, j, k] = p00 + w * (q00 - p00)
+                    out[channel, i, j, k] = _blended(p00, p01, p10, p11, q00, q01, q10, q11, u, v, w)
 
 
 @compiled
