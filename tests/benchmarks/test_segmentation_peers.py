@@ -98,14 +98,11 @@ def test_the_page_puts_the_best_first_and_pairs_by_patient() -> None:
 
 def test_the_virtual_table_ranks_by_the_challenge_rules() -> None:
     """HECKTOR 2025: GTVn rank from two figures first, then together with GTVp's; by hand: 1 + 1, 2 + 2, 3 + 3."""
-    from segmentation_virtual import FIGURES, table
+    from segmentation_virtual import EITHER, FIGURES, table
 
-    def scored(*values: float) -> Evaluation:
-        rows = [
-            {"metric": metric, "label": label, "value": value, "low": None, "high": None, "n": 4}
-            for (metric, label), value in zip(FIGURES, values, strict=True)
-        ]
-        return Evaluation(rows)
+    def scored(*values: float) -> dict[tuple[str, str], dict[str, Any]]:
+        figures = zip((*FIGURES, EITHER), (*values, 0.5), strict=True)
+        return {figure: {"value": value, "low": None, "high": None} for figure, value in figures}
 
     lines = table("x", {"low": scored(0.1, 0.1, 0.1), "high": scored(0.9, 0.8, 0.7), "mid": scored(0.5, 0.4, 0.3)}, {})
     assert [line.split("|")[1:3] for line in lines[-3:]] == [[" 1 ", " high "], [" 2 ", " mid "], [" 3 ", " low "]]

@@ -51,7 +51,7 @@ def test_misalignment_moves_pet_alone(monkeypatch):
     values = np.zeros((3, 24, 24, 24), np.float32)
     values[:, 11:13, 11:13, 11:13] = 1
     monkeypatch.setattr("tumorboard.tasks.segmentation.sampling.varied", lambda inputs, random: inputs)
-    monkeypatch.setattr("tumorboard.tasks.segmentation.sampling._random_matrix", lambda random: np.eye(3))
+    monkeypatch.setattr("tumorboard.tasks.segmentation.sampling._random_matrix", lambda random, axes: np.eye(3))
     monkeypatch.setattr(
         "tumorboard.tasks.segmentation.sampling.misalignment_mm", lambda random, sigma: np.array([8.0, 0, 0])
     )

@@ -44,7 +44,19 @@ class SegmentationConfig(BaseModel):
         45.0, ge=0, description="Most that is cut off each side of a training image, so that its border tells nothing."
     )
     foreground: float = Field(0.67, ge=0, le=1, description="Share of patches placed on a lesion.")
+    physiological: float = Field(
+        0.75,
+        ge=0,
+        le=1,
+        description="Share of the other patches placed by uptake, where healthy tissue looks like a tumour; the rest "
+        "anywhere.",
+    )
 
+    mirrored: Literal["auto", "all", "left-right"] = Field(
+        "auto",
+        description="Axes along which training images are mirrored by chance, and `mirror` averages; auto: all with "
+        "one structure, left and right where structures are told apart by where they lie.",
+    )
     misalignment_mm: float = Field(3.0, ge=0, description="Standard deviation of a shift of PET against CT.")
     modality_dropout: float = Field(
         0.0, ge=0, lt=1, description="Share of patches without CT or without PET, so that either can be missing later."
@@ -154,6 +166,12 @@ class SegmentationConfig(BaseModel):
         if self.prior_run is not None and self.prior not in FROM_MAPS:
             raise ValueError(f"prior_run is for prior={' or '.join(FROM_MAPS)}")
         return self
+
+    def mirrored_axes(self, structures: int) -> tuple[int, ...]:
+        """Axes of an image in RAS along which its mirror image is as good as itself. A body is alike left and right
+        alone: what is a node and what a tumour is told by front and back, top and bottom (docs/adr/0188)."""
+        alike = self.mirrored == "all" or (self.mirrored == "auto" and structures == 1)
+        return (0, 1, 2) if alike else (0,)
 
     @property
     def inputs(self) -> int:

@@ -106,7 +106,8 @@ class SegmentationModel:
         """Probability of each structure, (structures, i, j, k) on the working grid: windows weighted by a Gaussian
         round their centre, averaged over mirrored inputs and the members of the ensemble."""
         image = prepared.inputs
-        mirrors: list[tuple[int, ...]] = [(), (1,), (2,), (3,)] if self.config.mirror else [()]
+        axes_of_body = self.config.mirrored_axes(len(self.preprocessing.structures)) if self.config.mirror else ()
+        mirrors: list[tuple[int, ...]] = [(), *((axis + 1,) for axis in axes_of_body)]
         window = tuple(self._window(n) for n in image.shape[1:])
         predictors = self._choose(image, window)
         total = np.zeros((len(self.preprocessing.structures) + 1, *image.shape[1:]), np.float32)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorboard.ops.components import connected_parts
 from tumorboard.ops.patches import turned_patch
 from tumorboard.tasks.segmentation.augmentation import drop_modality, drop_prior, misalignment_mm, varied
 from tumorboard.tasks.segmentation.config import SegmentationConfig
+from tumorboard.tasks.segmentation.places import Places
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,8 +25,6 @@ __all__ = ["Batch", "PatchSampler"]
 
 IMAGES, PET = 2, 1
 """CT and PET, which channels of their own kind of variation may follow; a prior comes after them."""
-_PLACES = 2000
-"""Voxels remembered per lesion."""
 _CUT_SHARE = 0.3
 """Most of an axis that is cut off at each end."""
 
@@ -45,24 +43,42 @@ class PatchSampler:
     def __init__(self, arrays: Sequence[NDArray[np.float32]], config: SegmentationConfig, *, spacing_mm: float) -> None:
         self._arrays, self._config = arrays, config
         self._spacing_mm, self._cut_voxels = spacing_mm, config.random_cut_mm / spacing_mm
-        self._places: dict[int, list[list[NDArray[np.int64]]]] = {}
+        self._places: dict[int, Places] = {}
 
     def __call__(self, random: np.random.Generator) -> Batch:
         import torch
 
         size = self._config.batch
         chosen = random.choice(len(self._arrays), size, replace=size > len(self._arrays))
-        patches = [self._patch(int(index), random) for index in chosen]
+        patches = [self._patch(*self._subject(int(index), random), random) for index in chosen]
         inputs, target = (torch.stack(part) for part in zip(*patches, strict=True))
         return Batch(inputs.contiguous(memory_format=torch.channels_last_3d), target)
 
-    def _patch(self, index: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def _subject(self, index: int, random: np.random.Generator) -> tuple[int, int | None]:
+        """Case and structure to place a patch on, every structure as often as any other; None for other tissue. Where
+        the case `index` has no such lesion, another one that has."""
+        if random.random() >= self._config.foreground:
+            return index, None
+        structure = int(random.integers(len(self._arrays[index]) - self._config.inputs))
+        if self._places_of(index).lesions[structure]:
+            return index, structure
+        others = map(int, random.permutation(len(self._arrays)))
+        having = next((other for other in others if self._places_of(other).lesions[structure]), None)
+        return (index, None) if having is None else (having, structure)
+
+    def _places_of(self, index: int) -> Places:
+        if index not in self._places:  # looked for when a case is drawn first: a large cohort would start late
+            array = self._arrays[index]
+            self._places[index] = Places.of(array[PET], array[self._config.inputs :])
+        return self._places[index]
+
+    def _patch(self, index: int, structure: int | None, random: np.random.Generator) -> tuple[Tensor, Tensor]:
         import torch
 
         array, size, inputs = self._arrays[index], self._config.patch_voxels, self._config.inputs
         low, high = self._random_box(np.array(array.shape[1:]), random)
-        centre = self._centre(index, low, high, random)
-        matrix = _random_matrix(random)
+        centre = self._centre(self._places_of(index), structure, (low, high), random)
+        matrix = _random_matrix(random, self._config.mirrored_axes(len(array) - inputs))
         moved = misalignment_mm(random, self._config.misalignment_mm) / self._spacing_mm
         turned = turned_patch(array, (low, high), matrix, centre, size)
         if moved.any():
@@ -80,16 +96,19 @@ class PatchSampler:
         high = shape - np.rint(random.uniform(0, 1, 3) * most).astype(int)
         return low, np.maximum(high, low + 1)
 
-    def _centre(self, index: int, low: NDArray[Any], high: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
+    def _centre(
+        self,
+        places: Places,
+        structure: int | None,
+        box: tuple[NDArray[Any], NDArray[Any]],
+        random: np.random.Generator,
+    ) -> NDArray[Any]:
         """Middle of the patch, so that it stays in the box where the box is large enough."""
-        half = self._config.patch_voxels / 2
-        if index not in self._places:  # looked for when a case is drawn first: a large cohort would start late
-            self._places[index] = _lesion_places(self._arrays[index][self._config.inputs :])
-        structures = [lesions for lesions in self._places[index] if lesions]
-        if structures and random.random() < self._config.foreground:
-            lesions = structures[int(random.integers(len(structures)))]
-            places = lesions[int(random.integers(len(lesions)))]
-            wanted = places[int(random.integers(len(places)))] + random.uniform(-half / 2, half / 2, 3)
+        (low, high), half = box, self._config.patch_voxels / 2
+        if structure is not None:
+            wanted = places.on_lesion(structure, random) + random.uniform(-half / 2, half / 2, 3)
+        elif len(places.active) and random.random() < self._config.physiological:
+            wanted = places.on_active(random) + random.uniform(-half / 2, half / 2, 3)
         else:
             wanted = random.uniform(low, high)
         middle = (low + high - 1) / 2
@@ -97,21 +116,8 @@ class PatchSampler:
         return np.where(high - low > 2 * half, kept, middle + random.uniform(-3, 3, 3))
 
 
-def _lesion_places(target: NDArray[np.float32]) -> list[list[NDArray[np.int64]]]:
-    """Per structure and lesion (connected, 26 neighbours) up to `_PLACES` evenly spread voxels. A small lesion is
-    visited as often as a large one."""
-    structures = []
-    for share in target:
-        inside = np.ascontiguousarray(share > 0.5)
-        found = np.argwhere(inside)
-        part = connected_parts(inside)[0][inside]
-        lesions = [found[part == number] for number in np.unique(part)]
-        structures.append([voxels[:: max(1, len(voxels) // _PLACES)] for voxels in lesions])
-    return structures
-
-
-def _random_matrix(random: np.random.Generator) -> NDArray[np.float64]:
-    """Rotation (most about the body's axis), scale by up to a fifth, mirrors."""
+def _random_matrix(random: np.random.Generator, axes: Sequence[int]) -> NDArray[np.float64]:
+    """Rotation (most about the body's axis), scale by up to a fifth, mirrors along `axes`."""
     matrix = np.eye(3)
     for axis, angle in enumerate(random.normal(0, 0.3, 3) * (0.5, 0.5, 1.0)):
         one, two = (a for a in range(3) if a != axis)
@@ -119,7 +125,7 @@ def _random_matrix(random: np.random.Generator) -> NDArray[np.float64]:
         turn[one, one] = turn[two, two] = np.cos(angle)
         turn[one, two], turn[two, one] = -np.sin(angle), np.sin(angle)
         matrix = matrix @ turn
-    mirrors = np.where(random.random(3) < 0.5, -1.0, 1.0)
+    mirrors = np.where((random.random(3) < 0.5) & np.isin(np.arange(3), axes), -1.0, 1.0)
     scale = float(np.exp(random.uniform(-0.2, 0.2)))
     mirrored: NDArray[np.float64] = matrix * mirrors * scale
     return mirrored
