@@ -7,9 +7,13 @@ import pytest
 import torch
 
 from tumorboard.core.errors import TumorboardError
+from tumorboard.core.geometry import Geometry
 from tumorboard.models.segmentation_networks import build_segmentation_network
 from tumorboard.tasks.segmentation import inference as module
+from tumorboard.tasks.segmentation.config import SegmentationConfig
 from tumorboard.tasks.segmentation.inference import busiest, choose_predictor
+from tumorboard.tasks.segmentation.model import SegmentationModel
+from tumorboard.tasks.segmentation.preprocess import Prepared, Preprocessing
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +74,25 @@ def test_coarser_outputs_count_half_as_much_each_and_learn_the_same_truth():
     wanted = (dice_and_cross_entropy(logits[0], shares) + dice_and_cross_entropy(logits[1], coarse) / 2) / 1.5
     assert float(supervised_loss(logits, shares)) == pytest.approx(float(wanted), rel=1e-6)
     assert float(supervised_loss(logits[:1], shares)) == float(dice_and_cross_entropy(logits[0], shares))
+
+
+@pytest.mark.parametrize(
+    ("structures", "mirrored", "axes"),
+    [(("GTV",), "auto", (0, 1, 2)), (("GTVp", "GTVn"), "auto", (0,)), (("GTVp", "GTVn"), "all", (0, 1, 2))],
+)
+def test_predictions_are_averaged_over_the_mirrors_of_training(structures, mirrored, axes):
+    """The mean over mirror images is told apart by hand: the network's answers depend on where a voxel lies."""
+    settings = {"channels": (4, 8), "patch_voxels": 16, "window_voxels": 16, "inference": "torch"}
+    torch.manual_seed(0)
+    net = build_segmentation_network("unet", inputs=2, outputs=len(structures) + 1, channels=(4, 8)).eval()
+    grid = Geometry((16, 16, 16), np.diag([4.0, 4.0, 4.0, 1.0]))
+    image = np.random.default_rng(0).random((2, 16, 16, 16), np.float32)
+    config = SegmentationConfig(**settings, mirrored=mirrored)
+    model = SegmentationModel((net,), config, Preprocessing(4.0, (-160.0, 240.0), structures), {})
+    found = model.probabilities(Prepared(image, None, grid, grid))
+
+    with torch.inference_mode():
+        turned = [(), *((axis + 2,) for axis in axes)]
+        batch = torch.from_numpy(image)[None]
+        answers = [net(batch.flip(dims)).softmax(1).flip(dims)[0, 1:] for dims in turned]
+    np.testing.assert_allclose(found, torch.stack(answers).mean(0).numpy(), atol=1e-4)
