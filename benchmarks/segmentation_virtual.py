@@ -44,9 +44,10 @@ FIGURES = (("dice", "GTVp"), ("aggregated_dice", "GTVn"), ("aggregated_lesion_f1
 TITLES = {"folds": "5 folds by patient", "centres": "one centre left out at a time"}
 EITHER = ("aggregated_dice", "either")
 SEED = 11
-NARROW = ("segresnet", "residual-encoder")
+SLOW = ("segresnet", "residual-encoder")
 """Networks whose first level has the full resolution: at the width of the unet, whose first layer halves it, an update
-takes six times as long. They get half of its channels, for SegResNet the default of MONAI."""
+takes six times as long. They get half of its channels (for SegResNet the default of MONAI) and smaller patches."""
+PATCH_VOXELS, SMALLER_PATCH_VOXELS = 40, 32
 
 
 def main() -> None:
@@ -118,7 +119,11 @@ def one_network(
         rows = evaluate(cohort, folder, rules=rules, seed=config.seed).scores
         scores[name] = {(row["metric"], row["label"]): row for row in rows} | {EITHER: either(cohort, cases, out, name)}
     run = next(row for row in result.rows["runs"] if row["run_id"] == network)
-    facts = {"folds": json.loads(run["metrics"])["folds"], "channels": list(config.widths)}
+    facts = {
+        "folds": json.loads(run["metrics"])["folds"],
+        "channels": list(config.widths),
+        "patch": config.patch_voxels,
+    }
     listed = {name: [(*figure, row) for figure, row in rows.items()] for name, rows in scores.items()}
     atomic_write_text(kept, json.dumps({"of": key, "scores": listed, "run": facts}))
     return scores, facts
@@ -139,9 +144,10 @@ def settings_of(
         "budget_clock": "cpu",
         "workers": arguments.workers,
         "folds": 5,
+        "patch_voxels": PATCH_VOXELS,
     }
-    if network in NARROW:
-        settings["channels"] = tuple(width // 2 for width in CHANNELS["S"])
+    if network in SLOW:
+        settings |= {"channels": tuple(width // 2 for width in CHANNELS["S"]), "patch_voxels": SMALLER_PATCH_VOXELS}
     if protocol == "centres":
         settings["protocol"] = "leave-one-centre-out"
     settings |= dict(setting.split("=", 1) for setting in arguments.set)
@@ -179,9 +185,9 @@ def table(title: str, scores: Mapping[str, Scores], spent: Mapping[str, Mapping[
     lines = [
         f"\n## {title}\n",
         "| rank | run | Dice GTVp | aggregated Dice GTVn | aggregated F1 GTVn | aggregated Dice of both as one | "
-        "channels | updates per fold |",
+        "channels | patch | updates per fold |",
     ]
-    lines.append("|---|---|---|---|---|---|---|---|")
+    lines.append("|---" * 9 + "|")
     for name in sorted(ranks, key=lambda run: ranks[run]):
         cells = " | ".join(cell(scores[name][figure]) for figure in (*FIGURES, EITHER))
         lines.append(f"| {ranks[name]:g} | {name} | {cells} | {effort(spent.get(name))} |")
@@ -190,9 +196,9 @@ def table(title: str, scores: Mapping[str, Scores], spent: Mapping[str, Mapping[
 
 def effort(facts: Mapping[str, Any] | None) -> str:
     if facts is None:
-        return "- | -"
+        return "- | - | -"
     steps: Sequence[int] = [fold["steps"] for fold in facts["folds"]]
-    return f"{facts['channels'][0]} to {facts['channels'][-1]} | {min(steps)} to {max(steps)}"
+    return f"{facts['channels'][0]} to {facts['channels'][-1]} | {facts['patch']} | {min(steps)} to {max(steps)}"
 
 
 def cell(row: Mapping[str, Any]) -> str:

@@ -44,6 +44,10 @@ def segmentation_loss(logits: Tensor, shares: Tensor, *, loss: LossName) -> Tens
     there is no smoothing term that would reward an empty answer (Milletari et al. 2016; Isensee et al. 2021). Where a
     structure is absent, what is called by its name costs as much as it would in a sample of the batch's mean volume of
     that structure: p / (p + volume), 0 for an empty answer.
+
+    With several structures, also cross-entropy of the name of a lesion where there is one, every structure counting the
+    same: lesions are a few voxels in a hundred, so that their cross-entropy among all voxels says next to nothing, and
+    the gradient of Dice vanishes once a name is never given (docs/adr/0188).
     """
     import torch
 
@@ -65,4 +69,8 @@ def segmentation_loss(logits: Tensor, shares: Tensor, *, loss: LossName) -> Tens
     usual = (volume * present).sum(0) / present.sum(0).clamp_min(1)
     false = called / (called + usual).clamp_min(1e-6)
     scored = present | (usual > 0)
-    return voxelwise + torch.where(present, 1 - dice, false)[scored.expand_as(present)].mean()
+    overlap = torch.where(present, 1 - dice, false)[scored.expand_as(present)].mean()
+    if shares.shape[1] == 1:
+        return voxelwise + overlap
+    naming = -(torch.log_softmax(logits[:, 1:], dim=1) * shares).sum(space) / volume.clamp_min(1e-6)
+    return voxelwise + overlap + naming[present].mean()
