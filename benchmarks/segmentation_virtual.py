@@ -105,7 +105,10 @@ def one_network(
     cases = find_cases(cohort, labelled=True)
     config = settings_of(network, protocol, cases, arguments)
     out = arguments.out.resolve() / protocol / network
-    asked = [config.model_dump(mode="json"), sorted(str(row["sha256"]) for row in cohort.rows("images"))]
+    asked = [
+        config.model_dump(mode="json", exclude={"workers"}),
+        sorted(str(row["sha256"]) for row in cohort.rows("images")),
+    ]
     kept, key = out / "scores.json", sha256(json.dumps(asked).encode()).hexdigest()
     if kept.is_file():
         record = json.loads(kept.read_text(encoding="utf-8"))
