@@ -176,9 +176,9 @@ def heading(cohort: Cohort, arguments: argparse.Namespace) -> list[str]:
         f"training per network and fold, one thread each, {arguments.workers} side by side"
         f"{': ' + ', '.join(arguments.set) if arguments.set else ''}. "
         f"{allowed(arguments.minutes)} Rules of HECKTOR 2025: mean Dice of GTVp, aggregated Dice and F1 of GTVn (IoU "
-        "above 0.3), final rank by Borda counts; 95 % bootstrap intervals by patient. Beside them, not counted: Dice of both as one, whatever a lesion is called. Thresholds call the "
-        "largest hot piece GTVp and the others GTVn. What these patients teach is known only of them: no figure here "
-        "says anything about real ones.\n",
+        "above 0.3), final rank by Borda counts; 95 % bootstrap intervals by patient. Beside them, not counted: Dice "
+        "of both as one, whatever a lesion is called. Thresholds call the largest hot piece GTVp and the others GTVn. "
+        "What these patients teach is known only of them: no figure here says anything about real ones.\n",
     ]
 
 
