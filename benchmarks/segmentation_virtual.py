@@ -28,6 +28,7 @@ from tumorboard.io.nifti import read_nifti
 from tumorboard.io.store import open_cohort
 from tumorboard.metrics.official import load_rules
 from tumorboard.metrics.official.hecktor2025 import rank_task1
+from tumorboard.metrics.overlap import aggregated_dice
 from tumorboard.models.segmentation_networks import CHANNELS
 from tumorboard.phantom import make_cohort
 from tumorboard.tasks.segmentation.baselines import THRESHOLDS
@@ -159,12 +160,12 @@ def settings_of(
 
 def either(cohort: Cohort, cases: Sequence[Case], out: Path, run: str) -> dict[str, Any]:
     """Aggregated Dice of tumour and nodes as one: how well they are drawn, whatever they are called."""
-    shared = total = 0
+    counts = []
     for case in cases:
         truth = cohort.image(str(case.mask_id)).array > 0
         found = read_nifti(mask_path(out / "masks", case, run), unit=Unit.LABEL).array > 0
-        shared, total = shared + int(np.sum(truth & found)), total + int(truth.sum() + found.sum())
-    return {"value": 2 * shared / total, "low": None}
+        counts.append([truth.sum(), found.sum(), (truth & found).sum()])
+    return {"value": aggregated_dice(*np.transpose(counts)), "low": None}
 
 
 def heading(cohort: Cohort, arguments: argparse.Namespace) -> list[str]:
@@ -185,7 +186,7 @@ def heading(cohort: Cohort, arguments: argparse.Namespace) -> list[str]:
 def allowed(minutes: float) -> str:
     """How the time compares with an hour on two cores for the five folds of a network."""
     part = minutes / (60 * 2 / 5)
-    return f"All folds together that is {part:.0%} of an hour on two cores."
+    return f"Five folds together that is {part:.0%} of an hour on two cores."
 
 
 def table(title: str, scores: Mapping[str, Scores], spent: Mapping[str, Mapping[str, Any]]) -> list[str]:

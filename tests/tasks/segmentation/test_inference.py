@@ -8,6 +8,7 @@ import torch
 
 from tumorboard.core.errors import TumorboardError
 from tumorboard.core.geometry import Geometry
+from tumorboard.engine.checkpoints import read_checkpoint, write_checkpoint
 from tumorboard.models.segmentation_networks import build_segmentation_network
 from tumorboard.tasks.segmentation import inference as module
 from tumorboard.tasks.segmentation.config import SegmentationConfig
@@ -96,3 +97,15 @@ def test_predictions_are_averaged_over_the_mirrors_of_training(structures, mirro
         batch = torch.from_numpy(image)[None]
         answers = [net(batch.flip(dims)).softmax(1).flip(dims)[0, 1:] for dims in turned]
     np.testing.assert_allclose(found, torch.stack(answers).mean(0).numpy(), atol=1e-4)
+
+
+def test_a_model_of_before_there_was_the_setting_keeps_its_mirrors(tmp_path):
+    config = SegmentationConfig(channels=(4, 8))
+    net = build_segmentation_network("unet", inputs=2, outputs=3, channels=(4, 8))
+    model = SegmentationModel((net,), config, Preprocessing(4.0, (-160.0, 240.0), ("GTVp", "GTVn")), {})
+    path = model.save(tmp_path)
+    assert SegmentationModel.load(tmp_path).config == config
+    kept = read_checkpoint(path)
+    old = {name: value for name, value in kept.state["config"].items() if name != "mirrored"}
+    write_checkpoint(path, tensors=kept.tensors, state={**kept.state, "config": old})
+    assert SegmentationModel.load(tmp_path).config.mirrored_axes(2) == (0, 1, 2)

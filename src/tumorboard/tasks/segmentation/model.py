@@ -90,7 +90,8 @@ class SegmentationModel:
                 found=f"a {state.get('kind')} with preprocessing version {version}",
                 expected=f"a {_KIND} model with preprocessing version {VERSION}",
             )
-        config = SegmentationConfig.model_validate(state["config"])
+        # Files of before there was the setting were trained along all axes, and are answered as they were.
+        config = SegmentationConfig.model_validate({"mirrored": "all", **state["config"]})
         preprocessing = Preprocessing.from_json(state["preprocessing"])
         networks = []
         for number in range(state.get("members", 1)):
