@@ -104,5 +104,9 @@ def test_the_virtual_table_ranks_by_the_challenge_rules() -> None:
         figures = zip((*FIGURES, EITHER), (*values, 0.5), strict=True)
         return {figure: {"value": value, "low": None, "high": None} for figure, value in figures}
 
-    lines = table("x", {"low": scored(0.1, 0.1, 0.1), "high": scored(0.9, 0.8, 0.7), "mid": scored(0.5, 0.4, 0.3)}, {})
+    spent = {"high": {"channels": [8, 16], "patch": 32, "rate": 5e-3, "folds": [{"steps": 7}, {"steps": 5}]}}
+    found = {"low": scored(0.1, 0.1, 0.1), "high": scored(0.9, 0.8, 0.7), "mid": scored(0.5, 0.4, 0.3)}
+    lines = table("x", found, spent)
     assert [line.split("|")[1:3] for line in lines[-3:]] == [[" 1 ", " high "], [" 2 ", " mid "], [" 3 ", " low "]]
+    assert lines[-3].endswith("| 8 to 16 | 32 | 0.005 | 5 to 7 |")
+    assert len({line.count("|") for line in lines[1:]}) == 1

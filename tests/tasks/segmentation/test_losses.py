@@ -80,3 +80,13 @@ def test_a_name_that_is_never_given_is_still_learnt(slabs):
     pull = -float((logits.grad[:, 2] * shares[:, 1]).sum())
     among_all = slabs / 8
     assert pull == pytest.approx(1 + among_all, abs=0.05)
+
+
+def test_the_name_of_a_lesion_waits_until_it_is_found():
+    """Half found (background as likely as the two names together, which are level): half of ln 2 for each structure."""
+    shares = torch.cat([sample(2), sample(4) - sample(2)], dim=1)
+    logits = torch.zeros(1, 3, 8, 4, 4)
+    logits[:, 0] = torch.where(shares.sum(1) > 0, float(np.log(2)), 40.0)
+    found = float(segmentation_loss(logits, shares, loss="dice-ce"))
+    # Cross-entropy of all voxels: half of them give the truth 1/4. Dice of each: 2 * 8 / (8 + 8 + 32).
+    assert found == pytest.approx(np.log(4) / 2 + (1 - 16 / 48) + np.log(2) / 2, abs=1e-5)

@@ -10,6 +10,7 @@ from tumorboard.core.units import Unit
 from tumorboard.core.volume import Volume
 from tumorboard.ops.resample import resample_to
 from tumorboard.tasks.segmentation.cases import CaseVolumes
+from tumorboard.tasks.segmentation.postprocess import labels_of
 from tumorboard.tasks.segmentation.preprocess import Preprocessing, choose_spacing, lesion_volumes_ml
 
 RADIUS_MM = 6.3  # 1.05 ml
@@ -92,6 +93,23 @@ def test_two_structures_come_back_with_their_own_values():
     for value in (1, 2):
         a, b = back == value, labels == value
         assert 2 * (a & b).sum() / (a.sum() + b.sum()) > 0.95
+
+
+@pytest.mark.parametrize(("shares", "name"), [((0.35, 0.25), 1), ((0.2, 0.35), 2), ((0.2, 0.15), 0), ((0.0, 0.6), 2)])
+def test_a_lesion_whose_name_is_in_doubt_is_still_a_lesion(shares, name):
+    """By hand: together .6, .55, .35, .6; the background has the rest, which is more than either name in the first."""
+    grid = GRIDS["anisotropic"]
+    inside = sphere(grid, grid.to_world((np.array(grid.shape) - 1) / 2), 12)
+    preprocessing = Preprocessing(2.0, (-160, 240), ("GTVp", "GTVn"))
+    prepared = preprocessing.forward(volumes_of(inside, grid))
+    middle = tuple(n // 2 for n in prepared.working.shape)
+    probabilities = np.zeros((2, *prepared.working.shape), np.float32)
+    for index, share in enumerate(shares):
+        probabilities[index] = share * (prepared.target[0] > 0.5)
+    assert labels_of(probabilities)[middle] == name
+    back = preprocessing.inverse(probabilities, prepared).array
+    assert back[tuple(n // 2 for n in grid.shape)] == name
+    assert set(np.unique(back)) == {0, name}
 
 
 def test_intensities_do_not_depend_on_what_else_is_in_view():

@@ -42,6 +42,24 @@ def test_head_and_neck_is_judged_as_hecktor_2025_does():
     assert challenge_score([(nodes + primary, nodes + primary)], ("GTVp", "GTVn"), 3.0) == 1.0
 
 
+def test_weights_are_chosen_by_the_rule_that_answers():
+    """A network that gives a lesion .35 and .25 for its two names, .4 for none of them: found whole, by the first."""
+
+    class InDoubt(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.shares = torch.nn.Parameter(torch.tensor([[0.98, 0.01, 0.01], [0.4, 0.35, 0.25]]))
+
+        def forward(self, image):
+            return self.shares[(image[:, 0] > 0).long()].movedim(-1, 1).log()
+
+    inside = (box((2, 6)) > 0).astype(np.float32)
+    array = np.stack([inside, inside, inside, np.zeros_like(inside)])
+    score = scorer([array], ("primary", "node"), spacing_mm=3.0, window=12)
+    with torch.no_grad():
+        assert score(InDoubt().eval()) == 1.0
+
+
 def test_patients_that_choose_do_not_train(spheres):
     cases = find_cases(spheres, labelled=True)
     learning, choosing = inner_split(cases, 0.3, seed=1)

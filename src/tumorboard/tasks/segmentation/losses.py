@@ -47,7 +47,8 @@ def segmentation_loss(logits: Tensor, shares: Tensor, *, loss: LossName) -> Tens
 
     With several structures, also cross-entropy of the name of a lesion where there is one, every structure counting the
     same: lesions are a few voxels in a hundred, so that their cross-entropy among all voxels says next to nothing, and
-    the gradient of Dice vanishes once a name is never given (docs/adr/0188).
+    the gradient of Dice vanishes once a name is never given. A voxel counts by how far it is found, one minus the
+    probability of the background: a network that draws nothing yet learns to draw first (docs/adr/0188).
     """
     import torch
 
@@ -72,5 +73,6 @@ def segmentation_loss(logits: Tensor, shares: Tensor, *, loss: LossName) -> Tens
     overlap = torch.where(present, 1 - dice, false)[scored.expand_as(present)].mean()
     if shares.shape[1] == 1:
         return voxelwise + overlap
-    naming = -(torch.log_softmax(logits[:, 1:], dim=1) * shares).sum(space) / volume.clamp_min(1e-6)
+    found = 1 - log_probability[:, :1].exp().detach()
+    naming = -(found * torch.log_softmax(logits[:, 1:], dim=1) * shares).sum(space) / volume.clamp_min(1e-6)
     return voxelwise + overlap + naming[present].mean()

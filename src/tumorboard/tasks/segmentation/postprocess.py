@@ -14,7 +14,10 @@ from scipy import ndimage
 from tumorboard.metrics.radiomics.peak import peaks_near
 from tumorboard.ops.components import connected_parts
 
-__all__ = ["KEEP_ALL", "Piece", "PieceRules", "apply_rules", "labels_of", "pieces_of"]
+__all__ = ["A_LESION", "KEEP_ALL", "Piece", "PieceRules", "apply_rules", "labels_of", "pieces_of"]
+
+A_LESION = 0.5
+"""Where the probabilities of all structures add up to more, a voxel belongs to a lesion."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,10 @@ class Piece:
 
 
 def labels_of(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """(structures, i, j, k) -> label map: the most probable structure where it is more probable than none."""
-    best = probabilities.max(axis=0)
+    """(structures, i, j, k) -> label map: a lesion where all structures together are more probable than none of them,
+    by the name of the most probable one. A lesion whose name is in doubt is still a lesion (docs/adr/0188)."""
     labels: NDArray[np.uint8] = (probabilities.argmax(axis=0) + 1).astype(np.uint8)
-    labels[best <= 1 - probabilities.sum(axis=0)] = 0
+    labels[probabilities.sum(axis=0) <= A_LESION] = 0
     return labels
 
 

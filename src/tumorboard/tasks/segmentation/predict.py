@@ -81,9 +81,9 @@ def predict(
     map : where exams are answered (an executor's ``map``).
 
     Returns rows of runs, images (masks; maps of doubt where the model's setting `uncertainty` wants them) and findings;
-    a lesion's `score` is the mean probability of its voxels. An exam that cannot be predicted (SGM101 without CT or PET
-    unless the network learnt to do without, UNT101 with a PET not in SUVbw, SGM103, SGM107, unreadable files) gets no
-    mask; the run's `metrics` name it under ``refused``, and its error is raised where no exam could be predicted.
+    a lesion's `score` is the mean probability of its name in it. An exam that cannot be predicted (SGM101 without CT or
+    PET unless the network learnt to do without, UNT101 with a PET not in SUVbw, SGM103, SGM107, unreadable files) gets
+    no mask; the run's `metrics` name it under ``refused``, and its error is raised where no exam could be predicted.
 
     A model with a prior from maps takes those of the run `prior_run` of `cohort`. An exam without one is answered
     without, and ``remarks`` say so, if the model learnt to do without (`prior_dropout`), else refused (SGM109).

@@ -21,6 +21,7 @@ from tumorboard.core.volume import Volume
 from tumorboard.ops.components import connected_parts
 from tumorboard.ops.resample import resample_to
 from tumorboard.tasks.segmentation.cases import Box, CaseVolumes
+from tumorboard.tasks.segmentation.postprocess import A_LESION
 from tumorboard.tasks.segmentation.prior import PriorName, prior_channel
 
 __all__ = ["Prepared", "Preprocessing", "choose_spacing", "lesion_volumes_ml"]
@@ -110,8 +111,8 @@ class Preprocessing:
 
     def inverse(self, probabilities: NDArray[np.float32], prepared: Prepared, *, sharp: bool = False) -> Volume:
         """Probabilities of the structures (structures, i, j, k) on the working grid -> label map (uint8) on the
-        native grid: the most probable structure where it is more probable than none of them. `sharp`: they are
-        `sharpened` already.
+        native grid: the most probable structure where all together are more probable than none of them. `sharp`: they
+        are `sharpened` already.
         """
         if not sharp:
             probabilities = self.sharpened(probabilities, prepared)
@@ -126,19 +127,19 @@ class Preprocessing:
         self, probabilities: NDArray[np.float32], prepared: Prepared, grid: Geometry, labels: NDArray[np.uint8]
     ) -> None:
         """Writes the labels of `grid` into `labels`."""
-        best, rest = np.zeros(grid.shape, np.float32), np.ones(grid.shape, np.float32)
+        best, together = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.float32)
         for index, map_ in enumerate(probabilities):
             volume = Volume(np.ascontiguousarray(map_, np.float32), prepared.working.affine, Unit.PROBABILITY)
             here = resample_to(volume, grid, method="linear", fill=0.0).array
-            rest -= here
+            together += here
             wins = here > best
             labels[wins], best[wins] = index + 1, here[wins]
-        labels[best <= rest] = 0
+        labels[together <= A_LESION] = 0
 
     def reach(self, probabilities: NDArray[np.float32], prepared: Prepared) -> Box | None:
-        """The box of native voxels outside of which no structure can be the most probable; None where nowhere.
-        `probabilities` sharpened."""
-        high = probabilities.max(axis=0) > 0.999 / (len(probabilities) + 1)  # less cannot win against all others
+        """The box of native voxels outside of which there can be no lesion; None where nowhere. `probabilities`
+        sharpened."""
+        high = probabilities.sum(axis=0) > 0.999 * A_LESION  # interpolation gives no more than the highest beside it
         if not high.any():
             return None
         ends = [np.flatnonzero(high.any(axis=tuple(a for a in range(3) if a != axis)))[[0, -1]] for axis in range(3)]

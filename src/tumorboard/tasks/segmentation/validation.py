@@ -16,6 +16,7 @@ from tumorboard.metrics.official.hecktor2025 import SegmentationRules2025
 from tumorboard.metrics.overlap import dice_of_counts
 from tumorboard.ops.sliding import slide
 from tumorboard.tasks.segmentation.cases import Case
+from tumorboard.tasks.segmentation.postprocess import labels_of
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -69,7 +70,7 @@ def scorer(
             answer = _predictor(network)
             edges = (window,) * 3
             found = slide(answer, np.asarray(array[:inputs]), window=edges, overlap=0, outputs=len(structures) + 1)
-            pairs.append((_labels(np.asarray(array[inputs:])), found.argmax(0).astype(np.uint8)))
+            pairs.append((_labels(np.asarray(array[inputs:])), labels_of(found[1:])))
         return challenge_score(pairs, structures, spacing_mm)
 
     return score
@@ -81,7 +82,7 @@ def _predictor(network: Module) -> Callable[[NDArray[np.float32]], NDArray[np.fl
     device = next(network.parameters()).device
 
     def answer(batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = network(torch.from_numpy(batch).to(device)).float().cpu().numpy()
+        found: NDArray[np.float32] = network(torch.from_numpy(batch).to(device)).float().softmax(1).cpu().numpy()
         return found
 
     return answer
