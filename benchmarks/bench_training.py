@@ -1,7 +1,8 @@
 """Training batches: prepared, and prepared and trained on, against the data loading of the official HECKTOR baseline.
 
 Equal on both sides: the cases (CT, PET and two structures on one grid), patch, batch, network, loss and optimizer, one
-thread; in the rows "each in its own layout" the peer's network lies in memory as MONAI makes it. Ours: patches out of
+thread; in the rows "each in its own way" the peer's network lies in memory as MONAI makes it and runs float32, ours as
+`tumorboard train` has it, in bfloat16 where the processor multiplies that. Ours: patches out of
 memory-mapped arrays, turned, scaled and mirrored at any angle, disturbed in seven ways.
 The peer, after the recipe's published settings: every case an npz file that is loaded whole, three patches per case by
 MONAI's RandCropByLabelClassesd (0.1, 0.45, 0.45), flips, noise, scale and shift of CT alone, MONAI's DataLoader.
@@ -19,6 +20,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 from harness import compare, printed, row
+
+from tumorboard.engine.precision import cpu_has_bfloat16
 
 GRIDS = {
     "half of the official crop, 100x100x155": (100, 100, 155),
@@ -42,11 +45,11 @@ def main() -> list[dict[str, Any]]:
             for inputs, target in (next(ours), next(peer)):
                 assert inputs.shape == (BATCH, 2, *(PATCH,) * 3) and target.shape == (BATCH, 2, *(PATCH,) * 3)
             note = f"batch of {BATCH} patches of {PATCH} voxels; no equal result: both draw at random"
-            step = trainer()
+            step, own = trainer(), trainer(precision="bfloat16" if cpu_has_bfloat16() else "float32")
             for what, mine, theirs in (
                 ("prepared", nothing, nothing),
                 ("prepared and trained on", step, step),
-                ("prepared and trained on, each in its own layout", step, trainer(channels_last=False)),
+                ("prepared and trained on, each in its own way", own, trainer(channels_last=False)),
             ):
                 timing = compare(done(ours, mine), done(peer, theirs), repeats=REPEATS)
                 title = f"training batch {what}, {name}"
@@ -128,10 +131,11 @@ def load_npz(case: dict[str, Any]) -> dict[str, Any]:
         return {key: file[key] for key in ("ct", "pt", "label")}
 
 
-def trainer(*, channels_last: bool = True) -> Callable[[Any], None]:
+def trainer(*, channels_last: bool = True, precision: str = "float32") -> Callable[[Any], None]:
     """One update of our small network: as `tumorboard train` lays it out in memory, or as MONAI does."""
     import torch
 
+    from tumorboard.engine.precision import autocast
     from tumorboard.tasks.segmentation.config import SegmentationConfig
     from tumorboard.tasks.segmentation.losses import dice_and_cross_entropy
     from tumorboard.tasks.segmentation.model import build_network
@@ -144,7 +148,9 @@ def trainer(*, channels_last: bool = True) -> Callable[[Any], None]:
     def step(batch: Any) -> None:
         inputs, target = batch
         optimizer.zero_grad(set_to_none=True)
-        dice_and_cross_entropy(network(inputs), target).backward()
+        with autocast(precision):
+            loss = dice_and_cross_entropy(network(inputs), target)
+        loss.backward()
         optimizer.step()
 
     return step

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorboard.engine.subpixel import with_subpixel_convolutions
+
 if TYPE_CHECKING:
     from torch.nn import Module
 
@@ -38,6 +40,8 @@ def compile_network(network: Module, *, inputs: int, edge: int, precision: str, 
     import torch
 
     openvino = _openvino()
+    if precision == "bfloat16":
+        network = with_subpixel_convolutions(network)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the tracer remarks on shape arithmetic inside MONAI's networks
         # Traced here: the converter's own trace runs the network several times more to check itself, which takes three
