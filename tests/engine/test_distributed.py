@@ -75,8 +75,10 @@ def test_resumed_with_accumulation_equals_uninterrupted(tmp_path, stop_at):
 
 
 def test_accumulated_batches_weigh_as_one_large_batch():
-    """SGD, one update: the mean of three gradients is the gradient of the three batches together."""
-    plan = replace(shared.plan(3), steps=1, optimizer="sgd", ema_decay=None, clip_norm=None, weight_decay=0.0)
+    """SGD, one update: the mean of three gradients is the gradient of the three batches together (in float32)."""
+    plan = replace(
+        shared.plan(3), steps=1, optimizer="sgd", ema_decay=None, clip_norm=None, weight_decay=0.0, precision="float32"
+    )
     split = fit(shared.network(), plan, draw=shared.draw, loss_of=shared.loss_of).weights
     seeds = np.random.default_rng(plan.seed).integers(2**63, size=3)
     parts = [shared.draw(np.random.default_rng(seed)) for seed in seeds]

@@ -62,7 +62,8 @@ class Logistic:
         weights, offsets = model.coef_, model.intercept_
         if len(model.classes_) == 2:  # scikit-learn keeps one row for two classes
             weights, offsets = np.vstack([-weights / 2, weights / 2]), np.r_[-offsets / 2, offsets / 2]
-        return cls(weights, offsets, mean, spread, tuple(int(c) for c in model.classes_))
+        # Row by row in memory, as it is read back: products then add in the same order, to the last bit.
+        return cls(np.ascontiguousarray(weights), offsets, mean, spread, tuple(int(c) for c in model.classes_))
 
     def log_weights(self, vectors: Floats) -> Floats:
         """(n, types): logarithms of the classes' weights; a class that was not in training has a tiny one."""
