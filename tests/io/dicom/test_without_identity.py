@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from tumorboard.core.cohort import Cohort
 from tumorboard.datasets.dicom.export import write_segmentations, write_structure_sets
 from tumorboard.datasets.dicom.reader import read
+from tumorboard.datasets.dicom_sr.writer import write as write_reports
 from tumorboard.io.dicom.files import read_header
 from tumorboard.io.dicom.identity import DIRECT, without_identity
 from tumorboard.io.images import load_image
@@ -91,6 +92,34 @@ def test_no_identity_passes_into_masks(write: Callable[..., None], cohort: Cohor
     write(cohort, tmp_path / "kept", identity="keep")
     (path,) = (tmp_path / "kept").rglob("*.dcm")
     assert dcmread(path).PatientName == SECRET, "an archive that is to file the mask needs its patient"
+
+
+def test_no_identity_passes_into_reports(ct: Callable[..., Dataset], save: Callable[..., Path], tmp_path: Path) -> None:
+    """A structured report of a hospital's radiograph: tied to its image and study by their UIDs alone."""
+    source = marked(ct(np.zeros((6, 5), np.int16), (0, 0, 0)))
+    (file,) = save([source]).iterdir()
+    image = {"image_id": "P1.0.DX", "exam_id": "P1.0", "modality": "DX", "role": "image", "unit": "unknown"}
+    cohort = Cohort.build(
+        "hospital",
+        patients=[{"patient_id": "P1"}],
+        exams=[{"exam_id": "P1.0", "patient_id": "P1", "order": 0}],
+        images=[image | {"format": "dicom-radiograph", "path": str(file)}],
+        findings=[
+            {"finding_id": "f", "image_id": "P1.0.DX", "run_id": "expert", "kind": "box", "label": "left lung",
+             "box": [1.0, 1.0, 4.0, 5.0]},
+        ],
+    )  # fmt: skip
+    write_reports(cohort, tmp_path / "out")
+    (path,) = (tmp_path / "out").rglob("*.dcm")
+    data = path.read_bytes()
+    for secret in (SECRET, DATE, "112233", "061Y", "1.83"):
+        assert secret.encode() not in data, secret
+    written = dcmread(path)
+    assert (written.PatientID, written.StudyInstanceUID) == ("P1", source.StudyInstanceUID)
+    assert source.SOPInstanceUID.encode() in data
+    write_reports(cohort, tmp_path / "kept", identity="keep")
+    (path,) = (tmp_path / "kept").rglob("*.dcm")
+    assert dcmread(path).PatientName == SECRET
 
 
 def test_nothing_but_numbers_codes_and_uids_stays(ct: Callable[..., Dataset], save: Callable[..., Path]) -> None:
