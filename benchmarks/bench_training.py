@@ -2,8 +2,8 @@
 
 Equal on both sides: the cases (CT, PET and two structures on one grid), patch, batch, network, loss and optimizer, one
 thread; in the rows "each in its own way" the peer's network lies in memory as MONAI makes it and runs float32, ours as
-`tumorboard train` has it, in bfloat16 where the processor multiplies that. Ours: patches out of
-memory-mapped arrays, turned, scaled and mirrored at any angle, disturbed in seven ways.
+`tumorboard train` has it, in bfloat16 where the processor multiplies that. Ours: patches out of memory-mapped arrays,
+turned, scaled and mirrored at any angle, disturbed in seven ways.
 The peer, after the recipe's published settings: every case an npz file that is loaded whole, three patches per case by
 MONAI's RandCropByLabelClassesd (0.1, 0.45, 0.45), flips, noise, scale and shift of CT alone, MONAI's DataLoader.
 """
@@ -132,7 +132,7 @@ def load_npz(case: dict[str, Any]) -> dict[str, Any]:
 
 
 def trainer(*, channels_last: bool = True, precision: str = "float32") -> Callable[[Any], None]:
-    """One update of our small network: as `tumorboard train` lays it out in memory, or as MONAI does."""
+    """One update of our small network, in memory as `tumorboard train` lays it out, or as MONAI does."""
     import torch
 
     from tumorboard.engine.precision import autocast

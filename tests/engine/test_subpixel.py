@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from tumorboard.engine import compiled as module
 from tumorboard.engine.compiled import compile_network
 from tumorboard.engine.subpixel import with_subpixel_convolutions
 from tumorboard.models.segmentation_networks import build_segmentation_network
@@ -61,3 +62,19 @@ def test_it_compiles_for_windows_of_any_shape():
         image = torch.randn(shape)
         with torch.no_grad():
             torch.testing.assert_close(torch.from_numpy(compiled(image.numpy())), network(image), atol=1e-3, rtol=1e-3)
+
+
+def test_bfloat16_alone_compiles_the_twin(monkeypatch):
+    pytest.importorskip("openvino")
+
+    class Rewritten(Exception):
+        pass
+
+    def told(network):
+        raise Rewritten
+
+    monkeypatch.setattr(module, "with_subpixel_convolutions", told)
+    network = nn.Sequential(nn.ConvTranspose3d(2, 2, 2, stride=2)).eval()
+    with pytest.raises(Rewritten):
+        compile_network(network, inputs=2, edge=4, precision="bfloat16", threads=1)
+    compile_network(network, inputs=2, edge=4, precision="float32", threads=1)

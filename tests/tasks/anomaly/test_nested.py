@@ -106,8 +106,9 @@ def test_finished_networks_are_taken_over(nested: Any) -> None:
     assert [(path.stat().st_mtime_ns, sha256_of(path)) for path in files] == before
     anew = cohort.without_run(RUN).with_rows(**again)
     for patient, row in rows.items():
-        # Up to rounding: the same network need not add in the same order twice in one process.
-        np.testing.assert_allclose(anew.image(row["image_id"]).array, maps[patient], atol=1e-4, err_msg=patient)
+        # Up to float32's rounding: CI once had other bytes for two of six maps, and nobody found out why.
+        found = anew.image(row["image_id"]).array
+        np.testing.assert_allclose(found, maps[patient], rtol=1e-6, atol=1e-6, err_msg=patient)
 
 
 def test_nobody_stands_on_both_sides(nested: Any, tmp_path: Path) -> None:
